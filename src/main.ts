@@ -1,0 +1,47 @@
+/** argv to command; the only place that ends the process. */
+import yargs, { type Argv } from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { type Command, CommandError, EXIT } from './cli/command.ts';
+
+// Imported when asked for: a sidecar doesn't load what only `init` needs.
+const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Command | readonly Command[] }>>> =
+  {};
+
+const main = async (args: readonly string[]): Promise<number> => {
+  let code: number = EXIT.ok;
+  const cli = yargs([...args])
+    .scriptName('hopgate')
+    .usage('$0 <command>\n\nThe sidecar that trusts no hop.')
+    .strict()
+    .demandCommand(1, 'Name a command; "hopgate --help" lists them.')
+    .recommendCommands()
+    .version()
+    .help()
+    .wrap(Math.min(100, process.stdout.columns ?? 100))
+    .exitProcess(false)
+    .fail((message: string | null, error: Error | undefined) => {
+      throw error ?? new CommandError(message ?? 'wrong usage', EXIT.usage);
+    });
+  const wanted = args.find((arg) => !arg.startsWith('-'));
+  const names = wanted !== undefined && Object.hasOwn(COMMANDS, wanted) ? [wanted] : Object.keys(COMMANDS);
+  for (const name of names) {
+    const { command } = (await COMMANDS[name]?.()) ?? {};
+    for (const one of Array.isArray(command) ? (command as readonly Command[]) : [command as Command]) {
+      cli.command(one.name, one.describe, one.options as (y: Argv) => Argv, async (options) => {
+        code = await one.run(options as Record<string, unknown>);
+      });
+    }
+  }
+  try {
+    await cli.parseAsync();
+    return code;
+  } catch (error) {
+    if (error instanceof CommandError) {
+      process.stderr.write(`hopgate: ${error.message}\n`);
+      return error.code;
+    }
+    throw error;
+  }
+};
+
+process.exitCode = await main(hideBin(process.argv));

@@ -1,0 +1,182 @@
+/** Audit records and their hash chain (SPEC.md section 14). */
+
+import { canonicalJson } from '../encoding/json.ts';
+import { sha256Base64url } from '../encoding/jws.ts';
+import type { ReasonCode } from '../reasons.ts';
+
+export type Direction = 'inbound' | 'outbound';
+export type Outcome = ReasonCode | 'ok';
+
+export interface AgentLink {
+  readonly id: string;
+  readonly link: string;
+}
+
+/** Members in canonical order, so that `JSON.stringify` of a literal is already RFC 8785. */
+export interface DecisionRecord {
+  readonly agents: readonly AgentLink[];
+  readonly bundle: string;
+  readonly cached: boolean;
+  readonly callee: string;
+  readonly caller: string;
+  readonly direction: Direction;
+  readonly granted: readonly string[];
+  readonly hop: string;
+  readonly kind: 'decision';
+  readonly method: string;
+  readonly policy: string;
+  readonly principal: string;
+  readonly reason: Outcome;
+  readonly required: readonly string[];
+  readonly rule: string;
+  readonly target: string;
+  readonly task: string;
+  /** Stage to µs. */
+  readonly us: Readonly<Record<string, number>>;
+  readonly verdict: 'permit' | 'deny';
+}
+
+export interface OutcomeRecord {
+  readonly direction: Direction;
+  readonly hop: string;
+  readonly kind: 'outcome';
+  readonly received: number;
+  readonly result: Outcome;
+  readonly sent: number;
+  readonly status: number;
+  readonly us: number;
+}
+
+export interface RefusalsRecord {
+  readonly from: number;
+  readonly kind: 'refusals';
+  readonly sources: readonly { readonly count: number; readonly reason: Outcome; readonly source: string }[];
+  readonly to: number;
+}
+
+export interface CheckpointRecord {
+  readonly kind: 'checkpoint';
+  readonly proof: string;
+  readonly wit: string;
+}
+
+export interface StartRecord {
+  readonly bundle: string;
+  readonly kind: 'start';
+  readonly policy: string;
+  readonly version: string;
+}
+
+export interface StopRecord {
+  readonly kind: 'stop';
+  readonly reason: string;
+}
+
+export type AuditBody =
+  | DecisionRecord
+  | OutcomeRecord
+  | RefusalsRecord
+  | CheckpointRecord
+  | StartRecord
+  | StopRecord;
+
+/** Where a log stands: what the next record follows. */
+export interface LogHead {
+  /** 22 characters, random, made when the log begins. */
+  readonly log: string;
+  /** Of the last record; 0 before the first. */
+  readonly seq: number;
+  /** Hash of the last record; empty before the first. */
+  readonly hash: string;
+  /** Hash of the last checkpoint; empty before the first. */
+  readonly checkpoint: string;
+}
+
+export interface SealedRecord {
+  /** Canonical JSON with its hash, without LF. */
+  readonly line: string;
+  readonly head: LogHead;
+}
+
+/**
+ * Seals a record onto a log: every member of it is under the hash, and the hash is under the next record's.
+ * `time` is milliseconds. The frame members are spliced in canonical order: JSON text is built, never re-sorted.
+ */
+export const sealRecord = (body: AuditBody, head: LogHead, sidecar: string, timeMs: number): SealedRecord => {
+  const seq = head.seq + 1;
+  const text = canonicalJson({ ...body, log: head.log, prev: head.hash, seq, sidecar, time: timeMs, v: 1 });
+  return finishRecord(text, body.kind, head, seq);
+};
+
+/** The hot path of {@link sealRecord} for decisions: one literal in canonical order instead of a sort. */
+export const sealDecision = (
+  r: DecisionRecord,
+  head: LogHead,
+  sidecar: string,
+  timeMs: number,
+): SealedRecord => {
+  const seq = head.seq + 1;
+  const text = JSON.stringify({
+    agents: r.agents,
+    bundle: r.bundle,
+    cached: r.cached,
+    callee: r.callee,
+    caller: r.caller,
+    direction: r.direction,
+    granted: r.granted,
+    hop: r.hop,
+    kind: r.kind,
+    log: head.log,
+    method: r.method,
+    policy: r.policy,
+    prev: head.hash,
+    principal: r.principal,
+    reason: r.reason,
+    required: r.required,
+    rule: r.rule,
+    seq,
+    sidecar,
+    target: r.target,
+    task: r.task,
+    time: timeMs,
+    us: r.us,
+    v: 1,
+    verdict: r.verdict,
+  });
+  return finishRecord(text, r.kind, head, seq);
+};
+
+/** The hot path of {@link sealRecord} for outcomes. */
+export const sealOutcome = (
+  r: OutcomeRecord,
+  head: LogHead,
+  sidecar: string,
+  timeMs: number,
+): SealedRecord => {
+  const seq = head.seq + 1;
+  const text = JSON.stringify({
+    direction: r.direction,
+    hop: r.hop,
+    kind: r.kind,
+    log: head.log,
+    prev: head.hash,
+    received: r.received,
+    result: r.result,
+    sent: r.sent,
+    seq,
+    sidecar,
+    status: r.status,
+    time: timeMs,
+    us: r.us,
+    v: 1,
+  });
+  return finishRecord(text, r.kind, head, seq);
+};
+
+const finishRecord = (text: string, kind: AuditBody['kind'], head: LogHead, seq: number): SealedRecord => {
+  const hash = sha256Base64url(text);
+  return {
+    line: `${text.slice(0, -1)},"hash":"${hash}"}`,
+    head: { log: head.log, seq, hash, checkpoint: kind === 'checkpoint' ? hash : head.checkpoint },
+  };
+};

@@ -1,0 +1,171 @@
+/** Making links: the first one, children and rebinds (SPEC.md section 7.5). A minter can't ask for more than it has. */
+import { canonicalJson } from '../encoding/json.ts';
+import { type Sign, signJws } from '../encoding/jws.ts';
+import { jwkOf, thumbprintOf, thumbprintUrn } from '../keys.ts';
+import type { AgentId } from '../spiffe-id.ts';
+import type { KeyBinding } from '../trust/wit.ts';
+import { type Denial, deny, grant, type Verdict } from '../verdict.ts';
+import type { Caveat } from './caveats.ts';
+import { parseLink, type UnverifiedLink } from './link.ts';
+import { findUncovered, parseScope } from './scope.ts';
+
+interface Delegatee {
+  readonly id: AgentId;
+  /** Agent key, base64url of 32 octets. */
+  readonly x: string;
+}
+
+export interface RootLinkOptions {
+  /** The anchor's public key, base64url of 32 octets. */
+  readonly anchorX: string;
+  readonly principal: string;
+  readonly delegatee: Delegatee;
+  readonly aud: readonly string[];
+  readonly scope: readonly string[];
+  readonly maxDepth: number;
+  readonly ttlSeconds: number;
+  readonly now: number;
+  /** 16 random octets, base64url. */
+  readonly jti: string;
+  readonly caveats?: readonly Caveat[];
+  readonly purpose?: string;
+  /** Link id of the first L0 of the task that this renews. */
+  readonly task?: string;
+}
+
+/** Mints L0 with a principal's key. Refuses what no verifier would accept in form. */
+export const mintRootLink = (options: RootLinkOptions, sign: Sign): Verdict<string> => {
+  const text = signJws(
+    'dlink+jwt',
+    {
+      iss: thumbprintUrn(thumbprintOf(options.anchorX)),
+      sub: options.principal,
+      task: options.task,
+      act: { sub: options.delegatee.id },
+      cnf: { jwk: jwkOf(options.delegatee.x) },
+      aud: options.aud,
+      jti: options.jti,
+      iat: options.now,
+      exp: options.now + options.ttlSeconds,
+      scope: options.scope,
+      max_depth: options.maxDepth,
+      caveats: options.caveats?.length ? options.caveats : undefined,
+      purpose: options.purpose,
+    },
+    sign,
+  );
+  const parsed = parseLink(text, true);
+  return parsed.ok ? grant(text) : parsed;
+};
+
+export interface ChildLinkOptions {
+  readonly delegatee: Delegatee;
+  /** The signer's own key binding. */
+  readonly kb: KeyBinding;
+  readonly scope: readonly string[];
+  /** Depth that the chain may still grow below this link. */
+  readonly remainingDepth: number;
+  readonly ttlSeconds: number;
+  readonly now: number;
+  readonly jti: string;
+  /** Fewer trust domains than the parent's; by default the same. */
+  readonly aud?: readonly string[];
+  /** Added to the parent's. */
+  readonly caveats?: readonly Caveat[];
+  readonly purpose?: string;
+}
+
+/**
+ * Mints the child of a chain's leaf, with the leaf's key. `depth` is that of the chain.
+ * Refuses with `scope_*`, `link_scope_widened`, `link_aud_widened`, `chain_max_depth`, `link_expired`, `kb_expired`.
+ */
+export const mintChildLink = (
+  leaf: UnverifiedLink,
+  depth: number,
+  options: ChildLinkOptions,
+  sign: Sign,
+): Verdict<string> => {
+  const iat = Math.max(options.now, leaf.iat);
+  const exp = Math.min(iat + options.ttlSeconds, leaf.exp);
+  const denial = checkChild(leaf, depth, options, iat, exp);
+  if (denial !== undefined) return denial;
+  const caveats = [...leaf.caveats, ...(options.caveats ?? [])];
+  return finish(
+    {
+      par_hash: leaf.id,
+      kb: options.kb,
+      act: { sub: options.delegatee.id },
+      cnf: { jwk: jwkOf(options.delegatee.x) },
+      aud: options.aud ?? leaf.aud,
+      jti: options.jti,
+      iat,
+      exp,
+      scope: options.scope,
+      max_depth: Math.min(leaf.maxDepth, depth + 1 + options.remainingDepth),
+      caveats: caveats.length > 0 ? caveats : undefined,
+      purpose: options.purpose,
+    },
+    sign,
+  );
+};
+
+const checkChild = (
+  leaf: UnverifiedLink,
+  depth: number,
+  options: ChildLinkOptions,
+  iat: number,
+  exp: number,
+): Denial | undefined => {
+  const scope = parseScope(options.scope);
+  if (!scope.ok) return scope;
+  const wider = findUncovered(leaf.scope, scope.value);
+  if (wider !== undefined)
+    return deny(
+      'link_scope_widened',
+      `${wider} is not covered by the chain's scope ${canonicalJson(leaf.scope)}`,
+    );
+  const domain = options.aud?.find((name) => !leaf.aud.includes(name));
+  if (domain !== undefined) return deny('link_aud_widened', `${domain} is not in the chain's aud`);
+  if (options.delegatee.id === leaf.delegatee)
+    return deny('link_rebind', `${leaf.delegatee} delegates to itself`);
+  if (depth + 1 > leaf.maxDepth)
+    return deny('chain_max_depth', `the chain may have ${leaf.maxDepth} links and has ${depth}`);
+  if (exp <= iat) return deny('link_expired', `the chain expires at ${leaf.exp}, it is ${iat}`);
+  if (options.kb.exp <= iat) return deny('kb_expired', 'our key binding has expired');
+  return undefined;
+};
+
+/** Mints a rebind link: the same agent under a new key, signed by the old one. */
+export const mintRebindLink = (
+  leaf: UnverifiedLink,
+  options: { readonly newX: string; readonly kb: KeyBinding; readonly now: number; readonly jti: string },
+  sign: Sign,
+): Verdict<string> => {
+  const iat = Math.max(options.now, leaf.iat);
+  if (leaf.exp <= iat) return deny('link_expired', `the chain expires at ${leaf.exp}, it is ${iat}`);
+  if (options.newX === leaf.delegateeX || (!leaf.root && leaf.rebind))
+    return deny('link_rebind', 'a rebind link changes the key, and follows no rebind');
+  return finish(
+    {
+      par_hash: leaf.id,
+      kb: options.kb,
+      rebind: true,
+      act: { sub: leaf.delegatee },
+      cnf: { jwk: jwkOf(options.newX) },
+      aud: leaf.aud,
+      jti: options.jti,
+      iat,
+      exp: leaf.exp,
+      scope: leaf.scope,
+      max_depth: leaf.maxDepth,
+      caveats: leaf.caveats.length > 0 ? leaf.caveats : undefined,
+    },
+    sign,
+  );
+};
+
+const finish = (payload: unknown, sign: Sign): Verdict<string> => {
+  const text = signJws('dlink+jwt', payload, sign);
+  const parsed = parseLink(text, false);
+  return parsed.ok ? grant(text) : parsed;
+};

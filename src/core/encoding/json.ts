@@ -1,0 +1,225 @@
+/**
+ * A strict JSON reader (RFC 8259, narrowed by SPEC.md section 2) and canonical JSON (RFC 8785).
+ * `JSON.parse` keeps the last of two equal members and reads 1.0 and 1e0 as 1: two readers of one
+ * signed text could then see two different authorities.
+ */
+import { MAX_JSON_DEPTH } from '../limits.ts';
+import { type Denial, deny, grant, type Verdict } from '../verdict.ts';
+
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+/** Has no prototype, so that no member name means anything to the language. */
+export interface JsonObject {
+  readonly [member: string]: Json;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+class Fault {
+  readonly denial: Denial;
+  constructor(denial: Denial) {
+    this.denial = denial;
+  }
+}
+
+/** UTF-8 octets to one JSON object. Refuses with `json_*`. */
+export const parseStrictObject = (octets: Uint8Array): Verdict<JsonObject> => {
+  let text: string;
+  try {
+    text = utf8.decode(octets);
+  } catch {
+    return deny('json_utf8', 'payload is not UTF-8');
+  }
+  return parseStrictObjectText(text);
+};
+
+/** The same for text that has been decoded already. */
+export const parseStrictObjectText = (text: string): Verdict<JsonObject> => {
+  if (text.charCodeAt(0) === 0xfeff) return deny('json_utf8', 'payload starts with a byte order mark');
+  const reader = new Reader(text);
+  try {
+    const value = reader.document();
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      return deny('json_syntax', 'payload is not an object');
+    return grant(value as JsonObject);
+  } catch (fault) {
+    if (fault instanceof Fault) return fault.denial;
+    throw fault;
+  }
+};
+
+const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
+const INTEGER = /^(?:0|-?[1-9][0-9]*)$/;
+// A run of characters that need no further look: no quote, backslash, control character or surrogate.
+const PLAIN = /[^"\\\u0000-\u001f\ud800-\udfff]*/y;
+
+class Reader {
+  private readonly text: string;
+  private at = 0;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  document(): Json {
+    const value = this.value(1);
+    this.space();
+    if (this.at !== this.text.length) this.fail('json_syntax', 'something follows the value');
+    return value;
+  }
+
+  private fail(
+    reason: 'json_syntax' | 'json_utf8' | 'json_number' | 'json_depth' | 'json_duplicate_member',
+    what: string,
+  ): never {
+    throw new Fault(deny(reason, `${what} (character ${this.at + 1})`));
+  }
+
+  private space(): void {
+    for (;;) {
+      const code = this.text.charCodeAt(this.at);
+      if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return;
+      this.at++;
+    }
+  }
+
+  private value(depth: number): Json {
+    this.space();
+    switch (this.text.charCodeAt(this.at)) {
+      case 0x7b:
+        return this.object(depth);
+      case 0x5b:
+        return this.array(depth);
+      case 0x22:
+        return this.string();
+      case 0x74:
+        return this.word('true', true);
+      case 0x66:
+        return this.word('false', false);
+      case 0x6e:
+        return this.word('null', null);
+      default:
+        return this.number();
+    }
+  }
+
+  private word<T>(word: string, value: T): T {
+    if (!this.text.startsWith(word, this.at)) this.fail('json_syntax', 'unexpected character');
+    this.at += word.length;
+    return value;
+  }
+
+  private number(): number {
+    NUMBER.lastIndex = this.at;
+    const match = NUMBER.exec(this.text);
+    if (match === null) this.fail('json_syntax', 'unexpected character');
+    const value = Number(match[0]);
+    if (!INTEGER.test(match[0]) || !Number.isSafeInteger(value))
+      this.fail('json_number', 'not a safe integer');
+    this.at += match[0].length;
+    return value;
+  }
+
+  private string(): string {
+    this.at++;
+    let out = '';
+    for (;;) {
+      PLAIN.lastIndex = this.at;
+      const run = PLAIN.exec(this.text)?.[0] ?? '';
+      out += run;
+      this.at += run.length;
+      const code = this.text.charCodeAt(this.at);
+      if (code === 0x22) {
+        this.at++;
+        // Escapes can spell a lone surrogate that well-formed UTF-8 can't.
+        if (!out.isWellFormed()) this.fail('json_utf8', 'lone surrogate');
+        return out;
+      }
+      if (code === 0x5c) out += this.escape();
+      else if (code >= 0xd800 && code <= 0xdfff) out += this.text.charAt(this.at++);
+      else this.fail('json_syntax', 'unfinished string or control character');
+    }
+  }
+
+  private escape(): string {
+    const letter = this.text.charAt(this.at + 1);
+    const simple = ESCAPES[letter];
+    if (simple !== undefined) {
+      this.at += 2;
+      return simple;
+    }
+    const hex = this.text.slice(this.at + 2, this.at + 6);
+    if (letter !== 'u' || !/^[0-9a-fA-F]{4}$/.test(hex)) this.fail('json_syntax', 'unknown escape');
+    this.at += 6;
+    return String.fromCharCode(Number.parseInt(hex, 16));
+  }
+
+  private object(depth: number): JsonObject {
+    if (depth > MAX_JSON_DEPTH) this.fail('json_depth', 'nested too deep');
+    this.at++;
+    const object: Record<string, Json> = Object.create(null);
+    this.space();
+    if (this.text.charCodeAt(this.at) === 0x7d) {
+      this.at++;
+      return object;
+    }
+    for (;;) {
+      this.space();
+      if (this.text.charCodeAt(this.at) !== 0x22) this.fail('json_syntax', 'expected a member name');
+      const name = this.string();
+      if (name in object) this.fail('json_duplicate_member', 'member occurs twice');
+      this.space();
+      if (this.text.charCodeAt(this.at) !== 0x3a) this.fail('json_syntax', 'expected a colon');
+      this.at++;
+      object[name] = this.value(depth + 1);
+      this.space();
+      const code = this.text.charCodeAt(this.at);
+      if (code !== 0x2c && code !== 0x7d)
+        this.fail('json_syntax', 'expected a comma or the end of the object');
+      this.at++;
+      if (code === 0x7d) return object;
+    }
+  }
+
+  private array(depth: number): Json[] {
+    if (depth > MAX_JSON_DEPTH) this.fail('json_depth', 'nested too deep');
+    this.at++;
+    const array: Json[] = [];
+    this.space();
+    if (this.text.charCodeAt(this.at) === 0x5d) {
+      this.at++;
+      return array;
+    }
+    for (;;) {
+      array.push(this.value(depth + 1));
+      this.space();
+      const code = this.text.charCodeAt(this.at);
+      if (code !== 0x2c && code !== 0x5d)
+        this.fail('json_syntax', 'expected a comma or the end of the array');
+      this.at++;
+      if (code === 0x5d) return array;
+    }
+  }
+}
+
+const ESCAPES: Readonly<Record<string, string>> = Object.assign(Object.create(null), {
+  '"': '"',
+  '\\': '\\',
+  '/': '/',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+});
+
+/**
+ * RFC 8785 over values without fractions: members sorted by UTF-16 code units, `JSON.stringify` for the rest
+ * (which is what RFC 8785 §3.2.2 prescribes for strings and integers). Members that are `undefined` are left out.
+ */
+export const canonicalJson = (value: unknown): string => {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  const members = Object.entries(value).filter(([, member]) => member !== undefined);
+  members.sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`).join(',')}}`;
+};

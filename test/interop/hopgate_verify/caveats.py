@@ -1,0 +1,88 @@
+"""SPEC section 8: the form of caveats, and whether they hold."""
+
+import re
+from typing import Any, Callable, NamedTuple
+
+from .fault import Fault
+from .members import Member, array, check_object, integer, is_time
+from .scope import is_segment
+from .spiffe import is_agent_id, is_id_pattern, matches
+from .target import is_canonical_path
+
+_APPROVAL_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+def _is_type(value: Any) -> bool:
+    return type(value) is str
+
+
+def _is_approval_id(value: Any) -> bool:
+    return type(value) is str and _APPROVAL_ID.fullmatch(value) is not None
+
+
+_FORMS: dict[str, list[Member]] = {
+    "callee": [Member("ids", array(is_id_pattern, 1, 16))],
+    "resource": [Member("paths", array(is_canonical_path, 1, 16))],
+    "tool": [Member("names", array(is_segment, 1, 64))],
+    "before": [Member("time", is_time)],
+    "approval": [Member("id", _is_approval_id)],
+    "max_uses": [Member("uses", integer(1, 1_000_000)), Member("at", is_agent_id)],
+}
+
+
+def check_caveat(value: Any) -> None:
+    """Unknown type: caveat_unknown. Anything malformed in a known type: caveat_invalid."""
+    if type(value) is not dict or type(value.get("type")) is not str:
+        raise Fault("caveat_invalid")
+    form = _FORMS.get(value["type"])
+    if form is None:
+        raise Fault("caveat_unknown")
+    try:
+        check_object(value, [Member("type", _is_type), *form])
+    except Fault:
+        raise Fault("caveat_invalid") from None
+
+
+def check_list(value: list[Any]) -> None:
+    """The `caveats` member, already known to be an array: 1-16 caveats."""
+    if not 1 <= len(value) <= 16:
+        raise Fault("claim_invalid")
+    for caveat in value:
+        check_caveat(caveat)
+
+
+class Hop(NamedTuple):
+    """What the caveats are held against. `uses` are those made so far of the caveat at this index."""
+
+    now: int
+    callee: str
+    path: str
+    tool: str | None
+    uses: Callable[[int], int]
+
+
+def _below(base: str, path: str) -> bool:
+    """Equal, or below it segment by segment."""
+    return path == base or path.startswith(base if base.endswith("/") else base + "/")
+
+
+def _holds(caveat: dict[str, Any], index: int, hop: Hop) -> bool:
+    kind = caveat["type"]
+    if kind == "callee":
+        return any(matches(pattern, hop.callee) for pattern in caveat["ids"])
+    if kind == "resource":
+        return any(_below(path, hop.path) for path in caveat["paths"])
+    if kind == "tool":
+        return hop.tool is not None and hop.tool in caveat["names"]
+    if kind == "before":
+        return hop.now < caveat["time"]
+    if kind == "max_uses":
+        return hop.callee == caveat["at"] and hop.uses(index) < caveat["uses"]
+    return False  # approval: version 1 has no approval that a verifier can check
+
+
+def check_all_hold(caveats: list[dict[str, Any]], hop: Hop) -> None:
+    """All must hold; the first one that doesn't names the reason."""
+    for index, caveat in enumerate(caveats):
+        if not _holds(caveat, index, hop):
+            raise Fault("caveat_" + caveat["type"])

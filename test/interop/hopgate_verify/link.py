@@ -1,0 +1,143 @@
+"""SPEC sections 2, 6 and 7.1: the form of one link, before anything about it is believed."""
+
+import hashlib
+from typing import Any, NamedTuple
+
+from . import caveats, encoding, scope
+from .keys import key_octets, thumbprint
+from .members import (
+    ACT,
+    CNF,
+    Member,
+    check_object,
+    integer,
+    is_digest,
+    is_domains,
+    is_jti,
+    is_list,
+    is_principal,
+    is_text,
+    is_time,
+    is_urn_thumbprint,
+    nested,
+)
+from .encoding import b64u_encode, is_b64u
+from .fault import Fault
+
+MAX_CHAIN_OCTETS = 8192
+MAX_LINKS = 16
+
+
+def _is_true(value: Any) -> bool:
+    return value is True
+
+
+def _is_signature(value: Any) -> bool:
+    return is_b64u(value, 64)
+
+
+def _is_purpose(value: Any) -> bool:
+    """1-256 characters without control characters (C0, DEL and C1)."""
+    if type(value) is not str or not 1 <= len(value) <= 256:
+        return False
+    return not any(ord(c) < 0x20 or 0x7F <= ord(c) <= 0x9F for c in value)
+
+
+_ORIG = [
+    Member("iss", is_text),
+    Member("sub", is_text),
+    Member("auth_time", is_time),
+    Member("token_hash", is_text),
+    Member("acr", is_text, optional=True),
+]
+_KEY_BINDING = [Member("exp", is_time), Member("kid", is_digest), Member("sig", _is_signature)]
+
+_COMMON = [
+    Member("act", nested(ACT)),
+    Member("cnf", nested(CNF)),
+    Member("aud", is_domains),
+    Member("jti", is_jti),
+    Member("iat", is_time),
+    Member("exp", is_time),
+    Member("scope", is_list),
+    Member("max_depth", integer(1, 8)),
+    Member("caveats", is_list, optional=True),
+    Member("purpose", _is_purpose, optional=True),
+]
+ROOT_MEMBERS = [
+    Member("iss", is_urn_thumbprint),
+    Member("sub", is_principal),
+    Member("orig", nested(_ORIG), optional=True),
+    Member("task", is_digest, optional=True),
+    *_COMMON,
+]
+FURTHER_MEMBERS = [
+    Member("par_hash", is_digest),
+    Member("kb", nested(_KEY_BINDING)),
+    Member("rebind", _is_true, optional=True),
+    *_COMMON,
+]
+
+
+class Link(NamedTuple):
+    """A link whose form is right."""
+
+    id: str
+    jws: encoding.Jws
+    claims: dict[str, Any]
+
+    @property
+    def delegatee(self) -> str:
+        """The agent ID that this link empowers."""
+        return self.claims["act"]["sub"]
+
+    @property
+    def jkt(self) -> str:
+        """The thumbprint of the delegatee's key."""
+        return thumbprint(self.claims["cnf"]["jwk"])
+
+    @property
+    def key(self) -> bytes:
+        """The delegatee's key."""
+        return key_octets(self.claims["cnf"]["jwk"])
+
+    @property
+    def is_rebind(self) -> bool:
+        """Whether the link carries the rebind mark."""
+        return "rebind" in self.claims
+
+    @property
+    def caveats(self) -> list[dict[str, Any]]:
+        """The caveats, none if the member is absent."""
+        return self.claims.get("caveats", [])
+
+
+def parse_link(text: str, is_root: bool) -> Link:
+    """Step 2 of section 7.2 for one link: parse, members, scope, caveats."""
+    jws = encoding.parse_jws(text, encoding.LINK)
+    claims = jws.payload
+    check_object(claims, ROOT_MEMBERS if is_root else FURTHER_MEMBERS)
+    if claims["iat"] >= claims["exp"]:
+        raise Fault("claim_invalid")
+    scope.check_list(claims["scope"])
+    if "caveats" in claims:
+        caveats.check_list(claims["caveats"])
+    return Link(b64u_encode(hashlib.sha256(jws.signing_input).digest()), jws, claims)
+
+
+def parse_any_link(text: str) -> Link:
+    """A link out of its chain: one that has a member of L0 alone is judged as L0."""
+    claims = encoding.parse_jws(text, encoding.LINK).payload
+    return parse_link(text, is_root="iss" in claims or "sub" in claims)
+
+
+def parse_chain(text: str) -> list[Link]:
+    """Steps 1 and 2 of section 7.2."""
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_CHAIN_OCTETS:
+        raise Fault("chain_too_large")
+    if not text:
+        raise Fault("chain_missing")
+    parts = text.split("~")
+    if len(parts) > MAX_LINKS:
+        raise Fault("chain_too_many_links")
+    return [parse_link(part, is_root=index == 0) for index, part in enumerate(parts)]

@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+"""Runs test/vectors/*.json through this implementation. See test/vectors/README.md for their form."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Callable
+
+from hopgate_verify import audit, bundle, caveats, chain, encoding, handshake, keys, link, records, revocation
+from hopgate_verify import scope, spiffe, target, wit
+from hopgate_verify.fault import Fault
+from hopgate_verify.members import Member, check_object, is_digest, is_principal, is_time
+from hopgate_verify.spiffe import is_agent_id
+
+VECTORS = Path(__file__).resolve().parent.parent / "vectors"
+NOT_COVERED = {"decision.json": "the form of the policy document is not part of src/core/SPEC.md"}
+
+Json = dict[str, Any]
+Result = dict[str, Any]
+
+
+def run_keys(case: Json, now: int) -> Result:
+    keys.admit(encoding.b64u_decode(case["x"]))
+    return {}
+
+
+def parse_assertion(text: str) -> None:
+    """SPEC section 6, assertion."""
+    names = [("iss", is_agent_id), ("aud", is_agent_id), ("sub", is_agent_id), ("principal", is_principal)]
+    names += [("task", is_digest), ("scope", scope.is_scope_list), ("link", is_digest), ("iat", is_time)]
+    names += [("exp", is_time)]
+    claims = encoding.parse_jws(text, encoding.ASSERTION).payload
+    check_object(claims, [Member(*name) for name in names])
+    if claims["aud"] != claims["iss"] or claims["exp"] > claims["iat"] + 60:
+        raise Fault("claim_invalid")
+
+
+# The README leaves the names of the types open; these are the words of the header table and the `typ` values.
+JWS_PARSERS: dict[str, Callable[[str], Any]] = {}
+for _names, _parse in [
+    (("link", "dlink"), link.parse_any_link),
+    (("proof-i", "hs-i", "initiator"), lambda text: handshake.parse_proof(text, encoding.PROOF_I)),
+    (("proof-r", "hs-r", "responder"), lambda text: handshake.parse_proof(text, encoding.PROOF_R)),
+    (("wit",), wit.parse_wit),
+    (("roles",), bundle.parse_roles),
+    (("bundle",), bundle.parse_bundle),
+    (("checkpoint", "audit-cp"), records.parse_checkpoint),
+    (("assertion", "hop"), parse_assertion),
+]:
+    for _name in _names:
+        JWS_PARSERS[_name] = JWS_PARSERS[f"{_name}+jwt"] = _parse
+
+
+def run_jws(case: Json, now: int) -> Result:
+    JWS_PARSERS[case["type"]](case["jws"])
+    return {}
+
+
+def run_spiffe(case: Json, now: int) -> Result:
+    found = spiffe.parse_agent_id(case["id"])
+    return {"type": found.type, "trustDomain": found.trust_domain}
+
+
+def run_scope(case: Json, now: int) -> Result:
+    if "pattern" in case:
+        if not scope.is_pattern(case["pattern"]):
+            raise Fault("scope_invalid")
+        return {}
+    scope.check_list(case["parent"])
+    scope.check_list(case["child"])
+    if not scope.list_covers(case["parent"], case["child"]):
+        raise Fault("link_scope_widened")
+    return {}
+
+
+def issuers_of(domains: Json) -> keys.Issuers:
+    """From the `domains` member of a bundle."""
+    return keys.Issuers({name: entry["issuers"] for name, entry in domains.items()})
+
+
+def run_chain(case: Json, now: int) -> Result:
+    limits = case["limits"]
+    given = chain.Verifier(
+        now=now,
+        trust_domain=case["trustDomain"],
+        caller=chain.Peer(case["caller"]["id"], case["caller"]["jkt"]),
+        own=chain.Peer(case["callee"]["id"], case["callee"]["jkt"]) if "callee" in case else None,
+        issuers=issuers_of(case["bundle"]["domains"]),
+        anchors=case["bundle"]["anchors"],
+        limits=chain.Limits(
+            limits["maxDepth"], limits["linkTtlSeconds"], limits["callbacks"], limits["humanRoot"]
+        ),
+    )
+    found = chain.verify_chain(case["chain"], case.get("grant"), given)
+    links = [entry.id for entry in found.links]
+    return {"depth": found.depth, "principal": found.principal, "task": found.task, "links": links}
+
+
+def run_caveats(case: Json, now: int) -> Result:
+    caveats.check_list(case["caveats"])
+    uses = case.get("uses", 0)
+
+    def count(index: int) -> int:
+        if type(uses) is int:
+            return uses
+        return uses[index] if type(uses) is list else uses.get(str(index), 0)
+
+    hop = caveats.Hop(now, case["callee"], case["path"], case.get("tool"), count)
+    caveats.check_all_hold(case["caveats"], hop)
+    return {}
+
+
+def run_wit(case: Json, now: int) -> Result:
+    found = wit.verify_wit(case["wit"], keys.Issuers(case["issuers"]), now)
+    return {"sub": found.sub, "jkt": found.jkt}
+
+
+def run_handshake(case: Json, now: int) -> Result:
+    own = handshake.Side(case["own"]["id"], keys.thumbprint(case["own"]["jwk"]), case["own"]["cert"])
+    given = handshake.Receiver(
+        now=now,
+        own=own,
+        peer_id=case["peer"]["id"],
+        peer_cert=case["peer"]["cert"],
+        pin=case.get("pin"),
+        exporter=case["exporter"],
+        issuers=keys.Issuers(case["issuers"]),
+        seen_nonces=frozenset(bytes.fromhex(nonce) for nonce in case.get("seenNonces", [])),
+    )
+    f1, f2, f3 = (bytes.fromhex(case["frames"].get(name, "")) for name in ("f1", "f2", "f3"))
+    if case["role"] == "initiator":
+        return {"session": handshake.initiator_receives_f2(given, f1, f2)}
+    peer = handshake.responder_receives_f1(given, f1)
+    if "f3" not in case["frames"]:
+        return {}
+    return {"session": handshake.responder_receives_f3(given, peer, f1, f2, f3)}
+
+
+def run_bundle(case: Json, now: int) -> Result:
+    last = (case["last"]["epoch"], case["last"]["seq"])
+    found = bundle.verify_bundle(case["bundle"], case["trustDomain"], case["root"], last, now)
+    return {"epoch": found.epoch, "seq": found.seq}
+
+
+def run_revocation(case: Json, now: int) -> Result:
+    links = link.parse_chain(case["chain"])
+    if "grant" in case:
+        links.append(link.parse_link(case["grant"], is_root=False))
+    revocation.check_revoked(case["revoked"], links)
+    return {}
+
+
+def run_target(case: Json, now: int) -> Result:
+    target.check_target(case["target"])
+    return {}
+
+
+def run_audit(case: Json, now: int) -> Result:
+    data = "".join(line + "\n" for line in case["lines"]).encode()
+    complete = case["complete"]["seq"] if "complete" in case else None
+    audit.verify_log(data, keys.Issuers(case["issuers"]), complete)
+    return {}
+
+
+RUNNERS: dict[str, Callable[[Json, int], Result]] = {
+    "keys.json": run_keys,
+    "jws.json": run_jws,
+    "spiffe.json": run_spiffe,
+    "scope.json": run_scope,
+    "chain.json": run_chain,
+    "caveats.json": run_caveats,
+    "wit.json": run_wit,
+    "handshake.json": run_handshake,
+    "bundle.json": run_bundle,
+    "revocation.json": run_revocation,
+    "target.json": run_target,
+    "audit.json": run_audit,
+}
+
+
+def run_case(runner: Callable[[Json, int], Result], case: Json) -> Result:
+    """The outcome of one case. A crash is an outcome that no vector expects."""
+    try:
+        return {"reason": "ok", **runner(case["input"], case["now"])}
+    except audit.LogFault as fault:
+        return {"reason": fault.reason, "line": fault.line}
+    except Fault as fault:
+        return {"reason": fault.reason}
+    except Exception as error:
+        return {"reason": f"crash: {type(error).__name__}: {error}"}
+
+
+def run_file(name: str, path: Path) -> tuple[int, int]:
+    """Passed and failed cases of one file."""
+    try:
+        cases = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        print(f"{name}: not readable: {type(error).__name__}")
+        return 0, 1
+    if type(cases) is not list or not cases:
+        print(f"{name}: no cases")
+        return 0, 1
+    failed = 0
+    for number, case in enumerate(cases):
+        got = run_case(RUNNERS[name], case)
+        expect = case["expect"]
+        if any(got.get(member) != value for member, value in expect.items()):
+            failed += 1
+            print(f"{name}[{number}]: {case['comment']}: expected {json.dumps(expect)}, got {json.dumps(got)}")
+    return len(cases) - failed, failed
+
+
+def main(folder: Path) -> int:
+    """Runs all files that ought to be there, and complains about any that nobody knows."""
+    passed = failed = 0
+    unknown = {path.name for path in folder.glob("*.json")} - RUNNERS.keys() - NOT_COVERED.keys()
+    for name, why in NOT_COVERED.items():
+        print(f"{name}: not covered: {why}")
+    for name in sorted(unknown):
+        print(f"{name}: nothing here runs it")
+        failed += 1
+    for name in RUNNERS:
+        good, bad = run_file(name, folder / name)
+        passed, failed = passed + good, failed + bad
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else VECTORS))
