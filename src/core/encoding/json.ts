@@ -50,7 +50,7 @@ export const parseStrictObjectText = (text: string): Verdict<JsonObject> => {
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const INTEGER = /^(?:0|-?[1-9][0-9]*)$/;
 // A run of characters that need no further look: no quote, backslash, control character or surrogate.
-const PLAIN = /[^"\\\u0000-\u001f\ud800-\udfff]*/y;
+const PLAIN = /[ !#-[\]-\ud7ff\ue000-\uffff]*/y;
 
 class Reader {
   private readonly text: string;
