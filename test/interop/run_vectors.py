@@ -87,9 +87,7 @@ def run_chain(case: Json, now: int) -> Result:
         own=chain.Peer(case["callee"]["id"], case["callee"]["jkt"]) if "callee" in case else None,
         issuers=issuers_of(case["bundle"]["domains"]),
         anchors=case["bundle"]["anchors"],
-        limits=chain.Limits(
-            limits["maxDepth"], limits["linkTtlSeconds"], limits["callbacks"], limits["humanRoot"]
-        ),
+        limits=chain.Limits(limits["maxDepth"], limits["linkTtlSeconds"], limits["callbacks"], limits["humanRoot"]),
     )
     found = chain.verify_chain(case["chain"], case.get("grant"), given)
     links = [entry.id for entry in found.links]

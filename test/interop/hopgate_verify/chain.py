@@ -83,7 +83,8 @@ def _check_rebind(link: Link, parent: Link) -> None:
             raise Fault("link_rebind")
         return
     kept = all(
-        jcs(link.claims.get(name)) == jcs(parent.claims.get(name)) for name in ("scope", "aud", "max_depth", "caveats")
+        jcs(link.claims.get(name)) == jcs(parent.claims.get(name))
+        for name in ("scope", "aud", "max_depth", "caveats")
     )
     if parent.is_rebind or not same_id or link.jkt == parent.jkt or not kept:
         raise Fault("link_rebind")

@@ -118,6 +118,6 @@ class Issuers:
             domain: {thumbprint(jwk): key_octets(jwk) for jwk in jwks} for domain, jwks in by_domain.items()
         }
 
-    def find(self, domain: str, kid: str) -> bytes | None:
+    def find(self, domain: str, kid: str | None) -> bytes | None:
         """The issuer key `kid` of `domain`, if it has one."""
-        return self._keys.get(domain, {}).get(kid)
+        return self._keys.get(domain, {}).get(kid) if kid is not None else None

@@ -1,0 +1,156 @@
+"""Names, scopes, targets, caveats and scope decisions. Run: python3 -m unittest"""
+
+import unittest
+
+from hopgate_verify import caveats, decision, scope, spiffe, target
+from selfkit import NOW, TD, agent
+from test_self import Case
+
+
+class NamesTest(Case):
+    def test_agent_ids(self) -> None:
+        self.assertEqual(spiffe.parse_agent_id("spiffe://a.b/client/x"), ("a.b", "client"))
+        self.assertEqual(spiffe.parse_agent_id(agent("stock")), (TD, "stock"))
+        for bad in (
+            "",
+            "spiffe://a/agent/b",
+            "spiffe://A/client/x",
+            "spiffe://a/client/x/",
+            "spiffe://a:1/client/x",
+            "spiffe://a/agent/../x",
+            "SPIFFE://a/client/x",
+            "spiffe://a/client/%41",
+            "spiffe://a/client/x?y",
+            "spiffe://a/client/*",
+            "spiffe:///client/x",
+            "spiffe://a/client/x\n",
+            f"spiffe://a/client/{'x' * 2048}",
+        ):
+            self.assertReason("svid_id", spiffe.parse_agent_id, bad)
+
+    def test_patterns(self) -> None:
+        self.assertTrue(spiffe.matches("spiffe://a/agent/b/*", "spiffe://a/agent/b/1"))
+        self.assertFalse(spiffe.matches("spiffe://a/agent/b/*", "spiffe://a/agent/bb/1"))
+        for bad in ("spiffe://a/agent/*", "spiffe://a/*", "*", "spiffe://a/agent/*/1", "spiffe://a/agent/b/x*"):
+            self.assertFalse(spiffe.is_id_pattern(bad), bad)
+
+    def test_scope(self) -> None:
+        for good in ("cloud:read", "cloud:*", "ec2:Describe*", "a", "repo:a/b", "a:b:c*"):
+            self.assertTrue(scope.is_pattern(good), good)
+        for bad in (
+            "",
+            "*",
+            "ec2*",
+            ":a",
+            "a:",
+            "a::b",
+            "a:**",
+            "a:*b",
+            "a//b",
+            "/a",
+            "a/",
+            "a:../b",
+            "a:.",
+            "a b",
+            "a:%41",
+            "a:b/*",
+            "é:a",
+            "a:\n",
+            "a" * 257,
+        ):
+            self.assertFalse(scope.is_pattern(bad), bad)
+        for parent, child, wanted in [
+            ("a:b", "a:b", True),
+            ("a:b", "a:b:c", False),
+            ("a:*", "a:b:c", True),
+            ("a:*", "a:*", True),
+            ("a:*", "a", False),
+            ("a:*", "a:b:*", True),
+            ("a:*", "ab:c", False),
+            ("a:b*", "a:b", True),
+            ("a:b*", "a:bc*", True),
+            ("a:b*", "a:b:*", False),
+            ("a:b*", "a:bc:d", False),
+            ("a:bc*", "a:b*", False),
+            ("a:b:*", "a:*", False),
+        ]:
+            self.assertEqual(scope.covers(parent, child), wanted, (parent, child))
+
+    def test_target(self) -> None:
+        for good in ("/", "/a", "/a/", "/a/b?x=%zz&y=?", "/%C3%A9", "/a%20b", "/a:b@c", "/..."):
+            self.assertReason("ok", target.check_target, good)
+        for bad in (
+            "",
+            "a",
+            "//",
+            "/a//",
+            "/./a",
+            "/..",
+            "/%2e",
+            "/%2E",
+            "/%2F",
+            "/%41",
+            "/%5C",
+            "/%3B",
+            "/%25",
+            "/%00",
+            "/%7F",
+            "/a;b",
+            "/a#b",
+            "/a?b c",
+            "/a?b#c",
+            "/a?\\",
+            "/é",
+            "/a%c3",
+            "/a%4",
+            "*",
+            "http://a/",
+        ):
+            self.assertReason("target_not_canonical", target.check_target, bad)
+
+
+class CaveatsTest(Case):
+    def test_each(self) -> None:
+        hop = caveats.Hop(NOW, agent("b"), "/a/b", "read", lambda index: 3)
+        for reason, caveat in [
+            ("ok", {"type": "callee", "ids": [f"spiffe://{TD}/agent/b/*"]}),
+            ("caveat_callee", {"type": "callee", "ids": [agent("c")]}),
+            ("ok", {"type": "resource", "paths": ["/a"]}),
+            ("ok", {"type": "resource", "paths": ["/"]}),
+            ("caveat_resource", {"type": "resource", "paths": ["/a/bc", "/a/b/c"]}),
+            ("ok", {"type": "tool", "names": ["read"]}),
+            ("caveat_tool", {"type": "tool", "names": ["write"]}),
+            ("ok", {"type": "before", "time": NOW + 1}),
+            ("caveat_before", {"type": "before", "time": NOW}),
+            ("caveat_approval", {"type": "approval", "id": "x"}),
+            ("ok", {"type": "max_uses", "uses": 4, "at": agent("b")}),
+            ("caveat_max_uses", {"type": "max_uses", "uses": 3, "at": agent("b")}),
+            ("caveat_max_uses", {"type": "max_uses", "uses": 4, "at": agent("c")}),
+        ]:
+            caveats.check_list([caveat])
+            self.assertReason(reason, caveats.check_all_hold, [caveat], hop)
+        self.assertReason("caveat_unknown", caveats.check_list, [{"type": "x"}])
+        for bad in (
+            1,
+            {},
+            {"type": "tool"},
+            {"type": "tool", "names": []},
+            {"type": "before", "time": 1, "x": 1},
+            {"type": "before", "time": True},
+            {"type": "resource", "paths": ["a"]},
+        ):
+            self.assertReason("caveat_invalid", caveats.check_list, [bad])
+
+
+class DecisionTest(Case):
+    def test_scopes_and_lifetime(self) -> None:
+        self.assertReason("ok", decision.check_scopes, ["a:b"], [["a:*"], ["a:b"]])
+        self.assertReason("scope_missing", decision.check_scopes, ["a:b"], [["a:*"], ["a:c"]])
+        self.assertReason("ok", decision.check_route_value, "b/c")
+        self.assertReason("route_value", decision.check_route_value, "b:c")
+        links = [{"exp": 9}, {"exp": 8, "caveats": [{"type": "before", "time": 5}, {"type": "approval", "id": "x"}]}]
+        self.assertEqual(decision.permit_ends(links, 7, 6), 5)
+
+
+if __name__ == "__main__":
+    unittest.main()
