@@ -1,0 +1,104 @@
+/** `kind: Policy`: the one source of its types, defaults, validator, JSON Schema and reference page. */
+import { z } from 'zod';
+import {
+  DEFAULT_LINK_TTL_SECONDS,
+  DEFAULT_MAX_DEPTH,
+  HARD_LINK_TTL_SECONDS,
+  HARD_MAX_DEPTH,
+} from '../core/limits.ts';
+import { agentType, duration, idPattern, principal, scopeName, scopePattern } from './forms.ts';
+
+const limits = z
+  .strictObject({
+    maxDepth: z
+      .int()
+      .min(1)
+      .max(HARD_MAX_DEPTH)
+      .default(DEFAULT_MAX_DEPTH)
+      .describe('Deepest chain, in links; L0 alone is 1.'),
+    linkTtl: duration.prefault(`${DEFAULT_LINK_TTL_SECONDS / 3600}h`).describe('Longest life of a link.'),
+    allowLongLinks: z
+      .boolean()
+      .default(false)
+      .describe(`Lets linkTtl exceed ${HARD_LINK_TTL_SECONDS / 3600}h.`),
+    humanRoot: z
+      .enum(['required', 'optional'])
+      .default('required')
+      .describe('Whether a human must stand at the root of every chain.'),
+    callbacks: z
+      .enum(['denied', 'allowed'])
+      .default('denied')
+      .describe('Whether an agent may occur twice in a chain (A → B → A).'),
+    session: duration.prefault('1h').describe('Longest life of a connection between sidecars.'),
+  })
+  .refine((value) => value.allowLongLinks || value.linkTtl <= HARD_LINK_TTL_SECONDS, {
+    path: ['linkTtl'],
+    message: `longer than ${HARD_LINK_TTL_SECONDS / 3600}h needs allowLongLinks: true`,
+  })
+  .prefault({});
+
+const lists = z
+  .strictObject({
+    allow: z
+      .strictObject({ agents: z.array(idPattern).default([]) })
+      .prefault({})
+      .describe('When it names any agent, only these take part.'),
+    block: z
+      .strictObject({ agents: z.array(idPattern).default([]), principals: z.array(principal).default([]) })
+      .prefault({})
+      .describe('These never take part, at any position of a chain.'),
+  })
+  .prefault({});
+
+const route = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'a name: lower-case letters, digits and "-"'),
+  callees: z.array(idPattern).min(1).optional().describe('Agents that this is about; any, if left out.'),
+  methods: z
+    .array(z.string().regex(/^[A-Z]+$/, 'a method in upper case'))
+    .min(1)
+    .optional()
+    .describe('Methods; any, if left out.'),
+  path: z.string().describe('Canonical path. {name} stands for one segment, a final /* for one or more.'),
+  scopes: z
+    .array(z.string())
+    .min(1)
+    .describe('All of these are required. Literals; {name} is filled from the path.'),
+});
+
+const rule = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'a name: lower-case letters, digits and "-"'),
+  effect: z.enum(['allow', 'deny']),
+  callers: z.array(idPattern).min(1).optional(),
+  callerTypes: z.array(agentType).min(1).optional(),
+  callees: z.array(idPattern).min(1).optional(),
+  principals: z.array(principal).min(1).optional(),
+  scopes: z
+    .array(scopePattern)
+    .min(1)
+    .optional()
+    .describe('allow: together they cover every required scope. deny: they cover any of them.'),
+  routes: z.array(z.string()).min(1).optional().describe('Names of routes.'),
+});
+
+export const policySchema = z
+  .strictObject({
+    apiVersion: z.literal('hopgate.dev/v1'),
+    kind: z.literal('Policy'),
+    revision: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,64}$/, 'letters, digits, ".", "_", "-"')
+      .describe('Names this version in the audit log.'),
+    limits: limits.describe('What every chain and session must keep.'),
+    scopeSets: z
+      .record(scopeName, z.array(z.union([scopeName, scopePattern])).min(1))
+      .default({})
+      .describe('Names for scope lists; a member that is itself a name stands for that set.'),
+    lists: lists.describe('Allowlist and blocklist.'),
+    routes: z.array(route).describe('What a request needs. The first match counts; no match is a denial.'),
+    rules: z
+      .array(rule)
+      .describe('Who may. Every selector that is given must match; deny overrides; no allow is a denial.'),
+  })
+  .describe('What the mesh allows. The same policy is for every sidecar of a trust domain.');
+
+export type PolicyConfig = z.output<typeof policySchema>;

@@ -1,0 +1,165 @@
+/** `kind: Sidecar`: the one source of its types, defaults, validator, JSON Schema and reference page. */
+import { z } from 'zod';
+import {
+  address,
+  bytes,
+  duration,
+  file,
+  host,
+  idPattern,
+  scopeName,
+  scopePattern,
+  tcpAddress,
+  thumbprint,
+  trustDomain,
+} from './forms.ts';
+
+const identity = z
+  .strictObject({
+    svid: file.describe('X.509-SVID, PEM: the leaf first, then intermediates.'),
+    svidKey: file.describe('Its private key, PEM (PKCS#8).'),
+    agentKey: file.describe(
+      'The agent’s Ed25519 private key, PEM (PKCS#8): proves the agent and signs grants.',
+    ),
+    auditKey: file.describe('The Ed25519 private key that signs audit checkpoints, PEM (PKCS#8).'),
+    wit: file.describe('Workload Identity Token (JWT) that binds the SPIFFE ID to both keys.'),
+    keyBinding: file.describe('The issuer’s key binding, JSON with exp, kid and sig.'),
+  })
+  .describe('Who this agent is. Secrets are only ever named as files; changed files are read again.');
+
+const trust = z
+  .strictObject({
+    trustDomain: trustDomain.describe('Our trust domain.'),
+    root: thumbprint.describe(
+      'Thumbprint of the root key: the only thing that is trusted without a signature.',
+    ),
+    bundle: file.describe('The signed trust bundle.'),
+  })
+  .describe('What this sidecar trusts.');
+
+const inbound = z
+  .strictObject({
+    listen: tcpAddress.prefault('0.0.0.0:14443').describe('Where peers connect (mTLS).'),
+    agent: address.describe('Where the agent listens: a loopback address or a unix socket.'),
+  })
+  .describe('The door in.');
+
+const delegate = z
+  .strictObject({
+    scope: z
+      .array(z.union([scopeName, scopePattern]))
+      .min(1)
+      .describe('Scope patterns or scope sets that the callee gets; the agent may ask for less.'),
+    ttl: duration.describe('Longest life of the grant.'),
+    remainingDepth: z
+      .int()
+      .min(0)
+      .max(7)
+      .describe('How many further links may follow the grant: 0 means the callee can’t delegate.'),
+  })
+  .describe('Mint a grant for the callee, so that it can act onward. Nothing is delegated without it.');
+
+const route = z.strictObject({
+  host: host.describe('The name that the agent uses, such as inventory.mesh.'),
+  peer: idPattern.describe('The agent that must answer: an exact ID, or a type. Never a whole trust domain.'),
+  address: tcpAddress.describe('Where its sidecar listens. DNS is trusted for nothing: the peer is pinned.'),
+  delegate: delegate.optional(),
+});
+
+const outbound = z
+  .strictObject({
+    listen: address
+      .prefault('127.0.0.1:14001')
+      .describe(
+        'Where the agent sends its requests: a loopback port (with the proxy secret) or a unix socket (with its permissions).',
+      ),
+    routes: z.array(route).default([]).describe('The peers that the agent may reach.'),
+  })
+  .describe('The door out.');
+
+const audit = z
+  .strictObject({
+    file: file.default('audit.log').describe('The log, relative to stateDirectory.'),
+    durability: z
+      .enum(['process', 'disk'])
+      .default('process')
+      .describe(
+        'process: a record survives the death of the process before the agent sees the request; disk: also that of the machine (group fdatasync).',
+      ),
+    checkpointRecords: z.int().min(1).max(1_000_000).default(1000).describe('Sign after this many records.'),
+    checkpointInterval: duration.prefault('10s').describe('Sign after this time, if anything was written.'),
+    refusalInterval: duration
+      .prefault('10s')
+      .describe('How often refusals before authentication are written, summed up by source.'),
+    refusalSources: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .default(64)
+      .describe('How many sources are told apart in one such record; the rest is counted as "other".'),
+  })
+  .prefault({});
+
+const limits = z
+  .strictObject({
+    connections: z.int().min(1).default(10_000).describe('Inbound connections.'),
+    handshakes: z.int().min(1).default(256).describe('Handshakes in flight, in total. Full means refuse.'),
+    handshakesPerSource: z.int().min(1).default(64).describe('The same for one source address.'),
+    handshakeTimeout: duration.prefault('5s').describe('TLS and handshake together.'),
+    headersTimeout: duration.prefault('10s').describe('For the whole of a request’s headers.'),
+    idleTimeout: duration.prefault('75s').describe('A connection without a request.'),
+    bodyTimeout: duration.prefault('60s').describe('A request body that stands still.'),
+    responseTimeout: duration
+      .prefault('5m')
+      .describe('Until the agent’s response headers. Streams have no total limit.'),
+    bodyBytes: bytes.prefault('1GiB').describe('The largest request body.'),
+    connectTimeout: duration.prefault('5s').describe('Connecting to the agent or to a peer.'),
+    peerConnections: z.int().min(1).max(1024).default(32).describe('Connections to one peer.'),
+    contexts: z
+      .int()
+      .min(1)
+      .default(10_000)
+      .describe('Contexts held at once; the longest unused one goes first.'),
+    contextIdle: duration.prefault('15m').describe('A context that is not used for so long ends.'),
+    drainTimeout: duration.prefault('25s').describe('From SIGTERM until streams are cut.'),
+  })
+  .prefault({});
+
+export const sidecarSchema = z
+  .strictObject({
+    apiVersion: z.literal('hopgate.dev/v1'),
+    kind: z.literal('Sidecar'),
+    identity,
+    trust,
+    policy: file.describe('The policy (kind: Policy).'),
+    stateDirectory: file
+      .default('state')
+      .describe('Audit log, last accepted bundle order and counters. Private to this sidecar.'),
+    inbound: inbound.optional(),
+    outbound: outbound.optional(),
+    health: z
+      .strictObject({
+        listen: tcpAddress.prefault('0.0.0.0:14020').describe('/healthz and /readyz, nothing else.'),
+      })
+      .prefault({}),
+    admin: z
+      .strictObject({
+        socket: file.default('admin.sock').describe('Unix socket (mode 0600), relative to stateDirectory.'),
+      })
+      .prefault({}),
+    audit: audit.describe('The decision log.'),
+    limits: limits.describe('Bounds on everything that a peer can use up.'),
+    log: z
+      .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') })
+      .prefault({})
+      .describe('Diagnostics on stderr, as JSON lines.'),
+  })
+  .refine(
+    (config) => config.inbound !== undefined || config.outbound !== undefined,
+    'neither inbound nor outbound is set: the sidecar would do nothing',
+  )
+  .describe('One sidecar. File names are relative to this file.');
+
+export type SidecarConfig = z.output<typeof sidecarSchema>;
+export type OutboundRoute = z.output<typeof route>;
+export type DelegateRule = z.output<typeof delegate>;
