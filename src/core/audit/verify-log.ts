@@ -8,7 +8,8 @@ import { type Denial, deny } from '../verdict.ts';
 import { verifyCheckpoint } from './checkpoint.ts';
 import type { CheckpointRecord, LogHead } from './record.ts';
 
-const LINE = /^(\{.*),"hash":"([A-Za-z0-9_-]{43})"\}$/;
+// `s`: JSON text may hold U+2028 and U+2029 unescaped, which `.` alone doesn't match.
+const LINE = /^(\{.*),"hash":"([A-Za-z0-9_-]{43})"\}$/s;
 
 export interface LogFault extends Denial {
   /** 1-based. */
