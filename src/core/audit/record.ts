@@ -12,7 +12,7 @@ export interface AgentLink {
   readonly link: string;
 }
 
-/** Members in canonical order, so that `JSON.stringify` of a literal is already RFC 8785. */
+/** Members are listed in canonical order, as {@link sealDecision} writes them. */
 export interface DecisionRecord {
   readonly agents: readonly AgentLink[];
   readonly bundle: string;
@@ -117,7 +117,7 @@ export const sealDecision = (
 ): SealedRecord => {
   const seq = head.seq + 1;
   const text = JSON.stringify({
-    agents: r.agents,
+    agents: r.agents.map(({ id, link }) => ({ id, link })),
     bundle: r.bundle,
     cached: r.cached,
     callee: r.callee,
@@ -139,11 +139,10 @@ export const sealDecision = (
     target: r.target,
     task: r.task,
     time: timeMs,
-    us: r.us,
-    v: 1,
-    verdict: r.verdict,
   });
-  return finishRecord(text, r.kind, head, seq);
+  // Stages come in the order in which they were measured, so these few are sorted.
+  const tail = `,"us":${canonicalJson(r.us)},"v":1,"verdict":${JSON.stringify(r.verdict)}}`;
+  return finishRecord(text.slice(0, -1) + tail, r.kind, head, seq);
 };
 
 /** The hot path of {@link sealRecord} for outcomes. */
