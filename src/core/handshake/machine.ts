@@ -13,6 +13,7 @@ import { type Denial, deny, grant, type Verdict } from '../verdict.ts';
 import {
   encodeFrame,
   FRAME,
+  type Frame,
   HANDSHAKE_VERSION,
   NONCE_BYTES,
   parseFrame,
@@ -77,6 +78,7 @@ const partyOf = (wit: Wit, channel: Channel): Party => ({
 export class Initiator {
   private readonly context: HandshakeContext;
   private readonly pin: IdPattern;
+  private awaits: 'challenge' | 'result' | 'nothing' = 'challenge';
   /** F1, to be sent first. */
   readonly hello: Buffer;
 
@@ -91,13 +93,15 @@ export class Initiator {
     ]);
   }
 
-  /** F2 (or F4, refused) in; F3 out. */
+  /** F2 (or F4, refused) in, once; F3 out. */
   onChallenge(octets: Buffer): Verdict<Proven & { readonly proof: Buffer }> {
     const { own, channel } = this.context;
+    if (this.awaits !== 'challenge') return deny('hs_frame', 'a second challenge');
+    this.awaits = 'nothing';
     const frame = parseFrame(octets, [FRAME.challenge, FRAME.result]);
     if (!frame.ok) return frame;
     if (frame.value.type === FRAME.result) {
-      const result = this.onResult(octets);
+      const result = readResult(frame.value);
       return result.ok ? deny('hs_frame', 'accepted before it was proven') : result;
     }
     const [suite, nonce, wit, proof] = frame.value.fields as [Buffer, Buffer, Buffer, Buffer];
@@ -120,35 +124,42 @@ export class Initiator {
     if (denial !== undefined) return denial;
     const transcript = sha256(h1, octets);
     const answer = encodeFrame(FRAME.proof, [mintProof('initiator', { ...binding, transcript }, own.sign)]);
+    this.awaits = 'result';
     return grant({ peer: responder, wit: peer.value, sessionId: sessionIdOf(transcript), proof: answer });
   }
 
-  /** F4 in; the session's deadline (seconds) out. Refuses with `hs_refused`, whose detail is the responder's code, and `hs_frame`. */
+  /** F4 in, once, after F3; the session's deadline (seconds) out. Refuses with `hs_refused`, whose detail is the responder's code, and `hs_frame`. */
   onResult(octets: Buffer): Verdict<number> {
+    if (this.awaits !== 'result') return deny('hs_frame', 'a result before the proof, or a second one');
+    this.awaits = 'nothing';
     const frame = parseFrame(octets, [FRAME.result]);
-    if (!frame.ok) return frame;
-    const [status, value] = frame.value.fields as [Buffer, Buffer];
-    if (status.length === 1 && status[0] === 0 && value.length === 8) {
-      const deadline = value.readBigUInt64BE();
-      return deadline <= BigInt(Number.MAX_SAFE_INTEGER)
-        ? grant(Number(deadline))
-        : deny('hs_frame', 'the deadline is out of range');
-    }
-    if (status.length !== 1 || status[0] !== 1)
-      return deny('hs_frame', 'the result is neither accepted nor refused');
-    const reason = value.toString('latin1');
-    return deny(
-      'hs_refused',
-      `the peer refused: ${isReasonCode(reason) ? reason : 'for a reason that we don’t know'}`,
-    );
+    return frame.ok ? readResult(frame.value) : frame;
   }
 }
+
+const readResult = (frame: Frame): Verdict<number> => {
+  const [status, value] = frame.fields as [Buffer, Buffer];
+  if (status.length === 1 && status[0] === 0 && value.length === 8) {
+    const deadline = value.readBigUInt64BE();
+    return deadline <= BigInt(Number.MAX_SAFE_INTEGER)
+      ? grant(Number(deadline))
+      : deny('hs_frame', 'the deadline is out of range');
+  }
+  if (status.length !== 1 || status[0] !== 1)
+    return deny('hs_frame', 'the result is neither accepted nor refused');
+  const reason = value.toString('latin1');
+  return deny(
+    'hs_refused',
+    `the peer refused: ${isReasonCode(reason) ? reason : 'for a reason that we don’t know'}`,
+  );
+};
 
 /** The TLS server's side. */
 export class Responder {
   private readonly context: HandshakeContext;
   /** Whether a nonce was not seen before; remembers it. */
   private readonly isFreshNonce: (nonce: Buffer) => boolean;
+  private greeted = false;
   private state: { readonly binding: Binding; readonly wit: Wit; readonly sessionId: string } | undefined;
 
   constructor(context: HandshakeContext, isFreshNonce: (nonce: Buffer) => boolean) {
@@ -156,9 +167,11 @@ export class Responder {
     this.isFreshNonce = isFreshNonce;
   }
 
-  /** F1 in; F2 out. */
+  /** F1 in, once; F2 out. */
   onHello(octets: Buffer): Verdict<Buffer> {
     const { own, channel, nonce: ownNonce } = this.context;
+    if (this.greeted) return deny('hs_frame', 'a second hello');
+    this.greeted = true;
     const frame = parseFrame(octets, [FRAME.hello]);
     if (!frame.ok) return frame;
     const [version, suites, nonce, wit] = frame.value.fields as [Buffer, Buffer, Buffer, Buffer];
