@@ -130,7 +130,7 @@ export const verifyGrant = (
   const links = [...chain.links, link];
   const denial =
     checkStructure(links, context.limits) ??
-    checkTimes([link], context, chain.leaf) ??
+    checkTimes([link], context, chain.leaf, index) ??
     checkNarrowing([chain.leaf, link], index - 1);
   if (denial !== undefined) return denial;
   if (!link.aud.includes(context.trustDomain))
@@ -229,10 +229,12 @@ const checkTimes = (
   links: readonly UnverifiedLink[],
   context: ChainContext,
   above?: UnverifiedLink,
+  offset = 0,
 ): Denial | undefined => {
   const { now, limits } = context;
   let parent = above;
-  for (const [index, link] of links.entries()) {
+  for (const [position, link] of links.entries()) {
+    const index = position + offset;
     if (link.iat > now + CLOCK_SKEW_SECONDS)
       return denyAt(index, 'link_not_yet_valid', `issued at ${link.iat}, it is ${now}`);
     if (now >= link.exp + CLOCK_SKEW_SECONDS)

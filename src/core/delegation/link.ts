@@ -58,7 +58,7 @@ export interface ChildLink extends LinkBase {
 
 export type UnverifiedLink = RootLink | ChildLink;
 
-// No control characters, so that a purpose can be printed; length is in UTF-16 code units.
+// No control characters, so that a purpose can be printed; length is in code points.
 const PURPOSE = /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]{1,256}$/u;
 
 const BOTH = {

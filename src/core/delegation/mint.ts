@@ -77,7 +77,8 @@ export interface ChildLinkOptions {
 
 /**
  * Mints the child of a chain's leaf, with the leaf's key. `depth` is that of the chain.
- * Refuses with `scope_*`, `link_scope_widened`, `link_aud_widened`, `chain_max_depth`, `link_expired`, `kb_expired`.
+ * Refuses with `scope_*`, `link_scope_widened`, `link_aud_widened`, `link_rebind`, `chain_key_twice`, `chain_max_depth`,
+ * `link_expired`, `kb_expired`, and what no verifier would accept in form.
  */
 export const mintChildLink = (
   leaf: UnverifiedLink,
@@ -128,6 +129,9 @@ const checkChild = (
   if (domain !== undefined) return deny('link_aud_widened', `${domain} is not in the chain's aud`);
   if (options.delegatee.id === leaf.delegatee)
     return deny('link_rebind', `${leaf.delegatee} delegates to itself`);
+  if (options.delegatee.x === leaf.delegateeX)
+    return deny('chain_key_twice', `${options.delegatee.id} is given the key of ${leaf.delegatee}`);
+  if (options.remainingDepth < 0) return deny('chain_max_depth', 'the link itself takes one of the depth');
   if (depth + 1 > leaf.maxDepth)
     return deny('chain_max_depth', `the chain may have ${leaf.maxDepth} links and has ${depth}`);
   if (exp <= iat) return deny('link_expired', `the chain expires at ${leaf.exp}, it is ${iat}`);
@@ -135,7 +139,10 @@ const checkChild = (
   return undefined;
 };
 
-/** Mints a rebind link: the same agent under a new key, signed by the old one. */
+/**
+ * Mints a rebind link: the same agent under a new key, signed by the old one.
+ * Refuses with `link_expired`, `link_rebind`, `kb_expired`, and what no verifier would accept in form.
+ */
 export const mintRebindLink = (
   leaf: UnverifiedLink,
   options: { readonly newX: string; readonly kb: KeyBinding; readonly now: number; readonly jti: string },
@@ -145,6 +152,7 @@ export const mintRebindLink = (
   if (leaf.exp <= iat) return deny('link_expired', `the chain expires at ${leaf.exp}, it is ${iat}`);
   if (options.newX === leaf.delegateeX || (!leaf.root && leaf.rebind))
     return deny('link_rebind', 'a rebind link changes the key, and follows no rebind');
+  if (options.kb.exp <= iat) return deny('kb_expired', 'our key binding has expired');
   return finish(
     {
       par_hash: leaf.id,

@@ -82,6 +82,8 @@ export const expandScope = (
   sets: ScopeSets,
 ): { readonly patterns: readonly ScopePattern[] } | { readonly fault: string } => {
   const patterns = new Set<ScopePattern>();
+  // A set that many sets share is walked once, or time would double with each level.
+  const expanded = new Set<string>();
   const visit = (name: string, path: readonly string[]): string | undefined => {
     if (!Object.hasOwn(sets, name)) {
       if (!isScopePattern(name)) return `"${name}" is neither a scope set nor a scope pattern`;
@@ -89,10 +91,12 @@ export const expandScope = (
       return undefined;
     }
     if (path.includes(name)) return `scope sets form a circle: ${[...path, name].join(' → ')}`;
+    if (expanded.has(name)) return undefined;
     for (const member of sets[name] ?? []) {
       const fault = visit(member, [...path, name]);
       if (fault !== undefined) return fault;
     }
+    expanded.add(name);
     return undefined;
   };
   for (const name of names) {
