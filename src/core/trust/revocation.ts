@@ -76,10 +76,13 @@ export class Revocations {
   /** Every position of a chain. Refuses with `revoked_*`. */
   checkChain(chain: VerifiedChain): Denial | undefined {
     if (this.size === 0) return undefined;
+    // A minter that rotates its key goes on below a rebind link; the bar on what it made before must follow it.
+    let minters: readonly string[] = [];
     for (const link of chain.links) {
       if (this.links.has(link.id)) return deny('revoked_link', `link ${link.id} was revoked`);
-      if (!link.root && this.minted.has(`${link.parent} ${link.delegatee}`))
+      if (minters.some((parent) => this.minted.has(`${parent} ${link.delegatee}`)))
         return deny('revoked_link', `the link to ${link.delegatee} was revoked`);
+      minters = !link.root && link.rebind ? [...minters, link.id] : [link.id];
       const holder = this.checkHolder(link.delegatee, link.delegateeThumbprint);
       if (holder !== undefined) return holder;
     }
