@@ -77,12 +77,12 @@ const partyOf = (wit: Wit, channel: Channel): Party => ({
 /** The TLS client's side. */
 export class Initiator {
   private readonly context: HandshakeContext;
-  private readonly pin: IdPattern;
+  private readonly pin: IdPattern | AgentId;
   private awaits: 'challenge' | 'result' | 'nothing' = 'challenge';
   /** F1, to be sent first. */
   readonly hello: Buffer;
 
-  constructor(context: HandshakeContext, pin: IdPattern) {
+  constructor(context: HandshakeContext, pin: IdPattern | AgentId) {
     this.context = context;
     this.pin = pin;
     this.hello = encodeFrame(FRAME.hello, [
