@@ -1,0 +1,202 @@
+/**
+ * A trust domain in a folder, for one machine: made, renewed, added to. Keys are made once and never written over.
+ * The clock is passed in, in seconds. Throws {@link LocalDomainError} for what a person can put right, and I/O errors.
+ */
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { withLock, writeFilesAtomic } from './atomic-file.ts';
+import { issueAuthority } from './issue.ts';
+import { makeAgent, makePrincipal, type RenewedAgent, renewAgent, signBundle } from './local-credentials.ts';
+import { checkConfiguration, checkTrust, readState } from './local-files.ts';
+import {
+  AGENT_FILES,
+  type DomainState,
+  folderNameOf,
+  LocalDomainError,
+  layoutOf,
+  MAX_AGENTS,
+} from './local-layout.ts';
+import { DEFAULT_CEILING, policyTemplate, routesTemplate, sidecarTemplate } from './local-templates.ts';
+import { makeSigningKey, privateKeyPem } from './signing-key.ts';
+
+// The CA of a local domain lives in a folder, next to its root key: a shorter life would protect nothing.
+const AUTHORITY_TTL_SECONDS = 10 * 365 * 86_400;
+
+export interface DomainSpec {
+  readonly trustDomain: string;
+  /** `planning/1` */
+  readonly agents: readonly string[];
+  /** Name to URI. */
+  readonly principals: Readonly<Record<string, string>>;
+  readonly svidTtlSeconds: number;
+  readonly bundleTtlSeconds: number;
+}
+
+const stateFile = (directory: string, state: DomainState) => ({
+  file: layoutOf(directory).state,
+  content: `${JSON.stringify(state, null, 2)}\n`,
+  mode: 0o644,
+});
+
+/** Makes a domain in a folder that is absent or empty: all of it, or on failure nothing. */
+export const createLocalDomain = async (
+  directory: string,
+  spec: DomainSpec,
+  now: number,
+): Promise<DomainState> => {
+  checkFolders(spec.agents);
+  const target = path.resolve(directory);
+  const parent = path.dirname(target);
+  const madeParent = mkdirSync(parent, { recursive: true });
+  let temporary: string | undefined;
+  try {
+    temporary = mkdtempSync(path.join(parent, `.${path.basename(target)}.`));
+    const work = path.join(temporary, path.basename(target));
+    mkdirSync(work, { mode: 0o755 });
+    const state = await fill(work, spec, now);
+    checkTrust(work, state, now);
+    checkConfiguration(work, state.agents);
+    renameSync(work, target);
+    rmSync(temporary, { recursive: true });
+    return state;
+  } catch (error) {
+    if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
+    if (madeParent !== undefined) rmSync(madeParent, { recursive: true, force: true });
+    throw error;
+  }
+};
+
+const fill = async (directory: string, spec: DomainSpec, now: number): Promise<DomainState> => {
+  const at = layoutOf(directory);
+  for (const folder of [at.root, at.principals, at.agents]) mkdirSync(folder, { mode: 0o700 });
+  const root = makeSigningKey();
+  const authority = await issueAuthority(spec.trustDomain, { now, ttlSeconds: AUTHORITY_TTL_SECONDS });
+  writeFilesAtomic([
+    { file: at.rootKey, content: privateKeyPem(root.key) },
+    { file: at.policyKey, content: privateKeyPem(makeSigningKey().key) },
+    { file: at.issuerKey, content: privateKeyPem(makeSigningKey().key) },
+    { file: at.caKey, content: privateKeyPem(authority.key) },
+    { file: at.ca, content: authority.certificatePem, mode: 0o644 },
+    { file: at.policy, content: policyTemplate(spec.trustDomain), mode: 0o644 },
+  ]);
+  const state: DomainState = {
+    trustDomain: spec.trustDomain,
+    root: root.thumbprint,
+    epoch: 1,
+    seq: 1,
+    svidTtlSeconds: spec.svidTtlSeconds,
+    bundleTtlSeconds: spec.bundleTtlSeconds,
+    ceiling: DEFAULT_CEILING,
+    agents: [...spec.agents],
+    principals: { ...spec.principals },
+    revoked: [],
+  };
+  for (const name of Object.keys(state.principals)) makePrincipal(directory, state, name);
+  for (const name of state.agents) await makeAgent(directory, state, name, now);
+  writeFilesAtomic([stateFile(directory, state), signBundle(directory, state, now)]);
+  return state;
+};
+
+/** `a-b/c` and `a/b-c` would share a folder. */
+const checkFolders = (agents: readonly string[]): void => {
+  if (agents.length > MAX_AGENTS)
+    throw new LocalDomainError(`a local domain holds at most ${MAX_AGENTS} agents`);
+  const byFolder = new Map<string, string>();
+  for (const name of agents) {
+    const other = byFolder.get(folderNameOf(name));
+    if (other !== undefined && other !== name)
+      throw new LocalDomainError(
+        `agents "${other}" and "${name}" would share the folder ${folderNameOf(name)}`,
+      );
+    byFolder.set(folderNameOf(name), name);
+  }
+};
+
+/** The state goes first: a bundle of a sequence number that was used before must never come about. */
+const commit = (directory: string, state: DomainState, now: number): DomainState => {
+  const next = { ...state, seq: state.seq + 1 };
+  const bundle = signBundle(directory, next, now);
+  writeFilesAtomic([stateFile(directory, next)]);
+  writeFilesAtomic([bundle]);
+  checkTrust(directory, next, now);
+  return next;
+};
+
+export interface Renewal {
+  readonly state: DomainState;
+  readonly agents: readonly RenewedAgent[];
+  /** Seconds. */
+  readonly bundleExp: number;
+}
+
+/** Renews each agent's SVID, WIT and key binding, and signs the next bundle. Agent and audit keys stay. */
+export const renewLocalDomain = (
+  directory: string,
+  changes: Partial<Pick<DomainSpec, 'svidTtlSeconds' | 'bundleTtlSeconds'>>,
+  now: number,
+): Promise<Renewal> =>
+  withLock(directory, async () => {
+    const before = { ...readState(directory), ...changes };
+    const agents: RenewedAgent[] = [];
+    for (const name of before.agents) agents.push(await renewAgent(directory, before, name, now));
+    const state = commit(directory, before, now);
+    return { state, agents, bundleExp: now + state.bundleTtlSeconds };
+  });
+
+export interface Addition {
+  readonly state: DomainState;
+  readonly agents: readonly RenewedAgent[];
+  readonly principals: readonly string[];
+  /** Sidecar files that someone has changed, and the routes that they may lack. */
+  readonly leftAlone: readonly { readonly file: string; readonly routes: string }[];
+}
+
+/** Adds agents and principals, and signs the next bundle. Names that are there already stay as they are. */
+export const addToLocalDomain = (
+  directory: string,
+  spec: Pick<DomainSpec, 'agents' | 'principals'>,
+  now: number,
+): Promise<Addition> =>
+  withLock(directory, async () => {
+    const before = readState(directory);
+    for (const [name, uri] of Object.entries(spec.principals)) {
+      const known = before.principals[name];
+      if (known !== undefined && known !== uri)
+        throw new LocalDomainError(`the principal "${name}" is ${known} here; take another name for ${uri}`);
+    }
+    const agents = spec.agents.filter((name) => !before.agents.includes(name));
+    const principals = Object.keys(spec.principals).filter((name) => before.principals[name] === undefined);
+    if (agents.length + principals.length === 0)
+      throw new LocalDomainError(`all of this is in ${directory} already; --renew renews it`);
+    const after: DomainState = {
+      ...before,
+      agents: [...before.agents, ...agents],
+      principals: { ...before.principals, ...spec.principals },
+    };
+    checkFolders(after.agents);
+    for (const name of principals) makePrincipal(directory, after, name);
+    const made: RenewedAgent[] = [];
+    for (const name of agents) made.push(await makeAgent(directory, after, name, now));
+    const state = commit(directory, after, now);
+    const leftAlone = agents.length > 0 ? updateSidecars(directory, before, after) : [];
+    checkConfiguration(directory, agents);
+    return { state, agents: made, principals, leftAlone };
+  });
+
+/** Gives the sidecars that nobody has changed their new routes. */
+const updateSidecars = (
+  directory: string,
+  before: DomainState,
+  after: DomainState,
+): Addition['leftAlone'] => {
+  const leftAlone: { file: string; routes: string }[] = [];
+  for (const name of before.agents) {
+    const file = path.join(layoutOf(directory).agent(name), AGENT_FILES.sidecar);
+    const wanted = sidecarTemplate(after, name);
+    const present = readFileSync(file, 'utf8');
+    if (present === wanted) continue;
+    if (present === sidecarTemplate(before, name)) writeFilesAtomic([{ file, content: wanted, mode: 0o644 }]);
+    else leftAlone.push({ file, routes: routesTemplate(after, name) });
+  }
+  return leftAlone;
+};
