@@ -1,4 +1,8 @@
-/** The forms of single values in configuration files, each with the sentence that a wrong one gets. */
+/**
+ * The forms of single values in configuration files, each with the sentence that a wrong one gets. `title` names the
+ * form in the JSON Schema and the reference page; `pattern` is what an editor can check, the predicate decides.
+ */
+import { isIPv4, isIPv6 } from 'node:net';
 import { z } from 'zod';
 import { isScopeLiteral, isScopePattern } from '../core/delegation/scope.ts';
 import { isBase64urlOf } from '../core/encoding/base64url.ts';
@@ -6,6 +10,8 @@ import { isIdPattern, isPrincipal, isTrustDomain } from '../core/spiffe-id.ts';
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 const DURATION = /^([1-9][0-9]{0,8})(s|m|h|d)$/;
+/** Timers count milliseconds in 31 bits: anything past 24.8 days would fire at once. */
+const MAX_DURATION_SECONDS = 24 * 86_400;
 
 /** `90s`, `15m`, `2h`, `1d` to seconds. */
 export const parseDuration = (text: string): number | undefined => {
@@ -13,76 +19,170 @@ export const parseDuration = (text: string): number | undefined => {
   return match === null ? undefined : Number(match[1]) * (UNIT_SECONDS[match[2] ?? ''] ?? Number.NaN);
 };
 
+/** Seconds, 1 to 24 days. */
 export const duration = z
-  .string()
+  .string('a duration: a whole number and s, m, h or d, such as "15m"')
   .regex(DURATION, 'a duration: a whole number and s, m, h or d, such as "15m"')
+  .refine((text) => (parseDuration(text) ?? 0) <= MAX_DURATION_SECONDS, 'a duration of 24d at most')
+  .meta({ title: 'duration' })
   .transform((text) => parseDuration(text) ?? Number.NaN);
 
 const BYTES = /^([1-9][0-9]{0,11})(KiB|MiB|GiB)?$/;
 const UNIT_BYTES: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+const BYTES_MESSAGE = 'a size in octets: a whole number, with KiB, MiB or GiB behind it or nothing';
+/** Octets. YAML reads a bare number as a number, so both are taken. */
 export const bytes = z
-  .string()
-  .regex(BYTES, 'a size in octets: a whole number, with KiB, MiB or GiB behind it or nothing')
-  .transform((text) => {
-    const match = BYTES.exec(text);
+  .union([z.int().min(1).max(999_999_999_999), z.string().regex(BYTES)], BYTES_MESSAGE)
+  .meta({ title: 'size' })
+  .transform((value) => {
+    if (typeof value === 'number') return value;
+    const match = BYTES.exec(value);
     return Number(match?.[1]) * (UNIT_BYTES[match?.[2] ?? ''] ?? 1);
   });
 
 /** Where to listen or connect: TCP or a unix socket. */
 export type Address = { readonly host: string; readonly port: number } | { readonly path: string };
+/** TCP alone. */
+export type TcpAddress = Extract<Address, { readonly host: string }>;
 
 export const formatAddress = (address: Address): string =>
   'path' in address
     ? `unix:${address.path}`
     : `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
 
-const HOST_PORT = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})$/;
+const HOST_PORT = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(0|[1-9][0-9]{0,4})$/;
+const HOST_NAME = /^(?=.{1,253}$)(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.|$))+(?<!\.)$/;
+/** An address of numbers and dots that is no IPv4 address, such as 10.0.0.256, is a slip and no name. */
+const isHost = (text: string): boolean => isIPv4(text) || (HOST_NAME.test(text) && !/^[0-9.]+$/.test(text));
+/** What a socket's path may have on Linux, less its final NUL (sun_path, unix(7)). */
+const MAX_SOCKET_PATH_BYTES = 107;
+
+/** `host:port`, `[ipv6]:port` or `unix:/path`; `undefined` for anything else. */
 export const parseAddress = (text: string): Address | undefined => {
-  if (text.startsWith('unix:')) return text.length > 5 ? { path: text.slice(5) } : undefined;
+  if (text.startsWith('unix:')) {
+    const path = text.slice(5);
+    const fits = path.startsWith('/') && !path.includes('\0') && path.length > 1;
+    return fits && Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES ? { path } : undefined;
+  }
   const match = HOST_PORT.exec(text);
   const port = Number(match?.[3]);
-  return match === null || port > 65_535 ? undefined : { host: match[1] ?? match[2] ?? '', port };
+  const host = match?.[1] ?? match?.[2] ?? '';
+  const valid = match?.[1] === undefined ? isHost(host) : isIPv6(host);
+  return match === null || !valid || port > 65_535 ? undefined : { host, port };
 };
 
-export const address = z
-  .string()
-  .refine((text) => parseAddress(text) !== undefined, 'an address: host:port, [ipv6]:port or unix:/path')
+const isTcp = (address: Address | undefined): address is TcpAddress =>
+  address !== undefined && 'port' in address;
+const isLocal = (address: Address | undefined): boolean =>
+  address !== undefined &&
+  ('path' in address || address.host === '::1' || (isIPv4(address.host) && address.host.startsWith('127.')));
+
+const TCP_PATTERN = '^(\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9.-]+):(0|[1-9][0-9]{0,4})$';
+const LOCAL_PATTERN = '^(unix:/.+|127\\.[0-9.]+:(0|[1-9][0-9]{0,4})|\\[::1\\]:(0|[1-9][0-9]{0,4}))$';
+
+/** Where to listen on a network. Port 0 lets the system choose. */
+export const listenAddress = z
+  .string('an address: host:port or [ipv6]:port')
+  .refine((text) => isTcp(parseAddress(text)), 'an address: host:port or [ipv6]:port')
+  .meta({ title: 'TCP address', pattern: TCP_PATTERN })
+  .transform((text) => parseAddress(text) as TcpAddress);
+
+/** Where to listen for this machine alone. Port 0 lets the system choose. */
+export const localListenAddress = z
+  .string('a local address: 127.0.0.1:port, [::1]:port or unix:/path')
+  .refine(
+    (text) => isLocal(parseAddress(text)),
+    'a local address: 127.0.0.1:port, [::1]:port or unix:/path (107 octets at most). Anything else, names included, could be reached or answered by others',
+  )
+  .meta({ title: 'local address', pattern: LOCAL_PATTERN })
   .transform((text) => parseAddress(text) as Address);
-export const tcpAddress = z
-  .string()
-  .refine(
-    (text) => !text.startsWith('unix:') && parseAddress(text) !== undefined,
-    'an address: host:port or [ipv6]:port',
-  )
-  .transform((text) => parseAddress(text) as { readonly host: string; readonly port: number });
 
-/** A file, relative to the configuration file that names it. */
-export const file = z.string().min(1, 'a file name');
+/** Where something of this machine listens. */
+export const localAddress = localListenAddress.refine(
+  (address) => !('port' in address) || address.port > 0,
+  'a port from 1 to 65535',
+);
 
-export const trustDomain = z
-  .string()
-  .refine(isTrustDomain, 'a trust domain: lower-case letters, digits, ".", "_", "-"');
-export const idPattern = z
-  .string()
-  .refine(
-    isIdPattern,
-    'an agent ID such as spiffe://company.com/agent/inventory/1, or a type: …/agent/inventory/*',
-  );
-export const principal = z
-  .string()
-  .refine(isPrincipal, 'a principal: a URI such as mailto:alice@company.com');
-export const scopePattern = z
-  .string()
-  .refine(isScopePattern, 'a scope pattern such as cloud:read, cloud:* or ec2:Describe*');
-export const scopeName = z.string().refine(isScopeLiteral, 'a scope name such as infrastructure:review');
-export const thumbprint = z
-  .string()
-  .refine((text) => isBase64urlOf(text, 32), 'a key thumbprint: 43 characters of base64url');
-export const agentType = z.string().regex(/^[A-Za-z0-9._-]+$/, 'an agent type, such as planning');
-export const host = z
-  .string()
-  .regex(
-    /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/,
-    'a host name in lower case, without a port',
-  )
-  .refine((name) => !/^[0-9.]+$/.test(name), 'a host name, not an IP address');
+/** Where a peer listens. */
+export const peerAddress = listenAddress.refine((address) => address.port > 0, 'a port from 1 to 65535');
+
+// Content where a name belongs is a mistake that puts a secret into a file that people share and commit.
+const CONTENT = /-----BEGIN |^\s*\{|^\s*eyJ[\w-]*\.|[\r\n]/;
+/** A file, relative to the configuration file that names it. Never its content. */
+export const file = z
+  .string('the name of a file')
+  .regex(/^(?!\s*eyJ[\w-]*\.)(?!\s*\{)(?!\s*-----BEGIN )[^\p{Cc}]+$/u, {
+    error: ({ input }) =>
+      typeof input === 'string' && CONTENT.test(input)
+        ? 'the name of a file is wanted here, and this looks like its content: put it into a file of its own (mode 0600), name that file, and replace the secret if anyone could have read this one'
+        : 'the name of a file',
+  })
+  .meta({ title: 'file' });
+
+const form = (title: string, accepts: (text: string) => boolean, pattern: RegExp, message: string) =>
+  z.string(message).refine(accepts, message).meta({ title, pattern: pattern.source });
+
+export const trustDomain = form(
+  'trust domain',
+  isTrustDomain,
+  /^[a-z0-9._-]{1,255}$/,
+  'a trust domain: lower-case letters, digits, ".", "_", "-"',
+);
+export const idPattern = form(
+  'agent ID or type',
+  isIdPattern,
+  /^spiffe:\/\/[a-z0-9._-]{1,255}\/(agent\/[A-Za-z0-9._-]+|client)\/([A-Za-z0-9._-]+|\*)$/,
+  'an agent ID such as spiffe://company.com/agent/inventory/1, or a type: …/agent/inventory/*',
+);
+export const principal = form(
+  'principal',
+  isPrincipal,
+  /^[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]+$/,
+  'a principal: a URI such as mailto:alice@company.com',
+);
+const SCOPE_SEGMENT = '[A-Za-z0-9._/-]+';
+const SCOPE_PATTERN = new RegExp(`^${SCOPE_SEGMENT}(:${SCOPE_SEGMENT})*(:(${SCOPE_SEGMENT})?\\*)?$`);
+export const scopePattern = form(
+  'scope pattern',
+  isScopePattern,
+  SCOPE_PATTERN,
+  'a scope pattern such as cloud:read, cloud:* or ec2:Describe*',
+);
+export const scopeMember = form(
+  'scope pattern or set',
+  isScopePattern,
+  SCOPE_PATTERN,
+  'a scope pattern such as cloud:read, cloud:* or ec2:Describe*, or the name of a scope set',
+);
+export const scopeName = form(
+  'scope name',
+  isScopeLiteral,
+  new RegExp(`^${SCOPE_SEGMENT}(:${SCOPE_SEGMENT})*$`),
+  'a scope name such as infrastructure:review',
+);
+export const thumbprint = form(
+  'thumbprint',
+  (text) => isBase64urlOf(text, 32),
+  /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/,
+  'a key thumbprint: 43 characters of base64url',
+);
+export const agentType = form(
+  'agent type',
+  (text) => /^(?!\.{1,2}$)[A-Za-z0-9._-]+$/.test(text),
+  /^(?!\.{1,2}$)[A-Za-z0-9._-]+$/,
+  'an agent type, such as planning',
+);
+const MESH_HOST =
+  /^(?=.{1,253}$)(?![0-9.]+$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
+export const host = form(
+  'host name',
+  (text) => MESH_HOST.test(text),
+  MESH_HOST,
+  'a host name in lower case, without a port; not an IP address',
+);
+export const ruleName = form(
+  'name',
+  (text) => /^[a-z0-9][a-z0-9-]{0,63}$/.test(text),
+  /^[a-z0-9][a-z0-9-]{0,63}$/,
+  'a name: lower-case letters, digits and "-"',
+);

@@ -6,7 +6,16 @@ import {
   HARD_LINK_TTL_SECONDS,
   HARD_MAX_DEPTH,
 } from '../core/limits.ts';
-import { agentType, duration, idPattern, principal, scopeName, scopePattern } from './forms.ts';
+import {
+  agentType,
+  duration,
+  idPattern,
+  principal,
+  ruleName,
+  scopeMember,
+  scopeName,
+  scopePattern,
+} from './forms.ts';
 
 const limits = z
   .strictObject({
@@ -40,57 +49,74 @@ const limits = z
 const lists = z
   .strictObject({
     allow: z
-      .strictObject({ agents: z.array(idPattern).default([]) })
+      .strictObject({
+        agents: z.array(idPattern).default([]).describe('Agents; none means that there is no allowlist.'),
+      })
       .prefault({})
       .describe('When it names any agent, only these take part.'),
     block: z
-      .strictObject({ agents: z.array(idPattern).default([]), principals: z.array(principal).default([]) })
+      .strictObject({
+        agents: z.array(idPattern).default([]).describe('Agents.'),
+        principals: z.array(principal).default([]).describe('Principals.'),
+      })
       .prefault({})
       .describe('These never take part, at any position of a chain.'),
   })
   .prefault({});
 
 const route = z.strictObject({
-  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'a name: lower-case letters, digits and "-"'),
+  name: ruleName.describe('Stands in the audit log and in rules.'),
   callees: z.array(idPattern).min(1).optional().describe('Agents that this is about; any, if left out.'),
   methods: z
     .array(z.string().regex(/^[A-Z]+$/, 'a method in upper case'))
     .min(1)
     .optional()
     .describe('Methods; any, if left out.'),
-  path: z.string().describe('Canonical path. {name} stands for one segment, a final /* for one or more.'),
+  path: z
+    .string()
+    .regex(/^\//, 'path starts with "/"')
+    .meta({ title: 'path' })
+    .describe('Canonical path. {name} stands for one segment, a final /* for one or more.'),
   scopes: z
-    .array(z.string())
+    .array(z.string().meta({ title: 'scope template' }))
     .min(1)
     .describe('All of these are required. Literals; {name} is filled from the path.'),
 });
 
 const rule = z.strictObject({
-  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'a name: lower-case letters, digits and "-"'),
-  effect: z.enum(['allow', 'deny']),
-  callers: z.array(idPattern).min(1).optional(),
-  callerTypes: z.array(agentType).min(1).optional(),
-  callees: z.array(idPattern).min(1).optional(),
-  principals: z.array(principal).min(1).optional(),
+  name: ruleName.describe('Stands in the audit log as the rule that decided.'),
+  effect: z.enum(['allow', 'deny']).describe('deny overrides allow, in whatever order they stand.'),
+  callers: z.array(idPattern).min(1).optional().describe('Who calls; anyone, if left out.'),
+  callerTypes: z
+    .array(agentType)
+    .min(1)
+    .optional()
+    .describe(
+      'The same by type alone: planning, or client for principals’ own clients. In any trust domain.',
+    ),
+  callees: z.array(idPattern).min(1).optional().describe('Who is called; anyone, if left out.'),
+  principals: z.array(principal).min(1).optional().describe('Who stands at the root of the chain.'),
   scopes: z
     .array(scopePattern)
     .min(1)
     .optional()
-    .describe('allow: together they cover every required scope. deny: they cover any of them.'),
-  routes: z.array(z.string()).min(1).optional().describe('Names of routes.'),
+    .describe(
+      'allow: together they cover every required scope. deny: they cover any of them. Patterns, never names of scope sets.',
+    ),
+  routes: z.array(ruleName).min(1).optional().describe('Names of routes.'),
 });
 
 export const policySchema = z
   .strictObject({
-    apiVersion: z.literal('hopgate.dev/v1'),
-    kind: z.literal('Policy'),
+    apiVersion: z.literal('hopgate.dev/v1').describe('Version of this form.'),
+    kind: z.literal('Policy').describe('What this document is.'),
     revision: z
       .string()
       .regex(/^[A-Za-z0-9._-]{1,64}$/, 'letters, digits, ".", "_", "-"')
       .describe('Names this version in the audit log.'),
     limits: limits.describe('What every chain and session must keep.'),
     scopeSets: z
-      .record(scopeName, z.array(z.union([scopeName, scopePattern])).min(1))
+      .record(scopeName, z.array(scopeMember).min(1))
       .default({})
       .describe('Names for scope lists; a member that is itself a name stands for that set.'),
     lists: lists.describe('Allowlist and blocklist.'),

@@ -5,47 +5,77 @@ import type { Policy } from '../core/policy/model.ts';
 import { routeFault } from '../core/policy/routes.ts';
 import type { IdPattern } from '../core/spiffe-id.ts';
 import { ConfigError, type ConfigFault, parseConfig, type Source } from './load.ts';
+import { nearest } from './nearest.ts';
 import { type PolicyConfig, policySchema } from './policy-schema.ts';
 
 /** Throws {@link ConfigError} with every fault found. */
 export const parsePolicy = (text: string, file: string): Policy => {
   const source = parseConfig(text, file, policySchema);
   const faults = findFaults(source);
-  if (faults.length > 0) throw new ConfigError(faults);
+  if (faults.length > 0) throw new ConfigError(faults.sort((a, b) => a.line - b.line || a.column - b.column));
   return toPolicy(source.value);
 };
 
-const findFaults = (source: Source<PolicyConfig>): ConfigFault[] => {
-  const { value } = source;
+/** Two of one name, and names that nothing has. */
+const findFaults = (source: Source<PolicyConfig>): ConfigFault[] => [
+  ...scopeSetFaults(source),
+  ...routeFaults(source),
+  ...ruleFaults(source),
+];
+
+const scopeSetFaults = (source: Source<PolicyConfig>): ConfigFault[] => {
+  const sets = source.value.scopeSets;
+  return Object.keys(sets).flatMap((name) => {
+    const expanded = expandScope([name], sets);
+    return 'fault' in expanded ? [source.fault(['scopeSets', name], expanded.fault)] : [];
+  });
+};
+
+const routeFaults = (source: Source<PolicyConfig>): ConfigFault[] => {
+  const { routes, scopeSets } = source.value;
   const faults: ConfigFault[] = [];
-  for (const name of Object.keys(value.scopeSets)) {
-    const expanded = expandScope([name], value.scopeSets);
-    if ('fault' in expanded) faults.push(source.fault(['scopeSets', name], expanded.fault));
-  }
-  const routes = new Set<string>();
-  for (const [index, route] of value.routes.entries()) {
-    if (routes.has(route.name))
-      faults.push(source.fault(['routes', index, 'name'], `route "${route.name}" is defined twice`));
-    routes.add(route.name);
-    const fault = routeFault({
-      callees: undefined,
-      methods: undefined,
-      ...route,
-    } as Policy['routes'][number]);
-    if (fault !== undefined) faults.push(source.fault(['routes', index, 'path'], fault));
-  }
-  const rules = new Set<string>();
-  for (const [index, rule] of value.rules.entries()) {
-    if (rules.has(rule.name))
-      faults.push(source.fault(['rules', index, 'name'], `rule "${rule.name}" is defined twice`));
-    rules.add(rule.name);
-    for (const [at, name] of (rule.routes ?? []).entries()) {
-      if (!routes.has(name))
-        faults.push(source.fault(['rules', index, 'routes', at], `no route has the name "${name}"`));
+  for (const [index, route] of routes.entries()) {
+    const { name, path, scopes } = route;
+    if (routes.findIndex((other) => other.name === name) < index)
+      faults.push(source.fault(['routes', index, 'name'], `route "${name}" is defined twice`));
+    const rule = { name, path, callees: undefined, methods: undefined };
+    const pathFault = routeFault({ ...rule, scopes: [] });
+    if (pathFault !== undefined) {
+      faults.push(source.fault(['routes', index, 'path'], pathFault));
+      continue;
+    }
+    for (const [at, scope] of scopes.entries()) {
+      const fault = routeFault({ ...rule, scopes: [scope] }) ?? setInsteadOfPattern(scope, scopeSets);
+      if (fault !== undefined) faults.push(source.fault(['routes', index, 'scopes', at], fault));
     }
   }
   return faults;
 };
+
+const ruleFaults = (source: Source<PolicyConfig>): ConfigFault[] => {
+  const { routes, rules, scopeSets } = source.value;
+  const known = routes.map((route) => route.name);
+  const faults: ConfigFault[] = [];
+  for (const [index, rule] of rules.entries()) {
+    if (rules.findIndex((other) => other.name === rule.name) < index)
+      faults.push(source.fault(['rules', index, 'name'], `rule "${rule.name}" is defined twice`));
+    for (const [at, name] of (rule.routes ?? []).entries()) {
+      if (known.includes(name)) continue;
+      const meant = nearest(name, known);
+      const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
+      faults.push(source.fault(['rules', index, 'routes', at], `no route has the name "${name}"${hint}`));
+    }
+    for (const [at, scope] of (rule.scopes ?? []).entries()) {
+      const fault = setInsteadOfPattern(scope, scopeSets);
+      if (fault !== undefined) faults.push(source.fault(['rules', index, 'scopes', at], fault));
+    }
+  }
+  return faults;
+};
+
+/** A name where a pattern belongs is never expanded: an allow would allow nothing, and a deny would deny nothing. */
+const setInsteadOfPattern = (scope: string, sets: PolicyConfig['scopeSets']): string | undefined =>
+  Object.hasOwn(sets, scope) ? `"${scope}" is a scope set; name its patterns here` : undefined;
 
 const toPolicy = (config: PolicyConfig): Policy => ({
   revision: config.revision,

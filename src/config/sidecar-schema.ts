@@ -1,15 +1,17 @@
 /** `kind: Sidecar`: the one source of its types, defaults, validator, JSON Schema and reference page. */
 import { z } from 'zod';
 import {
-  address,
+  type Address,
   bytes,
   duration,
   file,
   host,
   idPattern,
-  scopeName,
-  scopePattern,
-  tcpAddress,
+  listenAddress,
+  localAddress,
+  localListenAddress,
+  peerAddress,
+  scopeMember,
   thumbprint,
   trustDomain,
 } from './forms.ts';
@@ -39,15 +41,17 @@ const trust = z
 
 const inbound = z
   .strictObject({
-    listen: tcpAddress.prefault('0.0.0.0:14443').describe('Where peers connect (mTLS).'),
-    agent: address.describe('Where the agent listens: a loopback address or a unix socket.'),
+    listen: listenAddress.prefault('0.0.0.0:14443').describe('Where peers connect (mTLS).'),
+    agent: localAddress.describe(
+      'Where the agent listens: a loopback address or a unix socket, so that nobody reaches it around the sidecar.',
+    ),
   })
   .describe('The door in.');
 
 const delegate = z
   .strictObject({
     scope: z
-      .array(z.union([scopeName, scopePattern]))
+      .array(scopeMember)
       .min(1)
       .describe('Scope patterns or scope sets that the callee gets; the agent may ask for less.'),
     ttl: duration.describe('Longest life of the grant.'),
@@ -62,18 +66,35 @@ const delegate = z
 const route = z.strictObject({
   host: host.describe('The name that the agent uses, such as inventory.mesh.'),
   peer: idPattern.describe('The agent that must answer: an exact ID, or a type. Never a whole trust domain.'),
-  address: tcpAddress.describe('Where its sidecar listens. DNS is trusted for nothing: the peer is pinned.'),
+  address: peerAddress.describe('Where its sidecar listens. DNS is trusted for nothing: the peer is pinned.'),
   delegate: delegate.optional(),
 });
 
 const outbound = z
   .strictObject({
-    listen: address
+    listen: localListenAddress
       .prefault('127.0.0.1:14001')
       .describe(
         'Where the agent sends its requests: a loopback port (with the proxy secret) or a unix socket (with its permissions).',
       ),
-    routes: z.array(route).default([]).describe('The peers that the agent may reach.'),
+    proxyUrlFile: file
+      .default('proxy-url')
+      .describe(
+        'Where the URL for HTTP_PROXY is written at each start, with that start’s secret (mode 0600), relative to stateDirectory.',
+      ),
+    routes: z
+      .array(route)
+      .superRefine((routes, context) => {
+        for (const [index, { host }] of routes.entries())
+          if (routes.findIndex((other) => other.host === host) < index)
+            context.addIssue({
+              code: 'custom',
+              path: [index, 'host'],
+              message: `${host} has a route already`,
+            });
+      })
+      .default([])
+      .describe('The peers that the agent may reach.'),
   })
   .describe('The door out.');
 
@@ -125,10 +146,35 @@ const limits = z
   })
   .prefault({});
 
+// The agent's own address among them: a listener on it would forward to itself.
+const endpointsOf = (config: {
+  readonly inbound?: z.output<typeof inbound> | undefined;
+  readonly outbound?: z.output<typeof outbound> | undefined;
+  readonly health: { readonly listen: Address };
+}): { readonly field: readonly string[]; readonly address: Address }[] => [
+  ...(config.inbound === undefined
+    ? []
+    : [
+        { field: ['inbound', 'listen'], address: config.inbound.listen },
+        { field: ['inbound', 'agent'], address: config.inbound.agent },
+      ]),
+  ...(config.outbound === undefined
+    ? []
+    : [{ field: ['outbound', 'listen'], address: config.outbound.listen }]),
+  { field: ['health', 'listen'], address: config.health.listen },
+];
+
+const ANY_HOST = new Set(['0.0.0.0', '::']);
+const collides = (one: Address, other: Address): boolean => {
+  if ('path' in one || 'path' in other) return 'path' in one && 'path' in other && one.path === other.path;
+  const sameHost = one.host === other.host || ANY_HOST.has(one.host) || ANY_HOST.has(other.host);
+  return sameHost && one.port === other.port && one.port > 0;
+};
+
 export const sidecarSchema = z
   .strictObject({
-    apiVersion: z.literal('hopgate.dev/v1'),
-    kind: z.literal('Sidecar'),
+    apiVersion: z.literal('hopgate.dev/v1').describe('Version of this form.'),
+    kind: z.literal('Sidecar').describe('What this document is.'),
     identity,
     trust,
     policy: file.describe('The policy (kind: Policy).'),
@@ -139,18 +185,25 @@ export const sidecarSchema = z
     outbound: outbound.optional(),
     health: z
       .strictObject({
-        listen: tcpAddress.prefault('0.0.0.0:14020').describe('/healthz and /readyz, nothing else.'),
+        listen: listenAddress.prefault('0.0.0.0:14020').describe('/healthz and /readyz, nothing else.'),
       })
-      .prefault({}),
+      .prefault({})
+      .describe('For the orchestrator’s probes.'),
     admin: z
       .strictObject({
         socket: file.default('admin.sock').describe('Unix socket (mode 0600), relative to stateDirectory.'),
       })
-      .prefault({}),
+      .prefault({})
+      .describe('For the operator on this machine: `hopgate status`, `hopgate task`.'),
     audit: audit.describe('The decision log.'),
     limits: limits.describe('Bounds on everything that a peer can use up.'),
     log: z
-      .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') })
+      .strictObject({
+        level: z
+          .enum(['debug', 'info', 'warn', 'error'])
+          .default('info')
+          .describe('The least grave that is written.'),
+      })
       .prefault({})
       .describe('Diagnostics on stderr, as JSON lines.'),
   })
@@ -158,6 +211,19 @@ export const sidecarSchema = z
     (config) => config.inbound !== undefined || config.outbound !== undefined,
     'neither inbound nor outbound is set: the sidecar would do nothing',
   )
+  .superRefine((config, context) => {
+    const taken: { readonly field: readonly string[]; readonly address: Address }[] = [];
+    for (const { field, address } of endpointsOf(config)) {
+      const other = taken.find((one) => collides(one.address, address));
+      if (other !== undefined)
+        context.addIssue({
+          code: 'custom',
+          path: [...field],
+          message: `is the same address as ${other.field.join('.')}`,
+        });
+      taken.push({ field, address });
+    }
+  })
   .describe('One sidecar. File names are relative to this file.');
 
 export type SidecarConfig = z.output<typeof sidecarSchema>;
