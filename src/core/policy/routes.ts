@@ -3,8 +3,10 @@ import { isScopeLiteral, isScopeSegment, type ScopeLiteral } from '../delegation
 import { type AgentId, idMatches } from '../spiffe-id.ts';
 import { deny, grant, type Verdict } from '../verdict.ts';
 import type { RouteRule } from './model.ts';
+import { isCanonicalPath } from './target.ts';
 
 const TEMPLATE = /\{([A-Za-z][A-Za-z0-9_]*)\}/g;
+const WHOLE_TEMPLATE = /^\{[A-Za-z][A-Za-z0-9_]*\}$/;
 
 interface CompiledRoute {
   readonly rule: RouteRule;
@@ -21,6 +23,14 @@ export interface RouteMatch {
 /** What is wrong with a path pattern or its scopes, as a sentence; `undefined` when nothing is. */
 export const routeFault = (rule: RouteRule): string | undefined => {
   if (!rule.path.startsWith('/')) return 'path starts with "/"';
+  // A pattern that no canonical path can match would be a route that silently isn't there, and a deny with it.
+  const fixed = rule.path.endsWith('/*') ? rule.path.slice(0, -2) : rule.path;
+  if (fixed.split('/').some((segment) => /[{}]/.test(segment) && !WHOLE_TEMPLATE.test(segment)))
+    return 'a template stands for one whole segment: {name}, a letter first';
+  if (fixed.includes('*')) return '"*" stands only at the end, as "/*"';
+  const plain = fixed.replace(TEMPLATE, 'x');
+  if (fixed === rule.path ? !isCanonicalPath(plain) : fixed !== '' && !isCanonicalPath(`${plain}/x`))
+    return 'path is not canonical, so that no request could match it';
   const names = [...rule.path.matchAll(TEMPLATE)].map((match) => match[1]);
   if (new Set(names).size !== names.length) return 'a template name occurs twice in path';
   for (const scope of rule.scopes) {
