@@ -19,6 +19,8 @@ import {
 import { DEFAULT_CEILING, policyTemplate, routesTemplate, sidecarTemplate } from './local-templates.ts';
 import { makeSigningKey, privateKeyPem } from './signing-key.ts';
 
+export type { RenewedAgent } from './local-credentials.ts';
+
 // The CA of a local domain lives in a folder, next to its root key: a shorter life would protect nothing.
 const AUTHORITY_TTL_SECONDS = 10 * 365 * 86_400;
 

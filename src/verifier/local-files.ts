@@ -6,8 +6,9 @@ import { ConfigError, parseConfig } from '../config/load.ts';
 import { parsePolicy } from '../config/policy.ts';
 import { sidecarSchema } from '../config/sidecar-schema.ts';
 import { type Bundle, verifyBundle } from '../core/trust/bundle.ts';
-import { verifyWit } from '../core/trust/wit.ts';
 import type { Verdict } from '../core/verdict.ts';
+import { IdentityError, loadIdentity } from '../edge/store/identity-files.ts';
+import { parsePeerCertificate } from '../edge/tls/peer-certificate.ts';
 import { type Authority, readAuthority } from './issue.ts';
 import {
   AGENT_FILES,
@@ -73,7 +74,7 @@ export const checkTrust = (directory: string, state: DomainState, now: number): 
   if (!bundle.ok) throw new LocalDomainError(`${at.bundle}: ${bundle.reason}: ${bundle.detail}`);
   for (const name of state.agents) {
     const fault = credentialFault(at.agent(name), agentIdIn(state.trustDomain, name), bundle.value, now);
-    if (fault !== undefined) throw new LocalDomainError(`${at.agent(name)}: ${fault}`);
+    if (fault !== undefined) throw new LocalDomainError(fault);
   }
 };
 
@@ -93,19 +94,27 @@ export const checkConfiguration = (directory: string, agents: readonly string[])
 };
 
 const credentialFault = (folder: string, id: string, bundle: Bundle, now: number): string | undefined => {
-  const read = (name: keyof typeof AGENT_FILES) => readText(path.join(folder, AGENT_FILES[name]));
-  const wit = verifyWit(read('wit').trim(), bundle.issuers, now);
-  if (!wit.ok) return `${wit.reason}: ${wit.detail}`;
-  if (wit.value.sub !== id) return `the WIT is that of ${wit.value.sub}`;
-  if (wit.value.agentKey.x !== readKey(path.join(folder, AGENT_FILES.agentKey)).x)
-    return 'the WIT is for another agent key';
-  if (wit.value.auditX !== readKey(path.join(folder, AGENT_FILES.auditKey)).x)
-    return 'the WIT is for another audit key';
-  const svid = new X509Certificate(read('svid'));
-  const svidKey = parsePrivateKey(read('svidKey'));
-  if (svidKey === undefined || !svid.checkPrivateKey(svidKey)) return 'the SVID does not fit its key';
-  const authority = bundle.authorities.get(bundle.trustDomain)?.[0];
-  if (authority === undefined || !svid.verify(new X509Certificate(authority).publicKey))
-    return 'the SVID is not signed by the CA in the bundle';
-  return undefined;
+  const file = (name: keyof typeof AGENT_FILES) => path.join(folder, AGENT_FILES[name]);
+  try {
+    const identity = loadIdentity(
+      {
+        svid: file('svid'),
+        svidKey: file('svidKey'),
+        agentKey: file('agentKey'),
+        auditKey: file('auditKey'),
+        wit: file('wit'),
+        keyBinding: file('keyBinding'),
+      },
+      bundle,
+      now,
+    );
+    if (identity.id !== id) return `its credentials are those of ${identity.id}`;
+  } catch (error) {
+    if (error instanceof IdentityError) return error.message;
+    throw error;
+  }
+  const svid = new X509Certificate(readText(file('svid')));
+  return parsePeerCertificate(svid).chainsTo(bundle.authorities.get(bundle.trustDomain) ?? [])
+    ? undefined
+    : 'the SVID is not signed by the CA in the bundle';
 };
