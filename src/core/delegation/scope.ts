@@ -70,6 +70,24 @@ export const findUncovered = (
   return undefined;
 };
 
+/**
+ * The greatest scope that both lists cover. Two patterns are nested or disjoint, so that pairwise comparison is exact.
+ * May be empty: nothing in common.
+ */
+export const meetScope = (
+  a: readonly ScopePattern[],
+  b: readonly ScopePattern[],
+): readonly ScopePattern[] => {
+  const met = new Set<ScopePattern>();
+  for (const one of a) {
+    for (const other of b) {
+      if (covers(one, other)) met.add(other);
+      else if (covers(other, one)) met.add(one);
+    }
+  }
+  return [...met];
+};
+
 /** Names for scope lists; a member that is itself a name stands for that set. */
 export type ScopeSets = Readonly<Record<string, readonly string[]>>;
 

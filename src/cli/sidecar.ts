@@ -1,0 +1,84 @@
+/** `hopgate sidecar`: one sidecar in the foreground. */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Argv } from 'yargs';
+import { ConfigError, parseConfig } from '../config/load.ts';
+import { sidecarSchema } from '../config/sidecar-schema.ts';
+import { systemClock } from '../edge/clock.ts';
+import { makeLogger } from '../edge/telemetry/log.ts';
+import { Sidecar } from '../sidecar/sidecar.ts';
+import { version } from '../version.ts';
+import { type Command, CommandError, EXIT } from './command.ts';
+
+const readConfig = (file: string) => {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new CommandError(
+      `${file}: can't be read (${(error as NodeJS.ErrnoException).code}); "hopgate init" writes one for each agent`,
+      EXIT.usage,
+    );
+  }
+  return parseConfig(text, file, sidecarSchema).value;
+};
+
+const build = (file: string): Sidecar => {
+  try {
+    const config = readConfig(file);
+    const log = makeLogger(config.log.level);
+    return new Sidecar({ config, configFile: file, version, clock: systemClock, log });
+  } catch (error) {
+    if (error instanceof ConfigError) throw new CommandError(error.message, EXIT.usage);
+    throw error instanceof CommandError ? error : new CommandError((error as Error).message);
+  }
+};
+
+interface Options {
+  readonly config: string;
+  readonly check: boolean;
+}
+
+export const command: Command<Options> = {
+  name: 'sidecar',
+  describe: 'Run one sidecar beside its agent',
+  options: (yargs: Argv) =>
+    yargs
+      .option('config', {
+        type: 'string',
+        demandOption: true,
+        describe: 'Configuration (kind: Sidecar)',
+        requiresArg: true,
+      })
+      .option('check', {
+        type: 'boolean',
+        default: false,
+        describe: 'Read and check everything, open no port',
+      })
+      .example('$0 sidecar --config mesh/agents/planning-1/sidecar.yaml', 'start beside the planning agent')
+      .example('$0 sidecar --config sidecar.yaml --check', 'say what is wrong, and end'),
+  run: async ({ config, check }) => {
+    const sidecar = build(resolve(config));
+    if (check) {
+      sidecar.stop('checked');
+      process.stdout.write(`${config}: ok\n`);
+      return EXIT.ok;
+    }
+    try {
+      await sidecar.start();
+    } catch (error) {
+      sidecar.stop('could not start');
+      throw new CommandError((error as Error).message);
+    }
+    process.on('SIGHUP', () => sidecar.reload());
+    await new Promise<void>((ended) => {
+      const end = (signal: string): void => {
+        void sidecar.drain(signal).then(ended);
+      };
+      process.once('SIGTERM', end);
+      process.once('SIGINT', end);
+      sidecar.onDrained(ended);
+    });
+    return EXIT.ok;
+  },
+};

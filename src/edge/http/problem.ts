@@ -1,0 +1,66 @@
+/** Refusals as `application/problem+json` (RFC 9457), with what the table lets the other side see. */
+import type { ServerResponse } from 'node:http';
+import { REASONS, type ReasonCode } from '../../core/reasons.ts';
+import type { Denial } from '../../core/verdict.ts';
+
+/** What to do about it, for the codes where that isn't plain from the meaning. */
+const HINTS: Partial<Record<ReasonCode, string>> = {
+  chain_missing:
+    'Send the request through your own sidecar, with the Hopgate-Context of the request that you work for.',
+  context_missing:
+    'Send back the Hopgate-Context header of the request that you work for, or open a task with "hopgate task start".',
+  context_unknown: 'The context has ended: open a task anew, or ask the caller to call again.',
+  agent_unauthenticated: 'Use the proxy URL in the file proxy-url of the sidecar’s state directory.',
+  link_expired: 'Ask the principal for a new delegation; compare the clocks if it should still hold.',
+  scope_missing: 'Ask the delegator for the scope that the detail names.',
+  route_unmatched: 'Add a route to the policy, or check method and path.',
+  egress_host_unknown: 'Add a route for this host to the sidecar’s configuration.',
+};
+
+export interface Problem {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** `trusted` is the local agent, which may see every code. */
+export const problemOf = (denial: Denial, hop: string, trusted: boolean): Problem => {
+  const visible = trusted || REASONS[denial.reason].peer;
+  const code: ReasonCode = visible ? denial.reason : 'denied';
+  const { status, meaning } = REASONS[code];
+  const hint = HINTS[code];
+  const body = JSON.stringify({
+    type: `https://hopgate.dev/reasons#${code}`,
+    title: meaning,
+    status,
+    code,
+    ...(visible ? { detail: denial.detail } : {}),
+    ...(hint === undefined ? {} : { hint }),
+    ...(hop === '' ? {} : { hop }),
+  });
+  return { status, body };
+};
+
+/** Answers with a refusal, if anything can still be answered. */
+export const sendProblem = (
+  response: ServerResponse,
+  denial: Denial,
+  hop: string,
+  trusted: boolean,
+): void => {
+  if (response.destroyed) return;
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const { status, body } = problemOf(denial, hop, trusted);
+  // The body of a refused request isn't read; the connection can't go on behind it.
+  const unread = !response.req.complete;
+  response.writeHead(status, {
+    'content-type': 'application/problem+json',
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+    ...(status === 407 ? { 'proxy-authenticate': 'Basic realm="hopgate"' } : {}),
+    ...(unread ? { connection: 'close' } : {}),
+  });
+  response.end(body);
+};

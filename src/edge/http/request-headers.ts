@@ -1,0 +1,199 @@
+/**
+ * One pass over the headers of a request: what is ours to read, what is dropped, what goes on. Node keeps the first of two
+ * `Host` or `Authorization` headers, so duplicates are refused from the raw list.
+ */
+import { type Denial, deny } from '../../core/verdict.ts';
+
+/** What becomes of a header, by its name in lower case with `_` read as `-`. */
+type Role =
+  | 'pass'
+  | 'single'
+  | 'drop'
+  | 'chain'
+  | 'grant'
+  | 'context'
+  | 'delegate'
+  | 'tracestate'
+  | 'connection'
+  | 'length'
+  | 'transfer'
+  | 'upgrade'
+  | 'browser';
+
+const ROLES: Readonly<Record<string, Role>> = Object.assign(Object.create(null), {
+  host: 'single',
+  authorization: 'single',
+  'content-type': 'single',
+  'content-length': 'length',
+  'transfer-encoding': 'transfer',
+  connection: 'connection',
+  upgrade: 'upgrade',
+  // Hop-by-hop (RFC 9110 §7.6.1), and what a proxy asks for itself.
+  'keep-alive': 'drop',
+  'proxy-connection': 'drop',
+  'proxy-authorization': 'drop',
+  'proxy-authenticate': 'drop',
+  te: 'drop',
+  trailer: 'drop',
+  expect: 'drop',
+  'x-forwarded-client-cert': 'drop',
+  'delegation-chain': 'chain',
+  'delegation-grant': 'grant',
+  'hopgate-context': 'context',
+  'hopgate-delegate': 'delegate',
+  tracestate: 'tracestate',
+  origin: 'browser',
+});
+
+const roleOf = (name: string): Role => {
+  const folded = name.toLowerCase().replaceAll('_', '-');
+  const role = ROLES[folded];
+  if (role !== undefined) {
+    // Another spelling of a name that means something is never passed on, and never read as that name.
+    return name.includes('_') ? 'drop' : role;
+  }
+  if (folded.startsWith('hopgate-') || folded.startsWith('delegation-')) return 'drop';
+  return folded.startsWith('sec-fetch-') ? 'browser' : 'pass';
+};
+
+// Senders spell few names; the rest is not worth remembering.
+const roles = new Map<string, Role>();
+const rememberedRole = (name: string): Role => {
+  const known = roles.get(name);
+  if (known !== undefined) return known;
+  const role = roleOf(name);
+  if (roles.size < 512) roles.set(name, role);
+  return role;
+};
+
+export interface RequestHeaders {
+  /** Name, value, name, value …, as received: what goes on. */
+  readonly forwarded: string[];
+  readonly chain: string | undefined;
+  readonly grant: string | undefined;
+  readonly context: string | undefined;
+  readonly delegate: string | undefined;
+  readonly fromBrowser: boolean;
+  /** Whether a body is announced. */
+  readonly hasBody: boolean;
+  /** Octets, when announced. */
+  readonly contentLength: number | undefined;
+  readonly fault: Denial | undefined;
+}
+
+const CONTEXT_MEMBER = 'hopgate=';
+const MAX_TRACESTATE_MEMBERS = 32;
+
+/** Takes our member out of a W3C tracestate. */
+const splitTracestate = (value: string): { readonly rest: string; readonly context: string | undefined } => {
+  const members = value
+    .split(',')
+    .map((member) => member.trim())
+    .filter((member) => member !== '');
+  const ours = members.filter((member) => member.startsWith(CONTEXT_MEMBER));
+  const rest = members
+    .filter((member) => !member.startsWith(CONTEXT_MEMBER))
+    .slice(0, MAX_TRACESTATE_MEMBERS - 1);
+  return { rest: rest.join(','), context: ours[0]?.slice(CONTEXT_MEMBER.length) };
+};
+
+const duplicate = (name: string): Denial => deny('http_header_duplicate', `${name} occurs twice`);
+const READ_ONCE = new Set<Role>(['chain', 'grant', 'context', 'delegate', 'length', 'transfer', 'single']);
+
+/** Reads `rawHeaders` of Node's parser. Refusals: `http_header_duplicate`, `http_upgrade`, `http_malformed`, `context_conflict`. */
+export const readRequestHeaders = (raw: readonly string[]): RequestHeaders => {
+  const forwarded: string[] = [];
+  const seen: Partial<Record<string, string>> = {};
+  let tracestate: string | undefined;
+  let connection: string | undefined;
+  let fromBrowser = false;
+  let fault: Denial | undefined;
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at] as string;
+    const value = raw[at + 1] as string;
+    const role = rememberedRole(name);
+    if (role === 'pass') {
+      forwarded.push(name, value);
+      continue;
+    }
+    if (READ_ONCE.has(role)) {
+      const key = role === 'single' ? name.toLowerCase() : role;
+      if (seen[key] !== undefined) fault ??= duplicate(name);
+      seen[key] = value;
+      if (role === 'single' || role === 'length') forwarded.push(name, value);
+    } else if (role === 'tracestate')
+      tracestate = tracestate === undefined ? value : `${tracestate},${value}`;
+    else if (role === 'connection') connection = connection === undefined ? value : `${connection},${value}`;
+    else if (role === 'upgrade') fault ??= deny('http_upgrade', 'upgrades are not forwarded');
+    else if (role === 'browser') {
+      fromBrowser = true;
+      forwarded.push(name, value);
+    }
+  }
+  const trace = tracestate === undefined ? undefined : splitTracestate(tracestate);
+  if (trace !== undefined && trace.rest !== '') forwarded.push('tracestate', trace.rest);
+  if (seen.context !== undefined && trace?.context !== undefined && seen.context !== trace.context)
+    fault ??= deny('context_conflict', 'Hopgate-Context and tracestate name two contexts');
+  if (seen.transfer !== undefined && seen.transfer.toLowerCase() !== 'chunked')
+    fault ??= deny('http_malformed', 'a transfer coding other than chunked');
+  const contentLength = seen.length === undefined ? undefined : Number(seen.length);
+  return {
+    forwarded: connection === undefined ? forwarded : withoutNamed(forwarded, connection),
+    chain: seen.chain,
+    grant: seen.grant,
+    context: seen.context ?? trace?.context,
+    delegate: seen.delegate,
+    fromBrowser,
+    hasBody: seen.transfer !== undefined || (contentLength !== undefined && contentLength > 0),
+    contentLength,
+    fault,
+  };
+};
+
+const KEPT = new Set(['host', 'content-length', 'content-type', 'authorization']);
+
+/** Drops what `Connection` names (RFC 9110 §7.6.1); it can't be used to drop what we or the agent rely on. */
+const withoutNamed = (headers: string[], connection: string): string[] => {
+  const named = new Set(
+    connection
+      .toLowerCase()
+      .split(',')
+      .map((name) => name.trim()),
+  );
+  for (const plain of ['keep-alive', 'close', '']) named.delete(plain);
+  if (named.size === 0) return headers;
+  const out: string[] = [];
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = (headers[at] as string).toLowerCase();
+    if (!named.has(name) || KEPT.has(name)) out.push(headers[at] as string, headers[at + 1] as string);
+  }
+  return out;
+};
+
+/** Puts our tracestate member in front of what was received. */
+export const addTracestate = (headers: string[], context: string): void => {
+  const at = headers.indexOf('tracestate');
+  if (at === -1) headers.push('tracestate', CONTEXT_MEMBER + context);
+  else headers[at + 1] = `${CONTEXT_MEMBER}${context},${headers[at + 1]}`;
+};
+
+const latin1 = (value: Buffer | string): string =>
+  typeof value === 'string' ? value : value.toString('latin1');
+
+/** Response headers that go back: no hop-by-hop ones, and nothing of ours that an agent echoes. */
+export const readResponseHeaders = (raw: readonly (Buffer | string)[]): string[] => {
+  const out: string[] = [];
+  let connection: string | undefined;
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = String(raw[at]);
+    const role = rememberedRole(name);
+    if (role === 'connection') connection = String(raw[at + 1]);
+    else if (role === 'tracestate') {
+      const { rest } = splitTracestate(latin1(raw[at + 1] ?? ''));
+      if (rest !== '') out.push(name, rest);
+    } else if (role === 'pass' || role === 'single' || role === 'length' || role === 'browser') {
+      out.push(name, latin1(raw[at + 1] ?? ''));
+    }
+  }
+  return connection === undefined ? out : withoutNamed(out, connection);
+};

@@ -1,0 +1,253 @@
+/**
+ * The decision log on disk: records of one tick are sealed, written with one system call, and only then acted upon.
+ * A write that fails is taken back whole, and everything that waited for it is denied.
+ */
+
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  fdatasync,
+  fdatasyncSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { type AuditSigner, mintCheckpoint } from '../../core/audit/checkpoint.ts';
+import {
+  type AuditBody,
+  type LogHead,
+  type OutcomeRecord,
+  sealDecision,
+  sealOutcome,
+  sealRecord,
+} from '../../core/audit/record.ts';
+import type { ReasonCode } from '../../core/reasons.ts';
+import type { AuditPort, Clock } from '../../ports.ts';
+import { readLogEnd, writeHeadFile } from './audit-head.ts';
+import { RefusalTally } from './refusal-tally.ts';
+
+export interface AuditLogOptions {
+  readonly file: string;
+  readonly durability: 'process' | 'disk';
+  readonly checkpointRecords: number;
+  readonly checkpointIntervalMs: number;
+  readonly refusalIntervalMs: number;
+  readonly refusalSources: number;
+  /** Asked at every checkpoint: keys and WIT are renewed under a running log. */
+  readonly signer: () => AuditSigner;
+  readonly clock: Clock;
+  readonly onFailure: (error: Error) => void;
+}
+
+interface Waiting {
+  readonly body: AuditBody;
+  readonly written: ((ok: boolean) => void) | undefined;
+}
+
+const MAX_WAITING_NOTES = 10_000;
+
+export class AuditLog implements AuditPort {
+  private readonly options: AuditLogOptions;
+  private readonly refusals: RefusalTally;
+  private readonly timers: NodeJS.Timeout[] = [];
+  private sidecar = '';
+  private fd = -1;
+  private head: LogHead = { log: '', seq: 0, hash: '', checkpoint: '' };
+  /** Octets of the file that are whole records. */
+  private size = 0;
+  private queue: Waiting[] = [];
+  private scheduled = false;
+  private syncing = false;
+  private sinceCheckpoint = 0;
+  private broken: Error | undefined;
+  /** Not open yet, or closed: nothing can be recorded, so nothing is permitted. */
+  private closed = true;
+  /** Outcomes that could not be written, ever. */
+  lostNotes = 0;
+
+  constructor(options: AuditLogOptions) {
+    this.options = options;
+    this.refusals = new RefusalTally(options.refusalSources, options.clock);
+  }
+
+  /**
+   * Opens the log and goes on where it ended. An unfinished last line is taken back.
+   * Throws when the log ends before a checkpoint that is known to have been written, or can't be opened.
+   */
+  open(): void {
+    const { file, signer, refusalIntervalMs, checkpointIntervalMs } = this.options;
+    mkdirSync(dirname(file), { recursive: true });
+    const fd = openSync(file, 'a+', 0o600);
+    try {
+      const end = readLogEnd(fd, file);
+      ftruncateSync(fd, end.size);
+      fsyncSync(fd);
+      this.head = end.head ?? {
+        log: randomBytes(16).toString('base64url'),
+        seq: 0,
+        hash: '',
+        checkpoint: '',
+      };
+      this.size = end.size;
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+    this.fd = fd;
+    this.sidecar = signer().sidecar;
+    this.closed = false;
+    this.timers.push(
+      setInterval(() => this.writeRefusals(), refusalIntervalMs),
+      setInterval(() => this.checkpoint(), checkpointIntervalMs),
+    );
+    for (const timer of this.timers) timer.unref();
+  }
+
+  /** Whether the last write succeeded. */
+  get isWritable(): boolean {
+    return this.broken === undefined && !this.closed;
+  }
+
+  append(body: AuditBody, written: (ok: boolean) => void): void {
+    if (this.closed) {
+      written(false);
+      return;
+    }
+    this.queue.push({ body, written });
+    this.schedule();
+  }
+
+  note(body: OutcomeRecord): void {
+    if (this.closed || (this.broken !== undefined && this.queue.length >= MAX_WAITING_NOTES)) {
+      this.lostNotes++;
+      return;
+    }
+    this.queue.push({ body, written: undefined });
+    this.schedule();
+  }
+
+  countRefusal(source: string, reason: ReasonCode): void {
+    this.refusals.count(source, reason);
+  }
+
+  /** Signs all records before, if there are unsigned ones. */
+  checkpoint(): void {
+    if (this.sinceCheckpoint > 0 && !this.closed) this.flush(true);
+  }
+
+  /** Writes what waits, a `stop` record and its checkpoint. */
+  close(reason: string): void {
+    if (this.closed) return;
+    for (const timer of this.timers) clearInterval(timer);
+    this.writeRefusals();
+    this.queue.push({ body: { kind: 'stop', reason }, written: undefined });
+    this.flush(true);
+    this.closed = true;
+    if (this.options.durability === 'disk') fdatasyncSync(this.fd);
+    closeSync(this.fd);
+  }
+
+  private writeRefusals(): void {
+    const record = this.refusals.take();
+    if (record === undefined) return;
+    this.queue.push({ body: record, written: undefined });
+    this.schedule();
+  }
+
+  private schedule(): void {
+    if (this.scheduled || this.syncing) return;
+    this.scheduled = true;
+    setImmediate(() => {
+      this.scheduled = false;
+      this.flush(false);
+    });
+  }
+
+  private flush(withCheckpoint: boolean): void {
+    const batch = this.queue;
+    this.queue = [];
+    const before = this.head;
+    let text = '';
+    for (const { body } of batch) text += this.seal(body);
+    const due = withCheckpoint || this.sinceCheckpoint + batch.length >= this.options.checkpointRecords;
+    let ok = true;
+    try {
+      if (due) text += this.sealCheckpoint();
+      this.write(Buffer.from(text));
+    } catch (error) {
+      ok = false;
+      this.head = before;
+      this.takeBack(error as Error, batch);
+    }
+    if (ok) {
+      this.broken = undefined;
+      this.sinceCheckpoint = due ? 0 : this.sinceCheckpoint + batch.length;
+      if (due) this.rememberCheckpoint();
+    }
+    if (ok && this.options.durability === 'disk' && batch.length > 0 && !this.closed) this.sync(batch);
+    else for (const { written } of batch) written?.(ok);
+  }
+
+  private seal(body: AuditBody): string {
+    const time = this.options.clock.now();
+    const { line, head } =
+      body.kind === 'decision'
+        ? sealDecision(body, this.head, this.sidecar, time)
+        : body.kind === 'outcome'
+          ? sealOutcome(body, this.head, this.sidecar, time)
+          : sealRecord(body, this.head, this.sidecar, time);
+    this.head = head;
+    return `${line}\n`;
+  }
+
+  private sealCheckpoint(): string {
+    return this.seal(
+      mintCheckpoint(this.head, this.options.signer(), Math.floor(this.options.clock.now() / 1000)),
+    );
+  }
+
+  private write(octets: Buffer): void {
+    for (let at = 0; at < octets.length; ) at += writeSync(this.fd, octets, at);
+    this.size += octets.length;
+  }
+
+  /** A full disk can leave half a record: the file goes back to whole ones, and outcomes wait for room. */
+  private takeBack(error: Error, batch: readonly Waiting[]): void {
+    if (this.broken === undefined) this.options.onFailure(error);
+    this.broken = error;
+    try {
+      ftruncateSync(this.fd, this.size);
+    } catch (second) {
+      this.options.onFailure(second as Error);
+    }
+    const notes = batch.filter(({ written }) => written === undefined);
+    const kept = notes.slice(0, Math.max(0, MAX_WAITING_NOTES - this.queue.length));
+    this.lostNotes += notes.length - kept.length;
+    this.queue = [...kept, ...this.queue];
+  }
+
+  private sync(batch: readonly Waiting[]): void {
+    this.syncing = true;
+    fdatasync(this.fd, (error) => {
+      this.syncing = false;
+      if (error !== null) {
+        this.broken = error;
+        this.options.onFailure(error);
+      }
+      for (const { written } of batch) written?.(error === null);
+      if (this.queue.length > 0) this.schedule();
+    });
+  }
+
+  private rememberCheckpoint(): void {
+    try {
+      writeHeadFile(this.options.file, this.head);
+    } catch (error) {
+      // The head file shows a cut; without it the log still verifies.
+      this.options.onFailure(error as Error);
+    }
+  }
+}

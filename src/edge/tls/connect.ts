@@ -1,0 +1,57 @@
+/** The TLS client's side of a connection to a peer. */
+import { type ConnectionOptions, connect, type SecureContext, type TLSSocket } from 'node:tls';
+import { type Denial, deny, grant, type Verdict } from '../../core/verdict.ts';
+import { ALPN_PROTOCOLS } from './settings.ts';
+
+export interface ConnectOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly secureContext: SecureContext;
+  readonly timeoutMs: number;
+}
+
+/** TLS alone: a socket whose peer's certificate chains to a CA of the bundle. Refuses with `peer_unreachable`, `svid_*`, `tls_failed`. */
+export const connectTls = (options: ConnectOptions): Promise<Verdict<TLSSocket>> =>
+  new Promise((resolve) => {
+    const socket = connect({
+      host: options.host,
+      port: options.port,
+      secureContext: options.secureContext,
+      ALPNProtocols: ALPN_PROTOCOLS,
+      // The name that counts is the SPIFFE ID, which is checked from the certificate; DNS names are not.
+      checkServerIdentity: () => undefined,
+      rejectUnauthorized: true,
+      noDelay: true,
+    } as ConnectionOptions);
+    const timer = setTimeout(
+      () => fail(deny('peer_unreachable', `no connection within ${options.timeoutMs} ms`)),
+      options.timeoutMs,
+    );
+    const fail = (denial: Denial): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(denial);
+    };
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      if (socket.authorizationError !== null && socket.authorizationError !== undefined) {
+        const expired = String(error.code).includes('EXPIRED');
+        fail(
+          deny(
+            expired ? 'svid_expired' : 'svid_untrusted',
+            `the peer's certificate was refused: ${error.code}`,
+          ),
+        );
+      } else
+        fail(
+          deny('peer_unreachable', `${options.host}:${options.port}: ${error.code ?? 'connection failed'}`),
+        );
+    });
+    socket.once('secureConnect', () => {
+      clearTimeout(timer);
+      socket.removeAllListeners('error');
+      socket.on('error', () => socket.destroy());
+      if (socket.alpnProtocol !== ALPN_PROTOCOLS[0])
+        fail(deny('tls_failed', 'the peer does not speak hopgate-h1/1'));
+      else resolve(grant(socket));
+    });
+  });

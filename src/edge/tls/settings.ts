@@ -1,0 +1,47 @@
+/** The TLS settings of both directions: 1.3 only, certificates on both sides, no resumption (SPEC.md section 10). */
+import { constants, X509Certificate } from 'node:crypto';
+import type { SecureContextOptions, TLSSocket } from 'node:tls';
+import { ALPN_H1 } from '../../core/handshake/frames.ts';
+
+export interface TlsIdentity {
+  /** PEM: the leaf first. */
+  readonly cert: string;
+  /** PEM, PKCS#8. */
+  readonly key: string;
+}
+
+const EXPORTER_BYTES = 32;
+const EXPORTER_LABEL = 'EXPORTER-Channel-Binding';
+
+const pemOf = (der: Buffer): string =>
+  `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`;
+
+/**
+ * CA certificates as PEM. Throws when one is no CA certificate: Node takes a garbage `ca` without a word and then
+ * fails every handshake.
+ */
+export const authoritiesPem = (authorities: ReadonlyMap<string, readonly Buffer[]>): string[] =>
+  [...authorities].flatMap(([domain, certificates]) =>
+    certificates.map((der) => {
+      const certificate = new X509Certificate(der);
+      if (!certificate.ca)
+        throw new Error(`an SVID CA of ${domain} in the trust bundle is no CA certificate`);
+      return pemOf(certificate.raw);
+    }),
+  );
+
+export const secureContextOptions = (identity: TlsIdentity, ca: readonly string[]): SecureContextOptions => ({
+  cert: identity.cert,
+  key: identity.key,
+  ca: [...ca],
+  minVersion: 'TLSv1.3',
+  maxVersion: 'TLSv1.3',
+  // A resumed session would skip the check of the SVID.
+  secureOptions: constants.SSL_OP_NO_TICKET,
+});
+
+export const ALPN_PROTOCOLS = [ALPN_H1];
+
+/** RFC 9266: 32 octets that both ends of this connection know and nobody else. */
+export const channelExporter = (socket: TLSSocket): Buffer =>
+  socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0));

@@ -1,0 +1,58 @@
+/** Stage 6: the request goes on, if there is a permit; and is cut when what permitted it ends. */
+import type { ReasonCode } from '../core/reasons.ts';
+import type { Exchange, ExchangeResult, TrustSnapshot } from '../ports.ts';
+import { checkPermit, type Permit } from './decide.ts';
+
+interface LiveHop {
+  readonly permit: Permit;
+  readonly cut: (reason: ReasonCode) => void;
+}
+
+/** The hops that are under way. */
+export class LiveHops {
+  private readonly hops = new Set<LiveHop>();
+
+  get size(): number {
+    return this.hops.size;
+  }
+
+  add(hop: LiveHop): void {
+    this.hops.add(hop);
+  }
+
+  delete(hop: LiveHop): void {
+    this.hops.delete(hop);
+  }
+
+  /** Cuts what time or revocation has ended. */
+  sweep(trust: TrustSnapshot, nowSeconds: number): void {
+    for (const hop of this.hops) {
+      const denial = checkPermit(hop.permit, trust, nowSeconds);
+      if (denial !== undefined) hop.cut(denial.reason);
+    }
+  }
+
+  cutAll(reason: ReasonCode): void {
+    for (const hop of this.hops) hop.cut(reason);
+  }
+}
+
+/** Forwards a permitted request. */
+export const forward = (
+  permit: Permit,
+  exchange: Exchange,
+  live: LiveHops,
+  done: (result: ExchangeResult) => void,
+): void => {
+  // A cut can end the exchange before start() has returned.
+  let ended = false;
+  let hop: LiveHop | undefined;
+  const cut = exchange.start((result) => {
+    ended = true;
+    if (hop !== undefined) live.delete(hop);
+    done(result);
+  });
+  if (ended) return;
+  hop = { permit, cut };
+  live.add(hop);
+};

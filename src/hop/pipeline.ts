@@ -1,0 +1,215 @@
+/**
+ * The order of a hop: identify and handshake once per connection; then, for each request,
+ * verify → decide → audit → forward → outcome. Every exit ends in a record.
+ */
+import type { Direction } from '../core/audit/record.ts';
+import type { Holder } from '../core/delegation/chain.ts';
+import type { AgentId } from '../core/spiffe-id.ts';
+import { type Denial, deny } from '../core/verdict.ts';
+import type { AuditPort, Clock, Exchange, TrustPort, TrustSnapshot, UseCounter } from '../ports.ts';
+import { decisionRecord, type HopFacts } from './audit.ts';
+import { countsUses, decide, type Permit, type Refusal, takeUses } from './decide.ts';
+import { forward, type LiveHops } from './forward.ts';
+import type { ChainVerifier, Delegated } from './verify-chain.ts';
+
+export interface Path {
+  readonly clock: Clock;
+  readonly trust: TrustPort;
+  readonly audit: AuditPort;
+  readonly chains: ChainVerifier;
+  readonly uses: UseCounter;
+  readonly live: LiveHops;
+}
+
+/** One request, as a door of the sidecar hands it over. */
+export interface HopRequest {
+  readonly direction: Direction;
+  readonly hop: string;
+  readonly caller: Holder;
+  readonly callee: AgentId;
+  /** Who a grant must name: the callee as it proved itself. */
+  readonly calleeHolder: Holder | undefined;
+  readonly method: string;
+  readonly target: string;
+  readonly chainText: string | undefined;
+  readonly grantText: string | undefined;
+  readonly last: Delegated | undefined;
+  /** Seconds. */
+  readonly sessionDeadline: number;
+  /** What the door itself found wrong; comes before all else, and is recorded like the rest. */
+  readonly fault: Denial | undefined;
+}
+
+/** What the door does with the answer. Exactly one of these is called, after the decision is on record. */
+export interface HopReply {
+  refuse(denial: Denial): void;
+  /** Builds the exchange; the permit is what it may rely on. */
+  exchange(permit: Permit, delegated: Delegated): Exchange;
+}
+
+const micros = (milliseconds: number): number => Math.round(milliseconds * 1000);
+
+/** Takes a request down the path. `remember` keeps the chain for the session's next request. */
+export const takeHop = (
+  path: Path,
+  request: HopRequest,
+  reply: HopReply,
+  remember?: (delegated: Delegated) => void,
+): void => {
+  const { clock } = path;
+  const started = clock.monotonic();
+  const nowSeconds = Math.floor(clock.now() / 1000);
+  const current = path.trust.current();
+  const trust = current.ok ? current.value : undefined;
+  const facts: HopFacts = { ...factsOf(request), trust };
+
+  const early = request.fault ?? (current.ok ? undefined : current);
+  if (early !== undefined || trust === undefined) {
+    recordRefusal(
+      path,
+      facts,
+      early ?? deny('policy_unavailable', ''),
+      undefined,
+      { total: micros(clock.monotonic() - started) },
+      reply,
+    );
+    return;
+  }
+  const verified = path.chains.verify(
+    request.chainText,
+    request.grantText,
+    request.caller,
+    request.calleeHolder,
+    trust,
+    nowSeconds,
+    request.last,
+  );
+  const verifiedAt = clock.monotonic();
+  if (!verified.ok) {
+    const us = micros(verifiedAt - started);
+    recordRefusal(path, facts, verified, undefined, { total: us, verify: us }, reply);
+    return;
+  }
+  const delegated = verified.value;
+  remember?.(delegated);
+  const { callee, method, target, sessionDeadline } = request;
+  const decision = decide({ delegated, callee, method, target, trust, nowSeconds, sessionDeadline });
+  const decidedAt = clock.monotonic();
+  const us = {
+    decide: micros(decidedAt - verifiedAt),
+    total: micros(decidedAt - started),
+    verify: micros(verifiedAt - started),
+  };
+  if (!decision.ok) recordRefusal(path, facts, decision, delegated, us, reply);
+  else if (request.direction === 'inbound' && countsUses(decision.value))
+    void countThenRecord(path, facts, decision.value, us, reply);
+  else recordPermit(path, facts, decision.value, us, reply);
+};
+
+const factsOf = ({
+  direction,
+  hop,
+  caller,
+  callee,
+  method,
+  target,
+}: HopRequest): Omit<HopFacts, 'trust'> => ({
+  direction,
+  hop,
+  caller: caller.id,
+  callee,
+  method,
+  target,
+});
+
+/** Records a refusal; the peer hears it in any case, since a denial needs no log to hold. */
+const recordRefusal = (
+  { audit }: Path,
+  facts: HopFacts,
+  refusal: Refusal,
+  delegated: Delegated | undefined,
+  us: Readonly<Record<string, number>>,
+  reply: HopReply,
+): void => {
+  audit.append(decisionRecord(facts, { refusal, delegated }, us), () => reply.refuse(refusal));
+};
+
+const countThenRecord = async (
+  path: Path,
+  facts: HopFacts,
+  permit: Permit,
+  us: Readonly<Record<string, number>>,
+  reply: HopReply,
+): Promise<void> => {
+  let denial: Denial | undefined;
+  try {
+    denial = await takeUses(permit, path.uses);
+  } catch {
+    denial = deny('audit_unavailable', 'the use could not be counted');
+  }
+  if (denial === undefined) recordPermit(path, facts, permit, us, reply);
+  else
+    recordRefusal(
+      path,
+      facts,
+      { ...denial, rule: permit.rule, required: permit.required },
+      permit.delegated,
+      us,
+      reply,
+    );
+};
+
+/** Nothing is sent on before the record is written; if it can't be, the request is denied. */
+const recordPermit = (
+  path: Path,
+  facts: HopFacts,
+  permit: Permit,
+  us: Readonly<Record<string, number>>,
+  reply: HopReply,
+): void => {
+  path.audit.append(decisionRecord(facts, { permit }, us), (written) => {
+    if (!written) {
+      reply.refuse(deny('audit_unavailable', 'the decision could not be recorded'));
+      return;
+    }
+    const started = path.clock.monotonic();
+    forward(
+      permit,
+      reply.exchange(permit, permit.delegated),
+      path.live,
+      ({ status, result, received, sent }) => {
+        const { direction, hop } = facts;
+        path.audit.note({
+          direction,
+          hop,
+          kind: 'outcome',
+          received,
+          result,
+          sent,
+          status,
+          us: micros(path.clock.monotonic() - started),
+        });
+      },
+    );
+  });
+};
+
+/** Records a refusal that fell before the path: no route, no context, a peer that doesn't answer. */
+export const refuseHop = (
+  path: Path,
+  request: Omit<HopFacts, 'trust'>,
+  denial: Denial,
+  delegated: Delegated | undefined,
+  reply: () => void,
+): void => {
+  const current: TrustSnapshot | undefined = snapshotOf(path.trust);
+  path.audit.append(
+    decisionRecord({ ...request, trust: current }, { refusal: denial, delegated }, { total: 0 }),
+    reply,
+  );
+};
+
+const snapshotOf = (trust: TrustPort): TrustSnapshot | undefined => {
+  const current = trust.current();
+  return current.ok ? current.value : undefined;
+};

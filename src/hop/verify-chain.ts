@@ -1,0 +1,121 @@
+/** Stage 3: the chain that a request carries, verified once and then known by its octets (SPEC.md section 7). */
+import { LRUCache } from 'lru-cache';
+import type { AgentLink } from '../core/audit/record.ts';
+import {
+  checkChainTime,
+  type Holder,
+  type VerifiedChain,
+  verifyChain,
+  verifyGrant,
+} from '../core/delegation/chain.ts';
+import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
+import { chainContext, type TrustSnapshot } from '../ports.ts';
+import type { StandingDecision } from './decide.ts';
+
+declare const delegated: unique symbol;
+
+/** A verified chain in the hands of its holder; only {@link ChainVerifier} makes one. */
+export interface Delegated {
+  readonly [delegated]: true;
+  readonly chainText: string;
+  readonly grantText: string | undefined;
+  readonly chain: VerifiedChain;
+  /** The chain with the grant: what the callee may do onward. */
+  readonly granted: VerifiedChain | undefined;
+  /** Of the snapshot that it was verified under. */
+  readonly generation: number;
+  /** For the audit: who acts through whom. */
+  readonly agents: readonly AgentLink[];
+  /** `METHOD target` to what was decided for it. */
+  readonly decisions: Map<string, StandingDecision>;
+}
+
+const CHAINS = 1024;
+
+export class ChainVerifier {
+  private readonly known = new LRUCache<string, Delegated>({ max: CHAINS });
+
+  /**
+   * The verified chain of a request. What the octets prove is remembered; that the caller is the holder, and time, are
+   * checked on every call. Refuses with the codes of SPEC.md section 7.
+   */
+  verify(
+    chainText: string | undefined,
+    grantText: string | undefined,
+    caller: Holder,
+    callee: Holder | undefined,
+    trust: TrustSnapshot,
+    nowSeconds: number,
+    last?: Delegated,
+  ): Verdict<Delegated> {
+    if (chainText === undefined) {
+      return grantText === undefined
+        ? deny('chain_missing', 'the request has no Delegation-Chain')
+        : deny('grant_without_chain', 'a grant is no bearer token: send the chain that it extends');
+    }
+    const hit = this.lookup(chainText, grantText, trust, last);
+    if (hit === undefined) return this.verifyAnew(chainText, grantText, caller, callee, trust, nowSeconds);
+    return (
+      checkHolder(hit.chain, caller) ?? checkChainTime(hit.granted ?? hit.chain, nowSeconds) ?? grant(hit)
+    );
+  }
+
+  private lookup(
+    chainText: string,
+    grantText: string | undefined,
+    trust: TrustSnapshot,
+    last: Delegated | undefined,
+  ): Delegated | undefined {
+    if (
+      last !== undefined &&
+      last.chainText === chainText &&
+      last.grantText === grantText &&
+      last.generation === trust.generation
+    )
+      return last;
+    const hit = this.known.get(keyOf(chainText, grantText));
+    return hit?.generation === trust.generation ? hit : undefined;
+  }
+
+  private verifyAnew(
+    chainText: string,
+    grantText: string | undefined,
+    caller: Holder,
+    callee: Holder | undefined,
+    trust: TrustSnapshot,
+    nowSeconds: number,
+  ): Verdict<Delegated> {
+    const context = chainContext(trust, nowSeconds);
+    const chain = verifyChain(chainText, caller, context);
+    if (!chain.ok) return chain;
+    let granted: VerifiedChain | undefined;
+    if (grantText !== undefined && callee !== undefined) {
+      const extended = verifyGrant(grantText, chain.value, callee, context);
+      if (!extended.ok) return extended;
+      granted = extended.value;
+    }
+    const value = {
+      chainText,
+      grantText,
+      chain: chain.value,
+      granted,
+      generation: trust.generation,
+      agents: chain.value.links.map(({ delegatee, id }) => ({ id: delegatee, link: id })),
+      decisions: new Map<string, StandingDecision>(),
+    } as unknown as Delegated;
+    this.known.set(keyOf(chainText, grantText), value);
+    return grant(value);
+  }
+}
+
+const keyOf = (chainText: string, grantText: string | undefined): string =>
+  grantText === undefined ? chainText : `${chainText} ${grantText}`;
+
+/** A remembered chain must not hand its holder's permit to whoever replays it. */
+const checkHolder = ({ holder }: VerifiedChain, caller: Holder): Denial | undefined => {
+  if (holder.id !== caller.id)
+    return deny('chain_leaf_not_caller', `the chain was given to ${holder.id}, the caller is ${caller.id}`);
+  if (holder.key.x !== caller.key.x)
+    return deny('chain_leaf_key', `the chain was given to another key of ${caller.id}`);
+  return undefined;
+};

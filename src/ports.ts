@@ -1,0 +1,98 @@
+/** What the path needs from outside: each port is filled by an adapter in `edge` or by a test. */
+import type { AuditBody, Outcome, OutcomeRecord } from './core/audit/record.ts';
+import type { ChainContext } from './core/delegation/chain.ts';
+import type { FrameType } from './core/handshake/frames.ts';
+import type { CompiledPolicy } from './core/policy/evaluate.ts';
+import type { ReasonCode } from './core/reasons.ts';
+import type { Bundle } from './core/trust/bundle.ts';
+import type { Verdict } from './core/verdict.ts';
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Milliseconds from some start, never backwards; for durations. */
+  monotonic(): number;
+}
+
+/** What is trusted and allowed at this moment: a value that is replaced as a whole. */
+export interface TrustSnapshot {
+  /** Counts replacements: what was derived from an older snapshot is derived again. */
+  readonly generation: number;
+  readonly bundle: Bundle;
+  readonly policy: CompiledPolicy;
+  /** `epoch.seq` */
+  readonly bundleName: string;
+}
+
+export interface TrustPort {
+  /** Refuses with `policy_unavailable`, `bundle_*`. */
+  current(): Verdict<TrustSnapshot>;
+}
+
+export const chainContext = ({ bundle, policy }: TrustSnapshot, nowSeconds: number): ChainContext => ({
+  now: nowSeconds,
+  trustDomain: bundle.trustDomain,
+  anchors: bundle.anchors,
+  issuers: bundle.issuers,
+  limits: policy.policy.limits,
+});
+
+/** The decision log. */
+export interface AuditPort {
+  /** Writes a record; `written` hears whether it is durable as configured, before which nothing may happen on its account. */
+  append(body: AuditBody, written: (ok: boolean) => void): void;
+  /** Writes a record that nothing waits for. */
+  note(body: OutcomeRecord): void;
+  /** Counts a refusal before authentication; written summed up, under its own quota. */
+  countRefusal(source: string, reason: ReasonCode): void;
+}
+
+/** Durable counters for `max_uses`. */
+export interface UseCounter {
+  /** Takes one use, durably; false when `limit` were taken. */
+  take(linkId: string, index: number, limit: number): Promise<boolean>;
+}
+
+/** The handshake's octets on a TLS connection. */
+export interface FrameChannel {
+  /** The next whole frame of one of the expected types. Refuses with `hs_frame`, `hs_timeout`. */
+  read(expected: readonly FrameType[]): Promise<Verdict<Buffer>>;
+  /** Resolves when the octets have been handed to the system. */
+  write(octets: Buffer): Promise<void>;
+}
+
+/** The facts of a peer's certificate, as parsed by the adapter. */
+export interface PeerCertificate {
+  /** SHA-256 over the DER, base64url. */
+  readonly digest: string;
+  /** The same in hex, for X-Forwarded-Client-Cert. */
+  readonly digestHex: string;
+  readonly uriSans: readonly string[];
+  readonly isCa: boolean;
+  readonly keyUsage:
+    | { readonly digitalSignature: boolean; readonly keyCertSign: boolean; readonly cRLSign: boolean }
+    | undefined;
+  /** OIDs; undefined when the extension is absent. */
+  readonly extKeyUsage: readonly string[] | undefined;
+  /** Seconds. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+  /** Whether it chains to one of these CA certificates (DER). */
+  readonly chainsTo: (authorities: readonly Buffer[]) => boolean;
+}
+
+/** How a forwarded exchange ended. */
+export interface ExchangeResult {
+  /** HTTP status sent back; 0 when none was. */
+  readonly status: number;
+  readonly result: Outcome;
+  /** Octets of body, from the caller's side. */
+  readonly received: number;
+  readonly sent: number;
+}
+
+/** A request that can be sent on, as the HTTP adapter offers it. */
+export interface Exchange {
+  /** Starts it; `done` is called exactly once. Returns a way to cut it. */
+  start(done: (result: ExchangeResult) => void): (reason: ReasonCode) => void;
+}

@@ -1,0 +1,155 @@
+/** The admin socket: tasks that start in this agent, and what this sidecar holds. Mode 0600: whoever opens it is the operator. */
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { connect } from 'node:net';
+import { MAX_CHAIN_BYTES } from '../core/limits.ts';
+import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
+import { problemOf } from '../edge/http/problem.ts';
+import type { Context } from './contexts.ts';
+import { nowSeconds, type Parts } from './parts.ts';
+
+export interface AdminState {
+  readonly inboundPeers: () => unknown;
+  readonly outboundPeers: () => unknown;
+  readonly drain: () => void;
+}
+
+const sendJson = (response: ServerResponse, status: number, value: unknown): void => {
+  const body = `${JSON.stringify(value)}\n`;
+  response
+    .writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
+    .end(body);
+};
+
+const sendDenial = (response: ServerResponse, denial: Denial): void => {
+  const { status, body } = problemOf(denial, '', true);
+  response.writeHead(status, { 'content-type': 'application/problem+json' }).end(body);
+};
+
+const readBody = async (request: IncomingMessage): Promise<Verdict<string>> => {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    // Room for a line end behind the chain.
+    if (size > MAX_CHAIN_BYTES + 2) return deny('chain_too_large', `more than ${MAX_CHAIN_BYTES} octets`);
+    chunks.push(chunk);
+  }
+  return grant(Buffer.concat(chunks).toString('latin1').trim());
+};
+
+/** Whether somebody listens on a unix socket. */
+export const isSocketAlive = (path: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+
+export class Admin {
+  private readonly parts: Parts;
+  private readonly state: AdminState;
+  private readonly server: Server;
+
+  constructor(parts: Parts, state: AdminState) {
+    this.parts = parts;
+    this.state = state;
+    this.server = createServer({ requestTimeout: 10_000 }, (request, response) => {
+      this.route(request, response).catch((error: unknown) => {
+        parts.log.error({ err: error }, 'admin request failed');
+        if (!response.headersSent) sendDenial(response, deny('internal', 'a fault in the sidecar'));
+      });
+    });
+  }
+
+  private async route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = '', url = '' } = request;
+    if (method === 'POST' && url === '/tasks') await this.startTask(request, response);
+    else if (method === 'DELETE' && url.startsWith('/tasks/')) {
+      const ended = this.parts.contexts.end(url.slice('/tasks/'.length));
+      if (ended) response.writeHead(204).end();
+      else sendDenial(response, deny('context_unknown', 'no context has this handle'));
+    } else if (method === 'GET' && url === '/certs') sendJson(response, 200, this.certificates());
+    else if (method === 'GET' && url === '/peers')
+      sendJson(response, 200, { inbound: this.state.inboundPeers(), outbound: this.state.outboundPeers() });
+    else if (method === 'POST' && url === '/drain') {
+      this.state.drain();
+      response.writeHead(202).end();
+    } else response.writeHead(404).end();
+  }
+
+  /** Opens a context for a chain whose leaf is this agent. */
+  private async startTask(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await readBody(request);
+    const opened = body.ok ? this.open(body.value) : body;
+    if (!opened.ok) {
+      sendDenial(response, opened);
+      return;
+    }
+    const { handle, chain } = opened.value;
+    sendJson(response, 201, {
+      handle,
+      task: chain.task,
+      principal: chain.principal,
+      expires: chain.exp,
+      scope: chain.leaf.scope,
+    });
+  }
+
+  private open(chainText: string): Verdict<Context> {
+    const { parts } = this;
+    const trust = parts.trust.current();
+    if (!trust.ok) return trust;
+    const verified = parts.path.chains.verify(
+      chainText,
+      undefined,
+      parts.identity(),
+      undefined,
+      trust.value,
+      nowSeconds(parts),
+    );
+    if (!verified.ok) return verified;
+    const { chain } = verified.value;
+    const revoked = trust.value.bundle.revocations.checkChain(chain);
+    return revoked ?? grant(parts.contexts.open(chainText, chain));
+  }
+
+  private certificates(): unknown {
+    const { id, svidNotAfter, witExp, kb } = this.parts.identity();
+    const { bundle, bundleName } = this.parts.trust.last;
+    return {
+      id,
+      svid: { expires: svidNotAfter },
+      wit: { expires: witExp },
+      keyBinding: { expires: kb.exp },
+      bundle: { order: bundleName, expires: bundle.exp },
+      now: nowSeconds(this.parts),
+    };
+  }
+
+  async listen(socket: string): Promise<void> {
+    rmSync(socket, { force: true });
+    // The mask holds from the moment of binding: between listen and chmod nobody else gets in.
+    const mask = process.umask(0o177);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.server.once('error', reject);
+        this.server.listen(socket, () => {
+          this.server.off('error', reject);
+          resolve();
+        });
+      });
+      chmodSync(socket, 0o600);
+    } finally {
+      process.umask(mask);
+    }
+  }
+
+  close(): void {
+    this.server.close();
+    this.server.closeAllConnections();
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Contexts: the grant of one inbound request (or a task that starts here), held under an unguessable handle. A context is never
+ * found by task, trace id or time; whoever has no handle has no authority.
+ */
+import { randomFillSync } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { VerifiedChain } from '../core/delegation/chain.ts';
+import { CLOCK_SKEW_SECONDS } from '../core/limits.ts';
+import { deny, grant, type Verdict } from '../core/verdict.ts';
+import type { Clock } from '../ports.ts';
+
+export interface Context {
+  readonly handle: string;
+  /** `L0~…~Lk`, whose leaf names this agent. */
+  readonly chainText: string;
+  readonly chain: VerifiedChain;
+}
+
+const HANDLE_BYTES = 24;
+const POOL_BYTES = HANDLE_BYTES * 128;
+
+export class Contexts {
+  private readonly clock: Clock;
+  private readonly contexts: LRUCache<string, Context>;
+  // Randomness in bulk: one system call for many handles.
+  private readonly pool = Buffer.alloc(POOL_BYTES);
+  private used = POOL_BYTES;
+
+  constructor(most: number, idleMs: number, clock: Clock) {
+    this.clock = clock;
+    this.contexts = new LRUCache({
+      max: most,
+      ttl: idleMs,
+      updateAgeOnGet: true,
+      ttlResolution: 1000,
+      perf: { now: () => clock.monotonic() },
+    });
+  }
+
+  get size(): number {
+    return this.contexts.size;
+  }
+
+  /** Opens a context; 32 characters of handle, 24 octets of randomness. */
+  open(chainText: string, chain: VerifiedChain): Context {
+    if (this.used === POOL_BYTES) {
+      randomFillSync(this.pool);
+      this.used = 0;
+    }
+    const handle = this.pool.toString('base64url', this.used, this.used + HANDLE_BYTES);
+    this.pool.fill(0, this.used, this.used + HANDLE_BYTES);
+    this.used += HANDLE_BYTES;
+    const context = { handle, chainText, chain };
+    this.contexts.set(handle, context);
+    return context;
+  }
+
+  /** Refuses with `context_missing`, `context_unknown`. */
+  find(handle: string | undefined): Verdict<Context> {
+    if (handle === undefined) return deny('context_missing', 'the request names no context');
+    const context = this.contexts.get(handle);
+    if (context === undefined)
+      return deny(
+        'context_unknown',
+        'no context has this handle; it may have ended or been idle for too long',
+      );
+    if (Math.floor(this.clock.now() / 1000) >= context.chain.exp + CLOCK_SKEW_SECONDS) {
+      this.contexts.delete(handle);
+      return deny('context_unknown', `the context ended with its chain at ${context.chain.exp}`);
+    }
+    return grant(context);
+  }
+
+  /** Ends a context; whether there was one. */
+  end(handle: string): boolean {
+    return this.contexts.delete(handle);
+  }
+
+  clear(): void {
+    this.contexts.clear();
+  }
+}

@@ -1,0 +1,113 @@
+/** `/healthz` and `/readyz`, and nothing else. Ready means it: SVID, trust, log and agent are looked at. */
+import { createServer, type Server } from 'node:http';
+import { connect, isIPv6 } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import type { Address } from '../config/forms.ts';
+import { nowSeconds, type Parts } from './parts.ts';
+
+const PROBE_MS = 1000;
+const REMEMBER_MS = 1000;
+
+const answers = (address: Address): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = 'path' in address ? connect(address.path) : connect(address.port, address.host);
+    const end = (answer: boolean): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(answer);
+    };
+    const timer = setTimeout(() => end(false), PROBE_MS);
+    socket.once('connect', () => end(true));
+    socket.once('error', () => end(false));
+  });
+
+/** Addresses of this machine that other machines can reach. */
+const outerAddresses = (): string[] =>
+  Object.values(networkInterfaces())
+    .flatMap((list) => list ?? [])
+    .filter(({ internal, address }) => !internal && !(isIPv6(address) && address.startsWith('fe80:')))
+    .map(({ address }) => address);
+
+export class Health {
+  private readonly parts: Parts;
+  private readonly isLogWritable: () => boolean;
+  private readonly server: Server;
+  private checked: { readonly at: number; readonly faults: Promise<string[]> } | undefined;
+
+  constructor(parts: Parts, isLogWritable: () => boolean) {
+    this.parts = parts;
+    this.isLogWritable = isLogWritable;
+    this.server = createServer(
+      { requestTimeout: 5000, headersTimeout: 5000, maxHeaderSize: 8192 },
+      (request, response) => {
+        if (request.method !== 'GET' && request.method !== 'HEAD') response.writeHead(405).end();
+        else if (request.url === '/healthz')
+          response.writeHead(200, { 'content-type': 'text/plain' }).end('ok\n');
+        else if (request.url === '/readyz') {
+          void this.faults().then((faults) => {
+            response
+              .writeHead(faults.length === 0 ? 200 : 503, { 'content-type': 'text/plain' })
+              .end(`${faults.length === 0 ? 'ok' : faults.join('\n')}\n`);
+          });
+        } else response.writeHead(404).end();
+      },
+    );
+  }
+
+  /** Why the sidecar is not ready, a sentence each. */
+  async faults(): Promise<string[]> {
+    const { parts } = this;
+    const faults: string[] = [];
+    const now = nowSeconds(parts);
+    const { svidNotAfter, witExp } = parts.identity();
+    const trust = parts.trust.current();
+    if (parts.isDraining()) faults.push('draining');
+    if (now >= svidNotAfter) faults.push(`the SVID expired at ${svidNotAfter}, it is ${now}`);
+    if (now >= witExp) faults.push(`the WIT expired at ${witExp}, it is ${now}`);
+    if (!trust.ok) faults.push(trust.detail);
+    if (!this.isLogWritable()) faults.push('the audit log can’t be written');
+    return [...faults, ...(await this.agentFaults())];
+  }
+
+  private agentFaults(): Promise<string[]> {
+    const at = this.parts.path.clock.monotonic();
+    if (this.checked === undefined || at - this.checked.at > REMEMBER_MS)
+      this.checked = { at, faults: this.probeAgent() };
+    return this.checked.faults;
+  }
+
+  private async probeAgent(): Promise<string[]> {
+    const agent = this.parts.config.inbound?.agent;
+    if (agent === undefined) return [];
+    if (!(await answers(agent))) return ['the agent does not answer on its port'];
+    if ('path' in agent) return [];
+    // An agent that listens to the world can be reached around the sidecar.
+    const outer = await Promise.all(
+      outerAddresses().map(async (host) => ((await answers({ host, port: agent.port })) ? host : undefined)),
+    );
+    return outer
+      .filter((host) => host !== undefined)
+      .map((host) => `the agent's port also answers on ${host}: bind it to loopback`);
+  }
+
+  listen(): Promise<{ readonly host: string; readonly port: number }> {
+    const { host, port } = this.parts.config.health.listen;
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen(port, host, () => {
+        this.server.off('error', reject);
+        const address = this.server.address();
+        resolve(
+          address !== null && typeof address === 'object'
+            ? { host: address.address, port: address.port }
+            : { host, port },
+        );
+      });
+    });
+  }
+
+  close(): void {
+    this.server.close();
+    this.server.closeAllConnections();
+  }
+}

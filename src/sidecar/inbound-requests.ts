@@ -1,0 +1,238 @@
+/** Requests on proven connections: each goes down the path, and on to the local agent if it is permitted. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import { Pool } from 'undici';
+import type { ReasonCode } from '../core/reasons.ts';
+import { type Denial, deny } from '../core/verdict.ts';
+import { httpExchange } from '../edge/http/exchange.ts';
+import { problemOf, sendProblem } from '../edge/http/problem.ts';
+import { addTracestate, type RequestHeaders, readRequestHeaders } from '../edge/http/request-headers.ts';
+import type { Permit } from '../hop/decide.ts';
+import { refuseHop, takeHop } from '../hop/pipeline.ts';
+import { isAging, nextHopId, type Session } from '../hop/session.ts';
+import type { Delegated } from '../hop/verify-chain.ts';
+import type { Exchange } from '../ports.ts';
+import { Assertions } from './assertion.ts';
+import { nowSeconds, type Parts } from './parts.ts';
+
+const MAX_HEADER_BYTES = 32_768;
+const MAX_HEADERS = 200;
+/** Toward the agent: on loopback, so many are cheap. */
+const AGENT_CONNECTIONS = 256;
+
+export class InboundRequests {
+  private readonly parts: Parts;
+  private readonly http: Server;
+  private readonly agent: Pool;
+  private readonly origin: string;
+  private readonly assertions = new Assertions();
+  private readonly sessions = new WeakMap<object, Session>();
+
+  constructor(parts: Parts) {
+    this.parts = parts;
+    const { limits, inbound } = parts.config;
+    const agent = inbound?.agent ?? { host: '127.0.0.1', port: 0 };
+    this.origin =
+      'path' in agent
+        ? 'http://agent'
+        : `http://${agent.host.includes(':') ? `[${agent.host}]` : agent.host}:${agent.port}`;
+    this.agent = new Pool(this.origin, {
+      connections: AGENT_CONNECTIONS,
+      pipelining: 1,
+      connect: {
+        timeout: limits.connectTimeout * 1000,
+        ...('path' in agent ? { socketPath: agent.path } : {}),
+      },
+    });
+    this.http = createServer({
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: limits.headersTimeout * 1000,
+      // Long uploads are fine; one that stands still is ended by the exchange.
+      requestTimeout: 0,
+      keepAliveTimeout: limits.idleTimeout * 1000,
+      connectionsCheckingInterval: 1000,
+      insecureHTTPParser: false,
+      requireHostHeader: true,
+      noDelay: true,
+    });
+    this.http.maxHeadersCount = MAX_HEADERS;
+    this.http.on('request', (request, response) => this.onRequest(request, response));
+    this.http.on('checkContinue', (request, response) => this.onRequest(request, response, true));
+    this.http.on('connect', (request, socket) =>
+      this.onBroken(socket as TLSSocket, 'http_upgrade', request.method ?? ''),
+    );
+    this.http.on('clientError', (error: NodeJS.ErrnoException, socket) =>
+      this.onClientError(error, socket as TLSSocket),
+    );
+    // Node watches header timeouts from `listening` on; this server listens to no port of its own.
+    this.http.emit('listening');
+  }
+
+  serve(socket: TLSSocket, session: Session): void {
+    this.sessions.set(socket, session);
+    this.http.emit('connection', socket);
+  }
+
+  private onRequest(request: IncomingMessage, response: ServerResponse, wantsContinue = false): void {
+    const session = this.sessions.get(request.socket);
+    if (session === undefined) {
+      request.socket.destroy();
+      return;
+    }
+    const { parts } = this;
+    const now = nowSeconds(parts);
+    const headers = readRequestHeaders(request.rawHeaders);
+    const identity = parts.identity();
+    const hop = nextHopId(session);
+    if (isAging(session, now) || parts.isDraining()) response.shouldKeepAlive = false;
+    const target = request.url ?? '';
+    takeHop(
+      parts.path,
+      {
+        direction: 'inbound',
+        hop,
+        caller: session.peer,
+        callee: identity.id,
+        calleeHolder: identity,
+        method: request.method ?? '',
+        target,
+        chainText: headers.chain,
+        grantText: headers.grant,
+        last: session.last,
+        sessionDeadline: session.deadline,
+        fault: this.faultOf(session, headers, now),
+      },
+      {
+        refuse: (denial) => sendProblem(response, denial, hop, false),
+        exchange: (permit, delegated) => {
+          if (wantsContinue) response.writeContinue();
+          return this.exchange(request, response, headers, session, permit, delegated, hop);
+        },
+      },
+      (delegated) => {
+        session.last = delegated;
+      },
+    );
+  }
+
+  private faultOf(session: Session, headers: RequestHeaders, now: number): Denial | undefined {
+    const { parts } = this;
+    if (now >= session.deadline)
+      return deny('session_expired', `the session ended at ${session.deadline}, it is ${now}`);
+    const { bodyBytes } = parts.config.limits;
+    if (headers.contentLength !== undefined && headers.contentLength > bodyBytes)
+      return deny('http_body_too_large', `${headers.contentLength} octets, at most ${bodyBytes}`);
+    return headers.fault;
+  }
+
+  private exchange(
+    request: IncomingMessage,
+    response: ServerResponse,
+    headers: RequestHeaders,
+    session: Session,
+    permit: Permit,
+    delegated: Delegated,
+    hop: string,
+  ): Exchange {
+    const { limits } = this.parts.config;
+    this.addVerified(headers.forwarded, session, permit, delegated, hop);
+    return httpExchange({
+      request,
+      response,
+      dispatcher: this.agent,
+      origin: this.origin,
+      target: request.url ?? '',
+      headers: headers.forwarded,
+      hasBody: headers.hasBody,
+      contentLength: headers.contentLength,
+      maxBodyBytes: limits.bodyBytes,
+      headersTimeoutMs: limits.responseTimeout * 1000,
+      requestTimeoutMs: limits.bodyTimeout * 1000,
+      hop,
+      trusted: false,
+      failures: { unreachable: 'upstream_unreachable', broken: 'upstream_failed' },
+      responseHeaders: [],
+    });
+  }
+
+  /** What was verified, in headers that nobody else can have set. */
+  private addVerified(
+    headers: string[],
+    session: Session,
+    permit: Permit,
+    delegated: Delegated,
+    hop: string,
+  ): void {
+    const identity = this.parts.identity();
+    const { peer } = session;
+    const { chain, granted } = delegated;
+    headers.push(
+      'hopgate-principal',
+      chain.principal,
+      'hopgate-caller',
+      peer.id,
+      'hopgate-task',
+      chain.task,
+      'hopgate-scope',
+      permit.required.join(' '),
+      'hopgate-hop',
+      hop,
+      'hopgate-assertion',
+      this.assertions.for(delegated, permit.required, identity, nowSeconds(this.parts)),
+      'x-forwarded-client-cert',
+      `By=${identity.id};Hash=${session.peerCertificateHex};URI=${peer.id}`,
+    );
+    if (granted === undefined) return;
+    const { handle } = this.parts.contexts.open(`${delegated.chainText}~${delegated.grantText}`, granted);
+    headers.push('hopgate-context', handle);
+    addTracestate(headers, handle);
+  }
+
+  private onClientError(error: NodeJS.ErrnoException, socket: TLSSocket): void {
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const reason: ReasonCode =
+      error.code === 'HPE_HEADER_OVERFLOW'
+        ? 'http_headers_too_large'
+        : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+          ? 'http_timeout'
+          : 'http_malformed';
+    this.onBroken(socket, reason, '');
+  }
+
+  /** A request that the parser refused, or one without a response object: it is on record, and the connection ends. */
+  private onBroken(socket: TLSSocket, reason: ReasonCode, method: string): void {
+    const session = this.sessions.get(socket);
+    if (session === undefined) {
+      socket.destroy();
+      return;
+    }
+    const hop = nextHopId(session);
+    const denial = deny(reason, 'the connection is closed');
+    const callee = this.parts.identity().id;
+    refuseHop(
+      this.parts.path,
+      { direction: 'inbound', hop, caller: session.peer.id, callee, method, target: '' },
+      denial,
+      undefined,
+      () => {
+        const { status, body } = problemOf(denial, hop, false);
+        socket.end(
+          `HTTP/1.1 ${status} Refused\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+        );
+      },
+    );
+  }
+
+  drain(): void {
+    this.http.closeIdleConnections();
+  }
+
+  close(): void {
+    this.http.close();
+    this.http.closeAllConnections();
+    void this.agent.destroy();
+  }
+}

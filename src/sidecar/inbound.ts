@@ -1,0 +1,255 @@
+/** The door in: TLS, identify, handshake; then HTTP on the proven connection. Nothing before that reaches a parser of HTTP. */
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { createServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
+import { LRUCache } from 'lru-cache';
+import type { ReasonCode } from '../core/reasons.ts';
+import { type Denial, deny, type Verdict } from '../core/verdict.ts';
+import { SocketFrames } from '../edge/tls/frame-channel.ts';
+import { parsePeerCertificate } from '../edge/tls/peer-certificate.ts';
+import {
+  ALPN_PROTOCOLS,
+  authoritiesPem,
+  channelExporter,
+  secureContextOptions,
+} from '../edge/tls/settings.ts';
+import { respond } from '../hop/handshake.ts';
+import { type Identified, identify } from '../hop/identify.ts';
+import type { Session } from '../hop/session.ts';
+import type { TrustSnapshot } from '../ports.ts';
+import { Admission } from './admission.ts';
+import { InboundRequests } from './inbound-requests.ts';
+import { nowSeconds, ownSide, type Parts } from './parts.ts';
+
+const REMEMBERED_NONCES = 65_536;
+
+interface Arrival {
+  readonly source: string;
+  readonly timer: NodeJS.Timeout;
+  readonly proven: () => void;
+  frames: SocketFrames | undefined;
+}
+
+export class Inbound {
+  private readonly parts: Parts;
+  private readonly server: TlsServer;
+  private readonly requests: InboundRequests;
+  private readonly admission: Admission;
+  private readonly arrivals = new Map<string, Arrival>();
+  private readonly sessions = new Map<TLSSocket, Session>();
+  private readonly nonces = new LRUCache<string, true>({ max: REMEMBERED_NONCES });
+
+  constructor(parts: Parts) {
+    this.parts = parts;
+    this.admission = new Admission(parts.config.limits);
+    this.requests = new InboundRequests(parts);
+    this.server = createServer({
+      ...this.contextOptions(),
+      ALPNProtocols: ALPN_PROTOCOLS,
+      requestCert: true,
+      rejectUnauthorized: true,
+      handshakeTimeout: parts.config.limits.handshakeTimeout * 1000,
+      // No session is ever looked up: a ticket that a client presents finds nothing.
+      sessionTimeout: 1,
+    });
+    this.server.on('connection', (socket: Socket) => this.onConnection(socket));
+    this.server.on('tlsClientError', (error, socket) => this.onTlsError(error, socket));
+    this.server.on('secureConnection', (socket) => void this.onSecure(socket));
+  }
+
+  private contextOptions() {
+    return secureContextOptions(
+      this.parts.identity().tls,
+      authoritiesPem(this.parts.trust.last.bundle.authorities),
+    );
+  }
+
+  listen(): Promise<{ readonly host: string; readonly port: number }> {
+    const { listen } = this.parts.config.inbound ?? {};
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen(listen?.port, listen?.host, () => {
+        this.server.off('error', reject);
+        const address = this.server.address();
+        resolve(
+          address !== null && typeof address === 'object'
+            ? { host: address.address, port: address.port }
+            : { host: '', port: 0 },
+        );
+      });
+    });
+  }
+
+  /** New connections use the new SVID and CAs; the old ones end with their own deadlines. */
+  renew(): void {
+    this.server.setSecureContext(this.contextOptions());
+  }
+
+  get peers(): {
+    readonly id: string;
+    readonly session: string;
+    readonly deadline: number;
+    readonly requests: number;
+  }[] {
+    return [...this.sessions.values()].map(({ peer, id, deadline, requests }) => ({
+      id: peer.id,
+      session: id,
+      deadline,
+      requests,
+    }));
+  }
+
+  private onConnection(socket: Socket): void {
+    const source = socket.remoteAddress ?? 'unknown';
+    const place = this.admission.enter(source);
+    if (place === undefined) {
+      this.refuse(source, 'hs_busy');
+      socket.destroy();
+      return;
+    }
+    const key = arrivalKey(socket);
+    const timer = setTimeout(
+      () => this.onLate(key, socket),
+      this.parts.config.limits.handshakeTimeout * 1000,
+    );
+    const proven = (): void => {
+      clearTimeout(timer);
+      this.arrivals.delete(key);
+      place.proven();
+    };
+    this.arrivals.set(key, { source, timer, proven, frames: undefined });
+    socket.once('close', () => {
+      proven();
+      place.left();
+    });
+  }
+
+  private onLate(key: string, socket: Socket): void {
+    const arrival = this.arrivals.get(key);
+    if (arrival?.frames !== undefined) arrival.frames.timeOut();
+    else {
+      this.refuse(arrival?.source ?? 'unknown', 'hs_timeout');
+      socket.destroy();
+    }
+  }
+
+  private onTlsError(error: NodeJS.ErrnoException, socket: TLSSocket): void {
+    const arrival = this.arrivals.get(arrivalKey(socket));
+    if (arrival !== undefined) this.refuse(arrival.source, tlsReason(error, socket));
+    socket.destroy();
+  }
+
+  private async onSecure(socket: TLSSocket): Promise<void> {
+    socket.on('error', () => socket.destroy());
+    const arrival = this.arrivals.get(arrivalKey(socket));
+    if (arrival === undefined) {
+      socket.destroy();
+      return;
+    }
+    let session: Verdict<Session>;
+    try {
+      session = await this.prove(socket, arrival);
+    } catch (error) {
+      this.parts.log.error({ err: error }, 'handshake failed unexpectedly');
+      session = deny('internal', 'a fault in the handshake');
+    }
+    arrival.proven();
+    if (!session.ok) {
+      this.parts.log.info(
+        { source: arrival.source, reason: session.reason, detail: session.detail },
+        'connection refused',
+      );
+      this.refuse(arrival.source, session.reason);
+      socket.end();
+      socket.destroySoon();
+      return;
+    }
+    if (socket.destroyed) return;
+    this.sessions.set(socket, session.value);
+    socket.once('close', () => this.sessions.delete(socket));
+    this.requests.serve(socket, session.value);
+  }
+
+  private async prove(socket: TLSSocket, arrival: Arrival): Promise<Verdict<Session>> {
+    const now = nowSeconds(this.parts);
+    const trust = this.parts.trust.current();
+    if (!trust.ok) return trust;
+    const peer = this.identifyPeer(socket, trust.value, now);
+    if (!peer.ok) return peer;
+    const frames = new SocketFrames(socket);
+    arrival.frames = frames;
+    const own = ownSide(this.parts.identity());
+    const input = {
+      own,
+      peer: peer.value,
+      exporter: channelExporter(socket),
+      nonce: randomBytes(32),
+      trust: trust.value,
+      nowSeconds: now,
+    };
+    const session = await respond(input, frames, (nonce) => this.isFreshNonce(nonce));
+    frames.release();
+    return session;
+  }
+
+  private identifyPeer(socket: TLSSocket, trust: TrustSnapshot, now: number): Verdict<Identified> {
+    if (socket.isSessionReused()) return deny('svid_resumed', 'a resumed TLS session');
+    if (socket.alpnProtocol !== ALPN_PROTOCOLS[0])
+      return deny('tls_failed', 'no common application protocol');
+    const leaf = socket.getPeerX509Certificate();
+    if (leaf === undefined) return deny('tls_no_certificate', 'the client sent no certificate');
+    try {
+      return identify(parsePeerCertificate(leaf), trust.bundle, now);
+    } catch {
+      return deny('svid_untrusted', 'the certificate can’t be read');
+    }
+  }
+
+  private isFreshNonce(nonce: Buffer): boolean {
+    const text = nonce.toString('base64url');
+    if (this.nonces.has(text)) return false;
+    this.nonces.set(text, true);
+    return true;
+  }
+
+  private refuse(source: string, reason: ReasonCode): void {
+    this.parts.path.audit.countRefusal(source, reason);
+  }
+
+  /** Ends sessions whose time is over or whose peer was revoked. */
+  sweep(trust: TrustSnapshot, now: number): void {
+    for (const [socket, session] of this.sessions) {
+      const denial: Denial | undefined =
+        now >= session.deadline
+          ? deny('session_expired', 'the session reached its deadline')
+          : trust.bundle.revocations.checkHolder(session.peer.id, session.peer.key.thumbprint);
+      if (denial === undefined) continue;
+      this.parts.log.info(
+        { peer: session.peer.id, session: session.id, reason: denial.reason },
+        'session ended',
+      );
+      socket.destroy();
+    }
+  }
+
+  /** No new connections; idle ones end, and busy ones after their response. */
+  stopListening(): void {
+    this.server.close();
+    this.requests.drain();
+  }
+
+  destroy(): void {
+    for (const socket of this.sessions.keys()) socket.destroy();
+    this.requests.close();
+  }
+}
+
+const arrivalKey = (socket: Socket): string => `${socket.remoteAddress} ${socket.remotePort}`;
+
+const tlsReason = (error: NodeJS.ErrnoException, socket: TLSSocket): ReasonCode => {
+  const verification = String((socket as { authorizationError?: unknown }).authorizationError ?? '');
+  if (verification.includes('EXPIRED') || verification.includes('NOT_YET_VALID')) return 'svid_expired';
+  if (verification !== '') return 'svid_untrusted';
+  if (error.code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE') return 'tls_no_certificate';
+  return error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'hs_timeout' : 'tls_failed';
+};

@@ -1,0 +1,214 @@
+/** The door out: the local agent's requests, authenticated, tied to a context, and taken down the path to a pinned peer. */
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import type { OutboundRoute } from '../config/sidecar-schema.ts';
+import { type Denial, deny } from '../core/verdict.ts';
+import { problemOf, sendProblem } from '../edge/http/problem.ts';
+import { type RequestHeaders, readRequestHeaders } from '../edge/http/request-headers.ts';
+import { refuseHop } from '../hop/pipeline.ts';
+import { OutboundRequests } from './outbound-requests.ts';
+import { findRoute, readOutboundTarget } from './outbound-target.ts';
+import type { Parts } from './parts.ts';
+import { Peers } from './peers.ts';
+
+const MAX_HEADER_BYTES = 32_768;
+const TLS_RECORD_HANDSHAKE = 0x16;
+const PROXY_USER = 'hopgate';
+
+export class Outbound {
+  private readonly parts: Parts;
+  readonly peers: Peers;
+  private readonly requests: OutboundRequests;
+  private readonly http: Server;
+  private readonly routes: ReadonlyMap<string, OutboundRoute>;
+  /** The whole `Proxy-Authorization` value; undefined on a unix socket, whose permissions speak. */
+  private readonly secret: Buffer | undefined;
+  private readonly password = randomBytes(24).toString('base64url');
+  /** Sockets inside an authenticated CONNECT: the route that it named. */
+  private readonly tunnels = new WeakMap<object, OutboundRoute>();
+  private readonly sockets = new Set<Socket>();
+
+  constructor(parts: Parts) {
+    this.parts = parts;
+    const { outbound, limits } = parts.config;
+    this.routes = new Map((outbound?.routes ?? []).map((route) => [route.host, route]));
+    const onTcp = outbound !== undefined && !('path' in outbound.listen);
+    this.secret = onTcp
+      ? Buffer.from(`Basic ${Buffer.from(`${PROXY_USER}:${this.password}`).toString('base64')}`)
+      : undefined;
+    this.peers = new Peers(parts);
+    this.requests = new OutboundRequests(parts, this.peers);
+    this.http = createServer({
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: limits.headersTimeout * 1000,
+      requestTimeout: 0,
+      keepAliveTimeout: limits.idleTimeout * 1000,
+      connectionsCheckingInterval: 1000,
+      insecureHTTPParser: false,
+      noDelay: true,
+    });
+    this.http.on('connection', (socket: Socket) => {
+      this.sockets.add(socket);
+      socket.once('close', () => this.sockets.delete(socket));
+    });
+    this.http.on('request', (request, response) => this.onRequest(request, response));
+    this.http.on('connect', (request, socket, head) => this.onConnect(request, socket as Socket, head));
+    this.http.on('clientError', (_error, socket) => socket.destroy());
+  }
+
+  /** Listens, and writes the proxy URL with the secret of this start to `proxy-url` in the state directory. */
+  async listen(stateDirectory: string): Promise<string> {
+    const { listen = { host: '127.0.0.1', port: 0 } } = this.parts.config.outbound ?? {};
+    if ('path' in listen) rmSync(listen.path, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      this.http.once('error', reject);
+      const ready = (): void => {
+        this.http.off('error', reject);
+        resolve();
+      };
+      if ('path' in listen) this.http.listen(listen.path, ready);
+      else this.http.listen(listen.port, listen.host, ready);
+    });
+    if ('path' in listen) {
+      chmodSync(listen.path, 0o660);
+      return `unix:${listen.path}`;
+    }
+    const address = this.http.address();
+    const port = address !== null && typeof address === 'object' ? address.port : listen.port;
+    const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
+    const url = `http://${PROXY_USER}:${this.password}@${host}:${port}`;
+    const file = join(stateDirectory, 'proxy-url');
+    writeFileSync(file, `${url}\n`, { mode: 0o600 });
+    chmodSync(file, 0o600);
+    return `${host}:${port}`;
+  }
+
+  private isAuthenticated(request: IncomingMessage): boolean {
+    if (this.secret === undefined) return true;
+    const given = Buffer.from(request.headers['proxy-authorization'] ?? '', 'latin1');
+    return given.length === this.secret.length && timingSafeEqual(given, this.secret);
+  }
+
+  /** What keeps others out: processes without the secret, and web pages, which can reach loopback too. */
+  private checkAgent(
+    request: IncomingMessage,
+    headers: RequestHeaders,
+    tunnelled: boolean,
+  ): Denial | undefined {
+    if (!tunnelled && !this.isAuthenticated(request))
+      return deny('agent_unauthenticated', 'Proxy-Authorization is missing or wrong');
+    if (headers.fromBrowser)
+      return deny('agent_browser', 'a request with Origin or Sec-Fetch headers comes from a web page');
+    return headers.fault;
+  }
+
+  private onRequest(request: IncomingMessage, response: ServerResponse): void {
+    if (this.parts.isDraining()) response.shouldKeepAlive = false;
+    const headers = readRequestHeaders(request.rawHeaders);
+    const tunnel = this.tunnels.get(request.socket);
+    const denial = this.checkAgent(request, headers, tunnel !== undefined);
+    const url = request.url ?? '';
+    if (denial !== undefined) {
+      this.refuse(request, response, denial);
+      return;
+    }
+    if (tunnel !== undefined && !url.startsWith('/')) {
+      this.refuse(request, response, deny('http_malformed', 'inside CONNECT the request target is a path'));
+      return;
+    }
+    const target = readOutboundTarget(this.routes, url, request.headers.host);
+    if (!target.ok) {
+      this.refuse(request, response, target);
+      return;
+    }
+    if (tunnel !== undefined && tunnel !== target.value.route) {
+      this.refuse(request, response, deny('http_malformed', 'Host names another peer than CONNECT'));
+      return;
+    }
+    void this.requests.take(request, response, headers, target.value);
+  }
+
+  private refuse(request: IncomingMessage, response: ServerResponse, denial: Denial): void {
+    // Who has no secret is nobody: it is counted, not written down one by one.
+    if (denial.reason === 'agent_unauthenticated') {
+      this.parts.path.audit.countRefusal(request.socket.remoteAddress ?? 'local', denial.reason);
+      sendProblem(response, denial, '', true);
+      return;
+    }
+    this.record(request, denial, () => sendProblem(response, denial, '', true));
+  }
+
+  private record(request: IncomingMessage, denial: Denial, reply: () => void): void {
+    const { id } = this.parts.identity();
+    // An absolute URL goes into the log without its query, like any target.
+    const facts = {
+      direction: 'outbound',
+      hop: '',
+      caller: id,
+      callee: '',
+      method: request.method ?? '',
+      target: request.url ?? '',
+    } as const;
+    refuseHop(this.parts.path, facts, denial, undefined, reply);
+  }
+
+  /** CONNECT to a mesh name ends here: what comes through it is read as requests (older Node proxies send it for `http://`). */
+  private onConnect(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    socket.on('error', () => socket.destroy());
+    const denial = this.checkAgent(request, readRequestHeaders(request.rawHeaders), false);
+    const route = findRoute(this.routes, request.url ?? '');
+    const refusal = denial ?? (route.ok ? undefined : route);
+    if (refusal !== undefined || !route.ok) {
+      if (refusal?.reason === 'agent_unauthenticated')
+        this.parts.path.audit.countRefusal(socket.remoteAddress ?? 'local', refusal.reason);
+      const end = (): void => endConnect(socket, refusal ?? deny('internal', ''));
+      if (refusal === undefined || refusal.reason === 'agent_unauthenticated') end();
+      else this.record(request, refusal, end);
+      return;
+    }
+    socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+    const open = (first: Buffer): void => {
+      if (first[0] === TLS_RECORD_HANDSHAKE) {
+        this.record(request, deny('egress_tls', 'TLS inside CONNECT: send plain HTTP'), () =>
+          socket.destroy(),
+        );
+        return;
+      }
+      this.tunnels.set(socket, route.value);
+      socket.unshift(first);
+      this.http.emit('connection', socket);
+    };
+    if (head.length > 0) open(head);
+    else
+      socket.once('data', (first: Buffer) => {
+        socket.pause();
+        open(first);
+      });
+  }
+
+  stopListening(): void {
+    this.http.close();
+  }
+
+  drain(): void {
+    this.http.closeIdleConnections();
+  }
+
+  destroy(): void {
+    this.http.close();
+    this.http.closeAllConnections();
+    for (const socket of this.sockets) socket.destroy();
+    this.peers.close();
+  }
+}
+
+const endConnect = (socket: Socket, denial: Denial): void => {
+  const { status, body } = problemOf(denial, '', true);
+  const challenge = status === 407 ? 'Proxy-Authenticate: Basic realm="hopgate"\r\n' : '';
+  socket.end(
+    `HTTP/1.1 ${status} Refused\r\n${challenge}Content-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+};

@@ -1,0 +1,30 @@
+/** What the doors of one sidecar share. */
+import type { SidecarConfig } from '../config/sidecar-schema.ts';
+import type { SidecarIdentity } from '../edge/store/identity-files.ts';
+import type { TrustFiles } from '../edge/store/trust-files.ts';
+import type { Logger } from '../edge/telemetry/log.ts';
+import type { OwnSide } from '../hop/handshake.ts';
+import type { Path } from '../hop/pipeline.ts';
+import type { Contexts } from './contexts.ts';
+
+export interface Parts {
+  readonly config: SidecarConfig;
+  readonly log: Logger;
+  readonly path: Path;
+  readonly trust: TrustFiles;
+  readonly contexts: Contexts;
+  /** The identity of now; renewals replace it. */
+  readonly identity: () => SidecarIdentity;
+  readonly isDraining: () => boolean;
+}
+
+export const ownSide = (identity: SidecarIdentity): OwnSide => ({
+  id: identity.id,
+  key: identity.key,
+  certificate: identity.certificate,
+  wit: identity.wit,
+  sign: identity.sign,
+  notAfter: identity.notAfter,
+});
+
+export const nowSeconds = ({ path }: Pick<Parts, 'path'>): number => Math.floor(path.clock.now() / 1000);
