@@ -34,12 +34,7 @@ const build = (file: string): Sidecar => {
   }
 };
 
-interface Options {
-  readonly config: string;
-  readonly check: boolean;
-}
-
-export const command: Command<Options> = {
+export const command: Command = {
   name: 'sidecar',
   describe: 'Run one sidecar beside its agent',
   options: (yargs: Argv) =>
@@ -57,10 +52,10 @@ export const command: Command<Options> = {
       })
       .example('$0 sidecar --config mesh/agents/planning-1/sidecar.yaml', 'start beside the planning agent')
       .example('$0 sidecar --config sidecar.yaml --check', 'say what is wrong, and end'),
-  run: async ({ config, check }) => {
+  run: async (options) => {
+    const config = options.config as string;
     const sidecar = build(resolve(config));
-    if (check) {
-      sidecar.stop('checked');
+    if (options.check === true) {
       process.stdout.write(`${config}: ok\n`);
       return EXIT.ok;
     }
