@@ -71,6 +71,8 @@ export class InboundRequests {
   serve(socket: TLSSocket, session: Session): void {
     this.sessions.set(socket, session);
     this.http.emit('connection', socket);
+    // The frames were read paused; the parser waits for a socket that flows.
+    socket.resume();
   }
 
   private onRequest(request: IncomingMessage, response: ServerResponse, wantsContinue = false): void {

@@ -93,7 +93,8 @@ const wrap = (socket: TLSSocket, session: Session, headersTimeout: number): Peer
         return;
       }
       handed = true;
-      callback(null, socket);
+      // undici waits for an answer that comes later.
+      setImmediate(() => callback(null, socket));
     },
   });
   client.on('disconnect', () => void client.destroy());

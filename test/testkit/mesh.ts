@@ -1,0 +1,243 @@
+/** Running sidecars in this process: real sockets, certificates, files and logs, on ports that the system chooses. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, request as httpRequest, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { stringify } from 'yaml';
+import { parseConfig } from '../../src/config/load.ts';
+import { sidecarSchema } from '../../src/config/sidecar-schema.ts';
+import { systemClock } from '../../src/edge/clock.ts';
+import { makeLogger } from '../../src/edge/telemetry/log.ts';
+import type { Clock } from '../../src/ports.ts';
+import { Sidecar, type SidecarAddresses } from '../../src/sidecar/sidecar.ts';
+import { type DomainOptions, makeDomain, type TestAgent, type TestBundleOptions, type TestDomain, writeIdentity } from './domain.ts';
+
+/** Scopes of the tests: `GET /…` wants cloud:read, `POST /…` wants cloud:write, `/ec2/{action}` wants ec2:{action}. */
+export const TEST_POLICY = {
+  apiVersion: 'hopgate.dev/v1',
+  kind: 'Policy',
+  revision: 'test-1',
+  scopeSets: { 'infrastructure:review': ['cloud:read', 'ec2:Describe*', 's3:List*'] },
+  routes: [
+    { name: 'ec2', methods: ['GET'], path: '/ec2/{action}', scopes: ['ec2:{action}'] },
+    { name: 'read-root', methods: ['GET', 'HEAD', 'OPTIONS'], path: '/', scopes: ['cloud:read'] },
+    { name: 'read', methods: ['GET', 'HEAD', 'OPTIONS'], path: '/*', scopes: ['cloud:read'] },
+    { name: 'write', methods: ['POST', 'PUT', 'DELETE', 'PATCH'], path: '/*', scopes: ['cloud:write'] },
+  ],
+  rules: [{ name: 'agents', effect: 'allow', callerTypes: ['planning', 'inventory', 'security', 'cost', 'report', 'cloud'] }],
+};
+
+export const TEST_SCOPE = ['cloud:read', 'cloud:write', 'ec2:Describe*', 's3:List*'];
+
+/** What the agent behind a sidecar saw of one request. */
+export interface SeenRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingMessage['headers'];
+  readonly rawHeaders: readonly string[];
+}
+
+export interface MeshAgent {
+  readonly agent: TestAgent;
+  readonly sidecar: Sidecar;
+  readonly addresses: SidecarAddresses;
+  readonly directory: string;
+  /** The proxy URL with its secret. */
+  readonly proxyUrl: string;
+  readonly seen: SeenRequest[];
+  readonly upstreamPort: number;
+  readonly log: () => Record<string, unknown>[];
+  readonly logFile: string;
+}
+
+export interface MeshOptions {
+  readonly domain?: DomainOptions;
+  readonly policy?: Record<string, unknown>;
+  readonly bundle?: TestBundleOptions;
+  readonly clock?: Clock;
+  /** Merged into each sidecar's configuration. */
+  readonly config?: Record<string, unknown>;
+}
+
+export interface StartOptions {
+  readonly handler?: RequestListener;
+  /** Host to agent name; the peer is pinned exactly. `delegate` is added to each route unless null. */
+  readonly routes?: Readonly<Record<string, string>>;
+  readonly pins?: Readonly<Record<string, string>>;
+  readonly delegate?: Record<string, unknown> | null;
+  readonly config?: Record<string, unknown>;
+  /** The port of the agent, when the test runs it itself. */
+  readonly agentPort?: number;
+}
+
+export const DEFAULT_DELEGATE = { scope: TEST_SCOPE, ttl: '15m', remainingDepth: 4 };
+
+const listen = (server: Server): Promise<number> =>
+  new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)));
+
+export class Mesh {
+  readonly domain: TestDomain;
+  readonly directory: string;
+  private readonly options: MeshOptions;
+  private readonly running = new Map<string, MeshAgent>();
+  private readonly servers: Server[] = [];
+
+  constructor(domain: TestDomain, options: MeshOptions) {
+    this.domain = domain;
+    this.options = options;
+    this.directory = mkdtempSync(path.join(tmpdir(), 'hopgate-mesh-'));
+    this.writePolicy(options.policy ?? {});
+    this.writeBundle(options.bundle ?? {});
+  }
+
+  get bundleFile(): string {
+    return path.join(this.directory, 'bundle.jws');
+  }
+
+  writePolicy(change: Record<string, unknown>): void {
+    writeFileSync(path.join(this.directory, 'policy.yaml'), stringify({ ...TEST_POLICY, ...change }));
+  }
+
+  writeBundle(options: TestBundleOptions): void {
+    writeFileSync(this.bundleFile, this.domain.bundle(options));
+  }
+
+  agent(name: string): MeshAgent {
+    const agent = this.running.get(name);
+    if (agent === undefined) throw new RangeError(`${name} is not running`);
+    return agent;
+  }
+
+  /** Starts a sidecar (both doors) and, unless the test has one, an agent behind it. */
+  async start(name: string, options: StartOptions = {}): Promise<MeshAgent> {
+    const agent = this.domain.agent(name);
+    const directory = path.join(this.directory, name.replace('/', '-'));
+    mkdirSync(directory, { recursive: true });
+    const seen: SeenRequest[] = [];
+    const upstream = createServer((request, response) => {
+      seen.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers, rawHeaders: request.rawHeaders });
+      if (options.handler !== undefined) options.handler(request, response);
+      else request.resume().on('end', () => response.end(`hello from ${name}`));
+    });
+    const upstreamPort = options.agentPort ?? (await listen(upstream));
+    this.servers.push(upstream);
+    const routes = Object.entries(options.routes ?? {}).map(([host, peer]) => ({
+      host,
+      peer: options.pins?.[host] ?? this.domain.agent(peer).id,
+      address: `127.0.0.1:${this.agent(peer).addresses.inbound?.port}`,
+      ...(options.delegate === null ? {} : { delegate: options.delegate ?? DEFAULT_DELEGATE }),
+    }));
+    const document = merge(
+      {
+        apiVersion: 'hopgate.dev/v1',
+        kind: 'Sidecar',
+        identity: writeIdentity(directory, agent),
+        trust: { trustDomain: this.domain.trustDomain, root: this.domain.root.thumbprint, bundle: '../bundle.jws' },
+        policy: '../policy.yaml',
+        inbound: { listen: '127.0.0.1:0', agent: `127.0.0.1:${upstreamPort}` },
+        outbound: { listen: '127.0.0.1:0', routes },
+        health: { listen: '127.0.0.1:0' },
+      },
+      merge(this.options.config ?? {}, options.config ?? {}),
+    );
+    const configFile = path.join(directory, 'sidecar.yaml');
+    writeFileSync(configFile, stringify(document));
+    const config = parseConfig(stringify(document), configFile, sidecarSchema).value;
+    const sidecar = new Sidecar({ config, configFile, version: 'test', clock: this.options.clock ?? systemClock, log: makeLogger(process.env.HOPGATE_TEST_LOG ?? 'silent') });
+    const addresses = await sidecar.start();
+    const logFile = path.join(directory, 'state', 'audit.log');
+    const log = (): Record<string, unknown>[] =>
+      readFileSync(logFile, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const proxyUrl = readFileSync(path.join(directory, 'state', 'proxy-url'), 'utf8').trim();
+    const running: MeshAgent = { agent, sidecar, addresses, directory, proxyUrl, seen, upstreamPort, log, logFile };
+    this.running.set(name, running);
+    return running;
+  }
+
+  /** Opens a task at a sidecar, as `hopgate task start` does. */
+  async startTask(name: string, chain: string): Promise<string> {
+    const { status, body } = await send({ socketPath: this.agent(name).addresses.admin, method: 'POST', path: '/tasks', headers: { 'content-type': 'text/plain' } }, chain);
+    if (status !== 201) throw new Error(`task refused: ${body}`);
+    return (JSON.parse(body) as { handle: string }).handle;
+  }
+
+  stop(): void {
+    for (const { sidecar } of this.running.values()) sidecar.stop('test over');
+    for (const server of this.servers) {
+      server.close();
+      server.closeAllConnections();
+    }
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+const merge = (base: Record<string, unknown>, change: Record<string, unknown>): Record<string, unknown> => {
+  const out = { ...base };
+  for (const [key, value] of Object.entries(change)) {
+    const before = out[key];
+    const nested = typeof value === 'object' && value !== null && !Array.isArray(value) && typeof before === 'object' && before !== null;
+    out[key] = nested ? merge(before as Record<string, unknown>, value as Record<string, unknown>) : value;
+  }
+  return out;
+};
+
+export const makeMesh = async (options: MeshOptions = {}): Promise<Mesh> => new Mesh(await makeDomain(options.domain), options);
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+  /** The reason code of a refusal. */
+  readonly code: string | undefined;
+}
+
+/** One HTTP request with Node's client; whatever the options say is sent as it is. */
+export const send = (options: Parameters<typeof httpRequest>[0] & object, body?: string | Buffer): Promise<Answer> =>
+  new Promise((resolve, reject) => {
+    const request = httpRequest({ agent: false, ...options } as never, (response: IncomingMessage) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () => {
+        const text = Buffer.concat(chunks).toString();
+        const isProblem = response.headers['content-type'] === 'application/problem+json';
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text, code: isProblem ? (JSON.parse(text) as { code: string }).code : undefined });
+      });
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+
+export interface ProxyRequest {
+  readonly method?: string;
+  readonly context?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Buffer;
+  /** Leaves out the secret. */
+  readonly anonymous?: boolean;
+}
+
+/** A request of the local agent through its sidecar, absolute-form, as `curl -x` sends it. */
+export const sendThrough = (agent: MeshAgent, url: string, { method = 'GET', context, headers = {}, body, anonymous = false }: ProxyRequest = {}): Promise<Answer> => {
+  const proxy = new URL(agent.proxyUrl);
+  const authorization = `Basic ${Buffer.from(`${proxy.username}:${proxy.password}`).toString('base64')}`;
+  return send(
+    {
+      host: proxy.hostname,
+      port: Number(proxy.port),
+      method,
+      path: url,
+      headers: {
+        host: new URL(url).host,
+        ...(anonymous ? {} : { 'proxy-authorization': authorization }),
+        ...(context === undefined ? {} : { 'hopgate-context': context }),
+        ...headers,
+      },
+    },
+    body,
+  );
+};
