@@ -1,12 +1,11 @@
 /** Verification of a log, line by line (SPEC.md section 14). Streams: holds the head, not the file. */
 import { canonicalJson, type JsonObject, parseStrictObjectText } from '../encoding/json.ts';
 import { sha256Base64url } from '../encoding/jws.ts';
-import { isString } from '../encoding/members.ts';
-import { isAgentId } from '../spiffe-id.ts';
 import type { Issuers } from '../trust/wit.ts';
 import { type Denial, deny } from '../verdict.ts';
 import { verifyCheckpoint } from './checkpoint.ts';
 import type { CheckpointRecord, LogHead } from './record.ts';
+import { checkRecordForm } from './record-form.ts';
 
 // `s`: JSON text may hold U+2028 and U+2029 unescaped, which `.` alone doesn't match.
 const LINE = /^(\{.*),"hash":"([A-Za-z0-9_-]{43})"\}$/s;
@@ -61,14 +60,9 @@ export class LogVerifier {
     if (!parsed.ok) return deny('audit_line', `${parsed.reason}: ${parsed.detail}`);
     const record = parsed.value;
     if (canonicalJson(record) !== text) return deny('audit_line', 'not in canonical form');
-    const { kind, log, seq, prev, sidecar, time, v } = record;
-    const framed =
-      [kind, log, prev].every((member) => isString(member as string)) &&
-      typeof seq === 'number' &&
-      typeof time === 'number' &&
-      isAgentId(sidecar) &&
-      v === 1;
-    if (!framed) return deny('audit_line', 'kind, log, seq, prev, sidecar, time or v is missing or wrong');
+    const form = checkRecordForm(record);
+    if (form !== undefined) return form;
+    const seq = record.seq as number;
     if (sha256Base64url(text) !== hash) return deny('audit_hash', `record ${seq} was changed`);
     return this.place(record, seq, hash);
   }
@@ -85,9 +79,6 @@ export class LogVerifier {
     const at = first ? { ...head, log: record.log as string } : head;
     const isCheckpoint = record.kind === 'checkpoint';
     if (isCheckpoint) {
-      const { proof, wit } = record;
-      if (typeof proof !== 'string' || typeof wit !== 'string')
-        return deny('audit_checkpoint', 'proof or wit is missing');
       const denial = verifyCheckpoint(
         record as unknown as CheckpointRecord,
         at,

@@ -206,6 +206,9 @@ const readContents = (bundle: JsonObject): Verdict<Contents> => {
   for (const [index, entry] of (bundle.anchors as readonly Json[]).entries()) {
     const anchor = readAnchor(entry, index);
     if (!anchor.ok) return anchor;
+    // Two ceilings for one key: whichever a reader takes, another may take the wider one.
+    if (anchors.some(({ x }) => x === anchor.value.x))
+      return deny('claim_invalid', `anchor ${index + 1} has the key of one before it`);
     anchors.push(anchor.value);
   }
   const revocations = Revocations.parse(bundle.revoked as readonly Json[]);
