@@ -1,0 +1,194 @@
+/** Records as rows of fixed columns: each row is laid out alone, so that a tail never has to be set anew. */
+import { type AgentId, agentTypeOf, isAgentId, trustDomainOf } from '../core/spiffe-id.ts';
+import type { ShownRecord } from './log-filter.ts';
+import { paint, printable } from './terminal.ts';
+
+export interface RowOptions {
+  /** Columns of the terminal; `undefined` where there is none, and nothing is cut short. */
+  readonly terminalColumns: number | undefined;
+  /** Full IDs, task and hop, whatever the width. */
+  readonly wide: boolean;
+}
+
+interface Row {
+  readonly style: 'green' | 'red' | 'dim';
+  readonly verdict: string;
+  readonly direction: string;
+  readonly who: string;
+  readonly what: string;
+  readonly scope: string;
+  readonly reason: string;
+  readonly micros: string;
+  readonly more: string;
+}
+
+interface Widths {
+  readonly who: number;
+  readonly what: number;
+  readonly scope: number;
+}
+
+const TIME = 12;
+const VERDICT = 6;
+const DIRECTION = 3;
+const REASON = 22;
+const MICROS = 9;
+const GAP = '  ';
+const FIXED = TIME + VERDICT + DIRECTION + REASON + MICROS + 7 * GAP.length;
+const LEAST: Widths = { who: 24, what: 18, scope: 14 };
+const UNBOUNDED: Widths = { who: 44, what: 36, scope: 28 };
+
+const widthsFor = ({ terminalColumns, wide }: RowOptions): Widths => {
+  if (terminalColumns === undefined || wide) return UNBOUNDED;
+  const room = terminalColumns - FIXED;
+  const who = Math.max(LEAST.who, Math.floor(room * 0.4));
+  const what = Math.max(LEAST.what, Math.floor(room * 0.35));
+  return { who, what, scope: Math.max(LEAST.scope, room - who - what) };
+};
+
+const NONE = '–';
+
+/** `inventory/def456`, or `inventory/def456@other.com` where it isn't of the domain that the log is of. */
+export const shortId = (id: string, domain: string): string => {
+  if (!isAgentId(id)) return id === '' ? NONE : id;
+  const name = `${agentTypeOf(id)}/${id.slice(id.lastIndexOf('/') + 1)}`;
+  const own = trustDomainOf(id);
+  return own === domain ? name : `${name}@${own}`;
+};
+
+/** The local time of day with milliseconds. */
+export const localTime = (ms: number): string => {
+  const at = new Date(ms);
+  const two = (part: number): string => String(part).padStart(2, '0');
+  return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${String(at.getMilliseconds()).padStart(3, '0')}`;
+};
+
+/** The local date, ISO 8601. */
+export const localDate = (ms: number): string => {
+  const at = new Date(ms);
+  const two = (part: number): string => String(part).padStart(2, '0');
+  return `${String(at.getFullYear()).padStart(4, '0')}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+};
+
+/** Sidecars write a `total`; without one the stages are summed up. */
+const totalOf = (us: Readonly<Record<string, number>>): number =>
+  us.total ?? Object.values(us).reduce((sum, stage) => sum + stage, 0);
+
+const rowsOf = (record: ShownRecord, wide: boolean): readonly Row[] => {
+  const domain = trustDomainOf(record.sidecar as AgentId);
+  const name = (id: string): string => (wide && id !== '' ? id : shortId(id, domain));
+  const parties = (caller: string, callee: string): string => `${name(caller)} → ${name(callee)}`;
+  switch (record.kind) {
+    case 'decision':
+      return [
+        {
+          style: record.verdict === 'permit' ? 'green' : 'red',
+          verdict: record.verdict,
+          direction: record.direction === 'inbound' ? 'in' : 'out',
+          who: parties(record.caller, record.callee),
+          what: `${record.method} ${record.target}`,
+          scope: record.required.join(' '),
+          reason: record.reason === 'ok' ? '' : record.reason,
+          micros: `${totalOf(record.us)} µs`,
+          more: wide
+            ? `task=${record.task || NONE} hop=${record.hop || NONE} rule=${record.rule || NONE}`
+            : '',
+        },
+      ];
+    case 'outcome': {
+      const { decision } = record;
+      return [
+        {
+          style: 'dim',
+          verdict: record.status === 0 ? NONE : String(record.status),
+          direction: record.direction === 'inbound' ? 'in' : 'out',
+          who: decision === undefined ? `hop ${record.hop}` : parties(decision.caller, decision.callee),
+          what: decision === undefined ? NONE : `${decision.method} ${decision.target}`,
+          scope: `sent ${record.sent}, got ${record.received}`,
+          reason: record.result === 'ok' ? '' : record.result,
+          micros: `${record.us} µs`,
+          more: wide ? `hop=${record.hop || NONE}` : '',
+        },
+      ];
+    }
+    case 'refusals':
+      return record.sources.map(({ source, reason, count }) => ({
+        style: 'red',
+        verdict: 'deny',
+        direction: 'in',
+        who: `${source} → ${name(record.sidecar)}`,
+        what: `${count} × unauthenticated`,
+        scope: '',
+        reason,
+        micros: '',
+        more: '',
+      }));
+  }
+};
+
+const cell = (text: string, width: number, cut: boolean): string => {
+  const clean = printable(text);
+  return cut && clean.length > width ? `${clean.slice(0, width - 1)}…` : clean.padEnd(width);
+};
+
+/** Lays out records; says the date on a line of its own whenever it changes. */
+export class LogColumns {
+  private readonly options: RowOptions;
+  private readonly widths: Widths;
+  private date = '';
+
+  constructor(options: RowOptions) {
+    this.options = options;
+    this.widths = widthsFor(options);
+  }
+
+  header(): string {
+    const { who, what, scope } = this.widths;
+    return paint(
+      'bold',
+      [
+        'TIME'.padEnd(TIME),
+        'RESULT'.padEnd(VERDICT),
+        'DIR',
+        'CALLER → CALLEE'.padEnd(who),
+        'WHAT'.padEnd(what),
+        'SCOPE'.padEnd(scope),
+        'REASON'.padEnd(REASON),
+        'TOOK'.padStart(MICROS),
+      ].join(GAP),
+    );
+  }
+
+  /** The lines for one record. */
+  lines(record: ShownRecord): readonly string[] {
+    const lines = rowsOf(record, this.options.wide).map((row) => this.line(row, localTime(record.time)));
+    const date = localDate(record.time);
+    if (date === this.date || lines.length === 0) return lines;
+    this.date = date;
+    return [paint('dim', `— ${date} —`), ...lines];
+  }
+
+  private line(row: Row, time: string): string {
+    const { widths, options } = this;
+    const cut = options.terminalColumns !== undefined && !options.wide;
+    const colour = (text: string): string => paint(row.style, text);
+    const rest = [
+      row.direction.padEnd(DIRECTION),
+      cell(row.who, widths.who, cut),
+      cell(row.what, widths.what, cut),
+      cell(row.scope, widths.scope, cut),
+    ].join(GAP);
+    const reason = cell(row.reason, REASON, false);
+    const micros = row.micros.padStart(MICROS);
+    return [
+      row.style === 'dim' ? colour(time) : time,
+      colour(cell(row.verdict, VERDICT, cut)),
+      row.style === 'dim' ? colour(rest) : rest,
+      row.reason === '' ? reason : paint(row.style === 'dim' ? 'yellow' : 'red', reason),
+      paint('dim', micros),
+      ...(row.more === '' ? [] : [paint('dim', printable(row.more))]),
+    ]
+      .join(GAP)
+      .trimEnd();
+  }
+}

@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest';
+import { CrossCheck, HopIndex } from '../../../../src/core/audit/cross-check.ts';
+import { type AuditRecord, readRecordLine } from '../../../../src/core/audit/read-record.ts';
+import { NOW, permitted } from '../../../testkit/core-world.ts';
+import {
+  decision,
+  INVENTORY,
+  outcome,
+  PLANNING,
+  SealedLog,
+  sessionOf,
+  twoSides,
+} from '../../../testkit/sealed-log.ts';
+
+const recordsOf = (log: SealedLog, lines = log.lines.length): readonly AuditRecord[] =>
+  log.lines.slice(0, lines).map((line) => permitted(readRecordLine(line)));
+
+const indexOf = (name: string, records: readonly AuditRecord[]): HopIndex => {
+  const index = new HopIndex(name, records[0]?.sidecar ?? '');
+  for (const record of records) index.take(record);
+  return index;
+};
+
+/** Goes through `shown` and asks `others` for its hops. */
+const lacking = (shown: readonly AuditRecord[], ...others: readonly (readonly AuditRecord[])[]) => {
+  const indexes = others.map((records, index) => indexOf(`log ${index + 1}`, records));
+  const check = new CrossCheck('shown', [...indexes, indexOf('shown', shown)]);
+  for (const [index, record] of shown.entries()) check.take(record, index + 1);
+  return check.finish();
+};
+
+describe('two logs of the same hops', () => {
+  const { caller, callee } = twoSides(4);
+
+  test('lack nothing when both are whole', () => {
+    expect(lacking(recordsOf(caller), recordsOf(callee))).toEqual([]);
+    expect(lacking(recordsOf(callee), recordsOf(caller))).toEqual([]);
+  });
+
+  test('show that the callee’s was cut off', () => {
+    expect(lacking(recordsOf(caller), recordsOf(callee, 5))).toMatchObject([
+      { kind: 'audit_cut', sidecar: INVENTORY.id, direction: 'inbound', count: 2, example: { line: 6 } },
+    ]);
+  });
+
+  test('show that the caller’s was cut off', () => {
+    expect(lacking(recordsOf(callee), recordsOf(caller, 5))).toMatchObject([
+      { kind: 'audit_cut', sidecar: PLANNING.id, direction: 'outbound', count: 2 },
+    ]);
+  });
+
+  test('show a hop that was never recorded by a log that goes on', () => {
+    const holed = recordsOf(caller).filter(
+      (record) => !('hop' in record) || record.hop !== `${sessionOf('one')}.2`,
+    );
+    expect(lacking(recordsOf(callee), holed)).toMatchObject([{ kind: 'hole', count: 1 }]);
+  });
+});
+
+describe('what proves nothing', () => {
+  const { caller } = twoSides(1);
+  const base = recordsOf(new SealedLog(INVENTORY).add({ kind: 'stop', reason: 'test' }));
+  const withOutcome = (status: number) =>
+    recordsOf(new SealedLog(PLANNING).add(decision()).add(outcome({ status })));
+
+  test('a request that is still under way, or got no answer', () => {
+    expect(lacking(recordsOf(new SealedLog(PLANNING).add(decision())), base)).toEqual([]);
+    expect(lacking(withOutcome(0), base)).toEqual([]);
+  });
+
+  test('an answer that a sidecar gives when it can’t record', () => {
+    expect(lacking(withOutcome(503), base)).toEqual([]);
+    expect(lacking(withOutcome(403), base)).toMatchObject([{ kind: 'audit_cut' }]);
+  });
+
+  test('a hop from before the other log began, or of a log that isn’t there', () => {
+    const late = recordsOf(
+      new SealedLog(INVENTORY, (NOW + 86_400) * 1000).add({ kind: 'stop', reason: 'test' }),
+    );
+    expect(lacking(recordsOf(caller), late)).toEqual([]);
+    expect(lacking(recordsOf(caller))).toEqual([]);
+  });
+});
+
+describe('clocks that differ', () => {
+  test('a hop that seems a little older than the end of the other log is cut off all the same', () => {
+    const end = recordsOf(new SealedLog(PLANNING, (NOW + 5) * 1000).add({ kind: 'stop', reason: 'test' }));
+    const first = { ...end[0], time: NOW * 1000 } as AuditRecord;
+    const shown = recordsOf(new SealedLog(INVENTORY).add(decision({ direction: 'inbound' })));
+    expect(lacking(shown, [first, ...end])).toMatchObject([{ kind: 'audit_cut', count: 1 }]);
+  });
+
+  test('and is a hole when a later hop is there', () => {
+    const hops = [1, 2].map((n) => decision({ direction: 'inbound', hop: `${sessionOf('one')}.${n}` }));
+    const shown = recordsOf(new SealedLog(INVENTORY).add(hops[0] ?? decision()).add(hops[1] ?? decision()));
+    const held = recordsOf(
+      new SealedLog(PLANNING, NOW * 1000 - 1000)
+        .add({ kind: 'stop', reason: 'test' })
+        .add(decision({ hop: `${sessionOf('one')}.2` }), (NOW + 9) * 1000),
+    );
+    expect(lacking(shown, held)).toMatchObject([{ kind: 'hole', count: 1 }]);
+  });
+});
