@@ -5,7 +5,15 @@ import { type Command, CommandError, EXIT } from './cli/command.ts';
 
 // Imported when asked for: a sidecar doesn't load what only `init` needs.
 const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Command | readonly Command[] }>>> =
-  {};
+  {
+    audit: () => import('./cli/audit.ts'),
+    init: () => import('./cli/init.ts'),
+    inspect: () => import('./cli/inspect.ts'),
+    logs: () => import('./cli/logs.ts'),
+    sidecar: () => import('./cli/sidecar.ts'),
+    task: () => import('./cli/task.ts'),
+    trace: () => import('./cli/trace.ts'),
+  };
 
 const main = async (args: readonly string[]): Promise<number> => {
   let code: number = EXIT.ok;
