@@ -128,6 +128,10 @@ export const verifyBundle = (text: string, expected: Expected): Verdict<Bundle> 
       expected,
     ) ?? checkValidity(bundle.value, roles.value, expected);
   if (denial !== undefined) return denial;
+  for (const x of signers.value) {
+    const key = admitKey(x);
+    if (!key.ok) return deny(key.reason, `policy: ${key.detail}`);
+  }
   return admitContents(contents.value, bundle.value, roles.value);
 };
 
