@@ -1,0 +1,39 @@
+/** The groups of vectors, one JSON file each. */
+import { auditCases } from './make/audit.ts';
+import { bundleCases } from './make/bundle.ts';
+import type { Case } from './make/case.ts';
+import { caveatCases } from './make/caveats.ts';
+import { chainCases } from './make/chain.ts';
+import { decisionCases } from './make/decision.ts';
+import { handshakeCases } from './make/handshake.ts';
+import { jwsCases } from './make/jws.ts';
+import { keyCases } from './make/keys.ts';
+import { revocationCases } from './make/revocation.ts';
+import { scopeCases } from './make/scope.ts';
+import { spiffeCases } from './make/spiffe.ts';
+import { targetCases } from './make/target.ts';
+import { witCases } from './make/wit.ts';
+
+export const GROUPS = {
+  keys: keyCases,
+  jws: jwsCases,
+  spiffe: spiffeCases,
+  scope: scopeCases,
+  chain: chainCases,
+  caveats: caveatCases,
+  wit: witCases,
+  handshake: handshakeCases,
+  bundle: bundleCases,
+  revocation: revocationCases,
+  target: targetCases,
+  decision: decisionCases,
+  audit: auditCases,
+} as const satisfies Record<string, () => Case[]>;
+
+export type Group = keyof typeof GROUPS;
+
+export const fileOf = (group: Group): URL => new URL(`./${group}.json`, import.meta.url);
+
+/** The file of a group: one case a block, members in a fixed order. */
+export const render = (cases: readonly Case[]): string =>
+  `[\n${cases.map((each) => JSON.stringify(each, null, 1)).join(',\n')}\n]\n`;

@@ -1,0 +1,264 @@
+/** Policy decisions over chains that have verified. */
+import { type Case, NOW } from './case.ts';
+import { AUDITOR, BILLING, INVENTORY, PLANNER, PRINCIPAL } from './world.ts';
+
+type Request = Readonly<Record<string, unknown>>;
+
+const TYPE = (type: string): string => `spiffe://company.com/agent/${type}/*`;
+const POLICY = {
+  revision: 'vectors-1',
+  limits: { maxDepth: 5, linkTtlSeconds: 7200, callbacks: false, humanRoot: false, sessionSeconds: 3600 },
+  scopeSets: {},
+  lists: { allowAgents: [], blockAgents: [], blockPrincipals: [] },
+  routes: [
+    {
+      name: 'describe',
+      callees: [TYPE('inventory')],
+      methods: ['GET'],
+      path: '/ec2/{action}',
+      scopes: ['ec2:{action}'],
+    },
+    {
+      name: 'create',
+      callees: [TYPE('inventory')],
+      methods: ['POST'],
+      path: '/ec2',
+      scopes: ['cloud:write', 'ec2:RunInstances'],
+    },
+    {
+      name: 'special',
+      callees: [INVENTORY.id],
+      methods: ['GET'],
+      path: '/reports/secret',
+      scopes: ['cloud:secret'],
+    },
+    { name: 'reports', path: '/reports/*', scopes: ['cloud:read'] },
+  ],
+  rules: [{ name: 'planner', effect: 'allow', callers: [TYPE('planner')], callees: [TYPE('inventory')] }],
+};
+const lists = (edit: Readonly<Record<string, readonly string[]>>) => ({
+  ...POLICY,
+  lists: { ...POLICY.lists, ...edit },
+});
+const rules = (...of: readonly Readonly<Record<string, unknown>>[]) => ({ ...POLICY, rules: of });
+const allow = (edit: Readonly<Record<string, unknown>> = {}) => ({ name: 'allow', effect: 'allow', ...edit });
+const deny = (edit: Readonly<Record<string, unknown>> = {}) => ({ name: 'deny', effect: 'deny', ...edit });
+
+const SCOPES = [
+  ['cloud:*', 'ec2:Describe*'],
+  ['cloud:read', 'ec2:Describe*'],
+];
+const BASE = {
+  callee: INVENTORY.id,
+  method: 'GET',
+  target: '/ec2/DescribeInstances',
+  caller: PLANNER.id,
+  principal: PRINCIPAL,
+};
+
+interface Plan {
+  readonly policy?: unknown;
+  readonly request?: Request;
+  readonly scopes?: readonly (readonly string[])[];
+}
+
+const decide = (
+  comment: string,
+  reason: string,
+  { policy = POLICY, request = {}, scopes = SCOPES }: Plan = {},
+  required?: readonly string[],
+): Case => ({
+  comment,
+  source: '13',
+  now: NOW,
+  input: { policy, request: { ...BASE, ...request }, scopes },
+  expect: { reason, ...(required === undefined ? {} : { required }) },
+});
+
+const DESCRIBE = ['ec2:DescribeInstances'];
+
+const routes = (): Case[] => [
+  decide('a permit', 'ok', {}, DESCRIBE),
+  decide(
+    'the query is no part of the path',
+    'ok',
+    { request: { target: '/ec2/DescribeInstances?Filter=..' } },
+    DESCRIBE,
+  ),
+  decide('an open route', 'ok', { request: { target: '/reports/2026/q4' } }, ['cloud:read']),
+  decide('the first route that matches', 'scope_missing', { request: { target: '/reports/secret' } }, [
+    'cloud:secret',
+  ]),
+  decide('a path that no route knows', 'route_unmatched', { request: { target: '/admin' } }),
+  decide('the open route without a further segment', 'route_unmatched', { request: { target: '/reports' } }),
+  decide('one segment too many', 'route_unmatched', { request: { target: '/ec2/DescribeInstances/x' } }),
+  decide('a slash behind', 'route_unmatched', { request: { target: '/ec2/DescribeInstances/' } }),
+  decide('a template takes no empty segment', 'route_unmatched', { request: { target: '/ec2/' } }),
+  decide('another method', 'route_unmatched', { request: { method: 'DELETE' } }),
+  decide('the method in lower case', 'route_unmatched', { request: { method: 'get' } }),
+  decide('another callee', 'route_unmatched', { request: { callee: BILLING.id } }),
+  decide('the path in another case', 'route_unmatched', { request: { target: '/EC2/DescribeInstances' } }),
+  decide('a template value with a colon', 'route_value', { request: { target: '/ec2/Describe:all' } }),
+  decide('a template value with a star', 'route_value', { request: { target: '/ec2/Describe*' } }),
+  decide('a template value with an escape', 'route_value', { request: { target: '/ec2/Describe%20x' } }),
+  decide('a route that yields no scope', 'route_value', {
+    policy: { ...POLICY, routes: [{ name: 'free', path: '/reports/*', scopes: [] }] },
+    request: { target: '/reports/x' },
+  }),
+  decide('a target that is not canonical', 'target_not_canonical', {
+    request: { target: '/reports/../ec2/x' },
+  }),
+];
+
+const scopes = (): Case[] => [
+  decide('a scope that no link holds', 'scope_missing', { request: { target: '/ec2/TerminateInstances' } }, [
+    'ec2:TerminateInstances',
+  ]),
+  decide(
+    'a scope that the root holds and the leaf does not',
+    'scope_missing',
+    { scopes: [['cloud:*'], ['cloud:write']] },
+    DESCRIBE,
+  ),
+  decide(
+    'all scopes are needed, one is missing',
+    'scope_missing',
+    { request: { method: 'POST', target: '/ec2' }, scopes: [['cloud:*', 'ec2:Describe*'], ['cloud:write']] },
+    ['cloud:write', 'ec2:RunInstances'],
+  ),
+  decide('the scope in another case', 'scope_missing', { request: { target: '/ec2/describeInstances' } }, [
+    'ec2:describeInstances',
+  ]),
+  decide(
+    'five links that all hold it',
+    'ok',
+    {
+      scopes: [
+        ['ec2:Describe*'],
+        ['ec2:Describe*'],
+        ['ec2:Describe*'],
+        ['ec2:Describe*'],
+        ['ec2:DescribeInstances'],
+      ],
+    },
+    DESCRIBE,
+  ),
+];
+
+const lists_ = (): Case[] => [
+  decide('the caller is blocked', 'list_blocked', { policy: lists({ blockAgents: [PLANNER.id] }) }),
+  decide('the caller’s type is blocked', 'list_blocked', {
+    policy: lists({ blockAgents: [TYPE('planner')] }),
+  }),
+  decide('the callee is blocked', 'list_blocked', { policy: lists({ blockAgents: [INVENTORY.id] }) }),
+  decide('an agent in the middle of the chain is blocked', 'list_blocked', {
+    policy: lists({ blockAgents: ['spiffe://company.com/client/*'] }),
+  }),
+  decide('the principal is blocked', 'list_blocked', { policy: lists({ blockPrincipals: [PRINCIPAL] }) }),
+  decide(
+    'others are blocked',
+    'ok',
+    { policy: lists({ blockAgents: [BILLING.id], blockPrincipals: ['mailto:bob@company.com'] }) },
+    DESCRIBE,
+  ),
+  decide(
+    'all are allowed',
+    'ok',
+    { policy: lists({ allowAgents: [TYPE('planner'), TYPE('inventory'), 'spiffe://company.com/client/*'] }) },
+    DESCRIBE,
+  ),
+  decide('the callee is not on the allowlist', 'list_not_allowed', {
+    policy: lists({ allowAgents: [TYPE('planner'), 'spiffe://company.com/client/*'] }),
+  }),
+  decide('an agent in the middle is not on the allowlist', 'list_not_allowed', {
+    policy: lists({ allowAgents: [TYPE('planner'), TYPE('inventory')] }),
+  }),
+  decide('blocked and allowed: blocked', 'list_blocked', {
+    policy: lists({
+      allowAgents: [TYPE('planner'), TYPE('inventory'), 'spiffe://company.com/client/*'],
+      blockAgents: [PLANNER.id],
+    }),
+  }),
+];
+
+const access = (): Case[] => [
+  decide('no rule at all', 'rule_unmatched', { policy: rules() }, DESCRIBE),
+  decide(
+    'a rule for another caller',
+    'rule_unmatched',
+    { policy: rules(allow({ callers: [TYPE('billing')] })) },
+    DESCRIBE,
+  ),
+  decide(
+    'a rule for the caller’s type in another trust domain',
+    'rule_unmatched',
+    { policy: rules(allow({ callers: ['spiffe://partner.com/agent/planner/*'] })) },
+    DESCRIBE,
+  ),
+  decide(
+    'a rule for another callee',
+    'rule_unmatched',
+    { policy: rules(allow({ callees: [BILLING.id] })) },
+    DESCRIBE,
+  ),
+  decide(
+    'a rule for another type',
+    'rule_unmatched',
+    { policy: rules(allow({ callerTypes: ['client'] })) },
+    DESCRIBE,
+  ),
+  decide('a rule for the type', 'ok', { policy: rules(allow({ callerTypes: ['planner'] })) }, DESCRIBE),
+  decide(
+    'a rule for another principal',
+    'rule_unmatched',
+    { policy: rules(allow({ principals: ['mailto:bob@company.com'] })) },
+    DESCRIBE,
+  ),
+  decide(
+    'a rule for another route',
+    'rule_unmatched',
+    { policy: rules(allow({ routes: ['reports'] })) },
+    DESCRIBE,
+  ),
+  decide(
+    'an allow has to cover every required scope',
+    'rule_unmatched',
+    {
+      policy: rules(allow({ scopes: ['cloud:*'] })),
+      request: { method: 'POST', target: '/ec2' },
+      scopes: [['cloud:*', 'ec2:*']],
+    },
+    ['cloud:write', 'ec2:RunInstances'],
+  ),
+  decide(
+    'an allow that covers every required scope',
+    'ok',
+    {
+      policy: rules(allow({ scopes: ['cloud:*', 'ec2:*'] })),
+      request: { method: 'POST', target: '/ec2' },
+      scopes: [['cloud:*', 'ec2:*']],
+    },
+    ['cloud:write', 'ec2:RunInstances'],
+  ),
+  decide('deny overrides an allow before it', 'rule_denied', { policy: rules(allow(), deny()) }, DESCRIBE),
+  decide('deny overrides an allow behind it', 'rule_denied', { policy: rules(deny(), allow()) }, DESCRIBE),
+  decide(
+    'a deny that matches one of two scopes',
+    'rule_denied',
+    {
+      policy: rules(allow(), deny({ scopes: ['ec2:*'] })),
+      request: { method: 'POST', target: '/ec2' },
+      scopes: [['cloud:*', 'ec2:*']],
+    },
+    ['cloud:write', 'ec2:RunInstances'],
+  ),
+  decide('a deny for others', 'ok', { policy: rules(allow(), deny({ callers: [AUDITOR.id] })) }, DESCRIBE),
+  decide(
+    'every selector of a rule has to match',
+    'rule_unmatched',
+    { policy: rules(allow({ callers: [PLANNER.id], routes: ['reports'] })) },
+    DESCRIBE,
+  ),
+];
+
+export const decisionCases = (): Case[] => [...routes(), ...scopes(), ...lists_(), ...access()];

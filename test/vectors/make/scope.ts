@@ -1,0 +1,113 @@
+/** Scope patterns, and which list covers which. */
+import { type Case, NOW } from './case.ts';
+
+const pattern = (comment: string, text: string, reason: string): Case => ({
+  comment,
+  source: '5',
+  now: NOW,
+  input: { pattern: text },
+  expect: { reason },
+});
+const covers = (comment: string, parent: string[], child: string[], reason = 'ok'): Case => ({
+  comment,
+  source: '5',
+  now: NOW,
+  input: { parent, child },
+  expect: { reason },
+});
+const wider = (comment: string, parent: string[], child: string[]): Case =>
+  covers(comment, parent, child, 'link_scope_widened');
+
+const grammar = (): Case[] => [
+  ...[
+    'cloud',
+    'cloud:read',
+    'cloud:*',
+    'ec2:Describe*',
+    'a:b:c:*',
+    'a:b:c*',
+    's3:bucket/key',
+    'a/b',
+    'a.b_c-d:E/f.g',
+    'a:...',
+    'a:.b',
+    'a:b/c*',
+  ].map((text) => pattern(`a good pattern: ${text}`, text, 'ok')),
+  pattern('256 octets', `a:${'b'.repeat(254)}`, 'ok'),
+  pattern('257 octets', `a:${'b'.repeat(255)}`, 'scope_invalid'),
+  ...(
+    [
+      ['no text', ''],
+      ['a bare star', '*'],
+      ['a prefix in a single segment', 'ec2*'],
+      ['a star inside', 'ec2:*:read'],
+      ['a star in the middle of a segment', 'ec2:Des*be'],
+      ['a star in the first segment', '*:read'],
+      ['two stars', 'ec2:**'],
+      ['a star that stands for one segment, and one more', 'ec2:*:*'],
+      ['an empty segment', 'cloud::read'],
+      ['an empty first segment', ':read'],
+      ['an empty last segment', 'cloud:'],
+      ['an empty segment before the star', 'cloud::*'],
+      ['a parent as segment', 's3:..'],
+      ['a dot as segment', 's3:.'],
+      ['a parent as path part', 's3:bucket/../secret'],
+      ['a dot as path part', 's3:bucket/./key'],
+      ['an empty path part', 's3:bucket//key'],
+      ['a leading slash', 's3:/bucket'],
+      ['a trailing slash', 's3:bucket/'],
+      ['a trailing slash before the star', 's3:bucket/*'],
+      ['a parent before the star', 's3:..*'],
+      ['a space', 'cloud: read'],
+      ['a space behind', 'cloud:read '],
+      ['percent-encoding', 'cloud:%72ead'],
+      ['a NUL', 'cloud:read\u0000'],
+      ['a zero-width space', 'cloud:re\u200bad'],
+      ['a Cyrillic look-alike', 'cloud:reаd'],
+      ['a full-width colon', 'cloud：read'],
+      ['a newline behind', 'cloud:read\n'],
+      ['a question mark', 'cloud:rea?'],
+      ['braces of a template', 'cloud:{action}'],
+      ['a comma', 'cloud:read,cloud:write'],
+    ] as const
+  ).map(([comment, text]) => pattern(comment, text, 'scope_invalid')),
+];
+
+const lists = (): Case[] => [
+  covers('a literal covers itself', ['cloud:read'], ['cloud:read']),
+  covers('fewer patterns', ['cloud:read', 'ec2:Describe*'], ['cloud:read']),
+  covers('another order', ['a:b', 'c:d'], ['c:d', 'a:b']),
+  covers('a literal below A:*', ['cloud:*'], ['cloud:read']),
+  covers('several segments below A:*', ['cloud:*'], ['cloud:ec2:read']),
+  covers('A:* covers itself', ['cloud:*'], ['cloud:*']),
+  covers('A:* covers a deeper A:B:*', ['cloud:*'], ['cloud:ec2:*']),
+  covers('A:* covers a prefix', ['ec2:*'], ['ec2:Describe*']),
+  covers('a prefix covers a literal', ['ec2:Describe*'], ['ec2:DescribeInstances']),
+  covers('a prefix covers its own text', ['ec2:Describe*'], ['ec2:Describe']),
+  covers('a prefix covers a longer prefix', ['ec2:Describe*'], ['ec2:DescribeI*']),
+  covers('a prefix covers itself', ['ec2:Describe*'], ['ec2:Describe*']),
+  covers('a prefix covers path parts', ['s3:public*'], ['s3:public/logo']),
+  wider('a new scope', ['cloud:read'], ['cloud:read', 'cloud:write']),
+  wider('another literal', ['cloud:read'], ['cloud:write']),
+  wider('ec2:Describe* to ec2:*', ['ec2:Describe*'], ['ec2:*']),
+  wider('ec2:Describe* to ec2:D*', ['ec2:Describe*'], ['ec2:D*']),
+  wider('a literal to its prefix', ['cloud:read'], ['cloud:read*']),
+  wider('a literal to what lies below it', ['cloud:read'], ['cloud:read:*']),
+  wider('a literal to a longer one', ['cloud:read'], ['cloud:readwrite']),
+  wider('A:* does not cover A', ['cloud:*'], ['cloud']),
+  wider('A:* does not cover AB:…', ['cloud:*'], ['cloudy:read']),
+  wider('a prefix does not cover one more segment', ['ec2:Describe*'], ['ec2:Describe:all']),
+  wider('a prefix does not cover a prefix of one more segment', ['ec2:Describe*'], ['ec2:DescribeX:y*']),
+  wider('a prefix does not cover A:p:*', ['ec2:Describe*'], ['ec2:Describe:*']),
+  wider('a prefix does not cover a sibling', ['ec2:Describe*'], ['ec2:Delete']),
+  wider('another case', ['cloud:read'], ['cloud:Read']),
+  wider('another case below a prefix', ['ec2:Describe*'], ['ec2:describeInstances']),
+  wider('another service', ['ec2:*'], ['s3:GetObject']),
+  wider('two parents that only together would cover', ['a:b*', 'a:c*'], ['a:*']),
+  covers('an empty child list is not all', ['cloud:*'], [], 'scope_empty'),
+  covers('an empty parent list is not all', [], ['cloud:read'], 'scope_empty'),
+  covers('a child outside the grammar', ['cloud:*'], ['cloud:..'], 'scope_invalid'),
+  covers('a child twice', ['cloud:*'], ['cloud:a', 'cloud:a'], 'scope_invalid'),
+];
+
+export const scopeCases = (): Case[] => [...grammar(), ...lists()];

@@ -1,0 +1,121 @@
+/** Runs one vector through src/core, the way test/vectors/README.md describes. */
+import { LogVerifier } from '../../../src/core/audit/verify-log.ts';
+import { caveatDeadline, evaluateCaveats, parseCaveats } from '../../../src/core/delegation/caveats.ts';
+import { findUncovered, parseScope } from '../../../src/core/delegation/scope.ts';
+import type { Json } from '../../../src/core/encoding/json.ts';
+import { admitKey } from '../../../src/core/keys.ts';
+import { parseTarget } from '../../../src/core/policy/target.ts';
+import { agentTypeOf, parseAgentId, trustDomainOf } from '../../../src/core/spiffe-id.ts';
+import { verifyBundle } from '../../../src/core/trust/bundle.ts';
+import { verifyWit } from '../../../src/core/trust/wit.ts';
+import type { Group } from '../groups.ts';
+import type { Case } from '../make/case.ts';
+import { issuersOf, runChain, runDecision, runRevocation } from './chain.ts';
+import { runHandshake } from './handshake.ts';
+import { runJws } from './jws.ts';
+import { type Outcome, outcomeOf } from './outcome.ts';
+
+const runSpiffe = ({ id }: { readonly id: string }): Outcome => {
+  const agentId = parseAgentId(id);
+  return agentId === undefined
+    ? { reason: 'svid_id' }
+    : { reason: 'ok', type: agentTypeOf(agentId), trustDomain: trustDomainOf(agentId) };
+};
+
+interface ScopeInput {
+  readonly pattern?: string;
+  readonly parent?: readonly string[];
+  readonly child?: readonly string[];
+}
+
+const runScope = ({ pattern, parent = [], child = [] }: ScopeInput): Outcome => {
+  if (pattern !== undefined) return outcomeOf(parseScope([pattern]));
+  const [above, below] = [parseScope(parent), parseScope(child)];
+  if (!above.ok) return outcomeOf(above);
+  if (!below.ok) return outcomeOf(below);
+  return { reason: findUncovered(above.value, below.value) === undefined ? 'ok' : 'link_scope_widened' };
+};
+
+interface CaveatInput {
+  readonly caveats: Json;
+  readonly callee: string;
+  readonly path: string;
+  readonly tool?: string;
+  readonly uses?: number;
+}
+
+/** `before` and `max_uses` depend on more than the request: the core gives the deadline and the limit, the caller asks. */
+const runCaveats = ({ caveats, callee, path, tool, uses = 0 }: CaveatInput, now: number): Outcome => {
+  const parsed = parseCaveats(caveats);
+  if (!parsed.ok) return outcomeOf(parsed);
+  const id = parseAgentId(callee);
+  if (id === undefined) throw new Error('no callee');
+  const denial = evaluateCaveats(parsed.value, { callee: id, path, tool });
+  if (denial !== undefined) return { reason: denial.reason };
+  if (now >= caveatDeadline(parsed.value)) return { reason: 'caveat_before' };
+  const used = parsed.value.some((caveat) => caveat.type === 'max_uses' && uses >= caveat.uses);
+  return { reason: used ? 'caveat_max_uses' : 'ok' };
+};
+
+interface AuditInput {
+  readonly lines: readonly string[];
+  readonly issuers: Parameters<typeof issuersOf>[0];
+  readonly complete?: { readonly seq: number };
+}
+
+const runAudit = ({ lines, issuers, complete }: AuditInput): Outcome => {
+  const verifier = new LogVerifier(issuersOf(issuers));
+  for (const line of lines) {
+    const fault = verifier.next(line);
+    if (fault !== undefined) return { reason: fault.reason, line: fault.line };
+  }
+  const { head } = verifier.state;
+  return complete !== undefined && head.seq < complete.seq
+    ? { reason: 'audit_cut', line: lines.length }
+    : { reason: 'ok' };
+};
+
+interface BundleInput {
+  readonly bundle: string;
+  readonly trustDomain: string;
+  readonly root: string;
+  readonly last: { readonly epoch: number; readonly seq: number };
+}
+
+const runBundle = ({ bundle, ...expected }: BundleInput, now: number): Outcome =>
+  outcomeOf(verifyBundle(bundle, { ...expected, now }), ({ epoch, seq }) => ({ epoch, seq }));
+
+interface WitInput {
+  readonly wit: string;
+  readonly issuers: Parameters<typeof issuersOf>[0];
+}
+
+const runWit = ({ wit, issuers }: WitInput, now: number): Outcome =>
+  outcomeOf(verifyWit(wit, issuersOf(issuers), now), ({ sub, agentKey }) => ({
+    sub,
+    jkt: agentKey.thumbprint,
+  }));
+
+// Each group's `input` has the form that README.md gives for it.
+const RUNNERS: Readonly<Record<Group, (input: never, now: number) => Outcome>> = {
+  keys: ({ x }: { readonly x: string }) => outcomeOf(admitKey(x)),
+  jws: runJws,
+  spiffe: runSpiffe,
+  scope: runScope,
+  chain: runChain,
+  caveats: runCaveats,
+  wit: runWit,
+  handshake: runHandshake,
+  bundle: runBundle,
+  revocation: runRevocation,
+  target: ({ target }: { readonly target: string }) => outcomeOf(parseTarget(target)),
+  decision: runDecision,
+  audit: runAudit,
+};
+
+/** The outcome of a case, with as many members as it expects. */
+export const runCase = (group: Group, { input, now, expect }: Case): Outcome => {
+  const outcome = RUNNERS[group](input as never, now);
+  const asked = Object.keys(expect).map((name) => [name, outcome[name]]);
+  return { ...Object.fromEntries(asked), reason: outcome.reason };
+};
