@@ -36,7 +36,8 @@ export const readHeadFile = (file: string): HeadFile | undefined => {
 };
 
 const CHUNK = 1 << 16;
-const RECORD = /^(\{.*),"hash":"([A-Za-z0-9_-]{43})"\}$/;
+// `s`: JSON text may hold U+2028 and U+2029 unescaped, which `.` alone doesn't match.
+const RECORD = /^(\{.*),"hash":"([A-Za-z0-9_-]{43})"\}$/s;
 
 interface End {
   /** Octets up to the last LF. */
