@@ -1,6 +1,7 @@
 /**
  * The forms of single values in configuration files, each with the sentence that a wrong one gets. `title` names the
- * form in the JSON Schema and the reference page; `pattern` is what an editor can check, the predicate decides.
+ * form in the JSON Schema and the reference page; `pattern` is what an editor can check, the predicate decides. Each aborts: what
+ * compares whole maps afterwards must never see a value that is no value of its form.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 import { z } from 'zod';
@@ -9,6 +10,7 @@ import { isBase64urlOf } from '../core/encoding/base64url.ts';
 import { isIdPattern, isPrincipal, isTrustDomain } from '../core/spiffe-id.ts';
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+const DURATION_MESSAGE = 'a duration: a whole number and s, m, h or d, such as "15m"';
 const DURATION = /^([1-9][0-9]{0,8})(s|m|h|d)$/;
 /** Timers count milliseconds in 31 bits: anything past 24.8 days would fire at once. */
 const MAX_DURATION_SECONDS = 24 * 86_400;
@@ -21,9 +23,12 @@ export const parseDuration = (text: string): number | undefined => {
 
 /** Seconds, 1 to 24 days. */
 export const duration = z
-  .string('a duration: a whole number and s, m, h or d, such as "15m"')
-  .regex(DURATION, 'a duration: a whole number and s, m, h or d, such as "15m"')
-  .refine((text) => (parseDuration(text) ?? 0) <= MAX_DURATION_SECONDS, 'a duration of 24d at most')
+  .string(DURATION_MESSAGE)
+  .regex(DURATION, { error: DURATION_MESSAGE, abort: true })
+  .refine((text) => (parseDuration(text) ?? 0) <= MAX_DURATION_SECONDS, {
+    error: 'a duration of 24d at most',
+    abort: true,
+  })
   .meta({ title: 'duration' })
   .transform((text) => parseDuration(text) ?? Number.NaN);
 
@@ -32,7 +37,7 @@ const UNIT_BYTES: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2
 const BYTES_MESSAGE = 'a size in octets: a whole number, with KiB, MiB or GiB behind it or nothing';
 /** Octets. YAML reads a bare number as a number, so both are taken. */
 export const bytes = z
-  .union([z.int().min(1).max(999_999_999_999), z.string().regex(BYTES)], BYTES_MESSAGE)
+  .union([z.int().min(1).max(999_999_999_999), z.string().regex(BYTES, { abort: true })], BYTES_MESSAGE)
   .meta({ title: 'size' })
   .transform((value) => {
     if (typeof value === 'number') return value;
@@ -71,6 +76,11 @@ export const parseAddress = (text: string): Address | undefined => {
   return match === null || !valid || port > 65_535 ? undefined : { host, port };
 };
 
+const TCP_MESSAGE = 'an address: host:port or [ipv6]:port';
+const LOCAL_MESSAGE =
+  'a local address: 127.0.0.1:port, [::1]:port or unix:/path (107 octets at most). Anything else, names included, could be reached or answered by others';
+const PORT = { error: 'a port from 1 to 65535', abort: true };
+
 const isTcp = (address: Address | undefined): address is TcpAddress =>
   address !== undefined && 'port' in address;
 const isLocal = (address: Address | undefined): boolean =>
@@ -82,29 +92,26 @@ const LOCAL_PATTERN = '^(unix:/.+|127\\.[0-9.]+:(0|[1-9][0-9]{0,4})|\\[::1\\]:(0
 
 /** Where to listen on a network. Port 0 lets the system choose. */
 export const listenAddress = z
-  .string('an address: host:port or [ipv6]:port')
-  .refine((text) => isTcp(parseAddress(text)), 'an address: host:port or [ipv6]:port')
+  .string(TCP_MESSAGE)
+  .refine((text) => isTcp(parseAddress(text)), { error: TCP_MESSAGE, abort: true })
   .meta({ title: 'TCP address', pattern: TCP_PATTERN })
   .transform((text) => parseAddress(text) as TcpAddress);
 
 /** Where to listen for this machine alone. Port 0 lets the system choose. */
 export const localListenAddress = z
-  .string('a local address: 127.0.0.1:port, [::1]:port or unix:/path')
-  .refine(
-    (text) => isLocal(parseAddress(text)),
-    'a local address: 127.0.0.1:port, [::1]:port or unix:/path (107 octets at most). Anything else, names included, could be reached or answered by others',
-  )
+  .string(LOCAL_MESSAGE)
+  .refine((text) => isLocal(parseAddress(text)), { error: LOCAL_MESSAGE, abort: true })
   .meta({ title: 'local address', pattern: LOCAL_PATTERN })
   .transform((text) => parseAddress(text) as Address);
 
 /** Where something of this machine listens. */
 export const localAddress = localListenAddress.refine(
   (address) => !('port' in address) || address.port > 0,
-  'a port from 1 to 65535',
+  PORT,
 );
 
 /** Where a peer listens. */
-export const peerAddress = listenAddress.refine((address) => address.port > 0, 'a port from 1 to 65535');
+export const peerAddress = listenAddress.refine((address) => address.port > 0, PORT);
 
 // Content where a name belongs is a mistake that puts a secret into a file that people share and commit.
 const CONTENT = /-----BEGIN |^\s*\{|^\s*eyJ[\w-]*\.|[\r\n]/;
@@ -112,6 +119,7 @@ const CONTENT = /-----BEGIN |^\s*\{|^\s*eyJ[\w-]*\.|[\r\n]/;
 export const file = z
   .string('the name of a file')
   .regex(/^(?!\s*eyJ[\w-]*\.)(?!\s*\{)(?!\s*-----BEGIN )[^\p{Cc}]+$/u, {
+    abort: true,
     error: ({ input }) =>
       typeof input === 'string' && CONTENT.test(input)
         ? 'the name of a file is wanted here, and this looks like its content: put it into a file of its own (mode 0600), name that file, and replace the secret if anyone could have read this one'
@@ -120,7 +128,7 @@ export const file = z
   .meta({ title: 'file' });
 
 const form = (title: string, accepts: (text: string) => boolean, pattern: RegExp, message: string) =>
-  z.string(message).refine(accepts, message).meta({ title, pattern: pattern.source });
+  z.string(message).refine(accepts, { error: message, abort: true }).meta({ title, pattern: pattern.source });
 
 export const trustDomain = form(
   'trust domain',

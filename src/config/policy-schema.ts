@@ -68,7 +68,12 @@ const route = z.strictObject({
   name: ruleName.describe('Stands in the audit log and in rules.'),
   callees: z.array(idPattern).min(1).optional().describe('Agents that this is about; any, if left out.'),
   methods: z
-    .array(z.string().regex(/^[A-Z]+$/, 'a method in upper case'))
+    .array(
+      z
+        .string()
+        .regex(/^[A-Z]+$/, 'a method in upper case')
+        .meta({ title: 'method' }),
+    )
     .min(1)
     .optional()
     .describe('Methods; any, if left out.'),
@@ -113,6 +118,7 @@ export const policySchema = z
     revision: z
       .string()
       .regex(/^[A-Za-z0-9._-]{1,64}$/, 'letters, digits, ".", "_", "-"')
+      .meta({ title: 'revision' })
       .describe('Names this version in the audit log.'),
     limits: limits.describe('What every chain and session must keep.'),
     scopeSets: z

@@ -93,7 +93,7 @@ const outbound = z
               message: `${host} has a route already`,
             });
       })
-      .default([])
+      .prefault([])
       .describe('The peers that the agent may reach.'),
   })
   .describe('The door out.');
@@ -224,7 +224,10 @@ export const sidecarSchema = z
       taken.push({ field, address });
     }
   })
-  .describe('One sidecar. File names are relative to this file.');
+  .meta({
+    description: 'One sidecar. File names are relative to this file.',
+    anyOf: [{ required: ['inbound'] }, { required: ['outbound'] }],
+  });
 
 export type SidecarConfig = z.output<typeof sidecarSchema>;
 export type OutboundRoute = z.output<typeof route>;

@@ -1,0 +1,155 @@
+/** The reference page of the configuration, from its JSON Schemas. */
+import type { z } from 'zod';
+
+type Schema = z.core.JSONSchema.BaseSchema;
+
+interface Kind {
+  readonly name: string;
+  readonly kind: string;
+  readonly json: Schema;
+}
+
+const INTRODUCTION = `# Configuration reference
+
+Made by \`npm run gen\` from the schema in \`src/config\`; changes here are overwritten.
+
+A file is one YAML document (YAML 1.2, core schema). An unknown key, a key that stands twice, a tag or a wrong value is an
+error with line, column and field. Secrets stand in files of their own; here they are only ever named. File names are
+relative to the file that names them, or to \`stateDirectory\` where that is said. Policy, trust bundle and identity files
+are read again when they change; while one is wrong, the last good one stays in force.
+
+Let an editor check as you type, with this as the first line:
+
+\`\`\`yaml
+# yaml-language-server: $schema=https://hopgate.dev/schemas/v1/sidecar.schema.json
+\`\`\`
+
+(or a path to \`sidecar.schema.json\` or \`policy.schema.json\` beside this page).
+
+## Forms of values
+
+| form | written as |
+|---|---|
+| duration | a whole number and \`s\`, \`m\`, \`h\` or \`d\`: \`90s\`, \`15m\`, \`2h\`, \`1d\`; 24d at most |
+| size | octets: \`1048576\`, or with \`KiB\`, \`MiB\`, \`GiB\` (1024 each): \`512KiB\`, \`1GiB\` |
+| TCP address | \`host:port\` or \`[ipv6]:port\`: \`0.0.0.0:14443\`, \`[::]:14443\`; to listen, port 0 lets the system choose |
+| local address | \`127.0.0.1:port\`, \`[::1]:port\` or \`unix:/path\` (107 octets at most); no names |
+| file | the name of a file, never its content |
+| agent ID or type | \`spiffe://company.com/agent/inventory/1\`, \`spiffe://company.com/client/alice\`; a type: \`spiffe://company.com/agent/inventory/*\` |
+| agent type | \`planning\`; \`client\` for principals' own clients |
+| principal | a URI: \`mailto:alice@company.com\` |
+| scope pattern | \`cloud:read\`; \`cloud:*\` is one or more further segments; \`ec2:Describe*\` is a prefix in the last segment |
+| scope pattern or set | the same, or the name of a scope set |
+| scope name | \`infrastructure:review\` |
+| scope template | a scope without \`*\`, with \`{name}\` filled from the path: \`ec2:{action}\` |
+| path | \`/ec2/{action}\`, \`/reports/*\`; \`{name}\` is one whole segment, a final \`/*\` one or more |
+| host name | \`inventory.mesh\`: lower case, no port, no IP address |
+| trust domain | \`company.com\`: lower-case letters, digits, \`.\`, \`_\`, \`-\` |
+| method | \`GET\`: upper case |
+| name | lower-case letters, digits and \`-\`, 64 at most: \`read-inventory\` |
+| revision | letters, digits, \`.\`, \`_\`, \`-\`, 64 at most; a number in quotes |
+| thumbprint | 43 characters of base64url (RFC 7638); \`hopgate init\` prints the root's |
+`;
+
+/** Markdown: per kind a table of its own fields, then one per section. */
+export const renderReference = (kinds: readonly Kind[]): string =>
+  [INTRODUCTION, ...kinds.map(renderKind)].join('\n');
+
+const renderKind = ({ name, kind, json }: Kind): string =>
+  [
+    `## kind: ${kind}`,
+    '',
+    `${json.description} Example: [${name}.yaml](${name}.yaml).`,
+    '',
+    ...renderSection({ kind, path: '', schema: json }),
+  ].join('\n');
+
+const schemaOf = (value: unknown): Schema =>
+  (typeof value === 'object' && value !== null ? value : {}) as Schema;
+const isSection = (schema: Schema): boolean => schema.properties !== undefined;
+
+interface Section {
+  /** Sidecar, Policy: two kinds may have a section of one name. */
+  readonly kind: string;
+  /** Empty for the document itself. */
+  readonly path: string;
+  readonly schema: Schema;
+}
+
+/** The section that holds a field's own fields; `undefined` when it has none. */
+const sectionOf = ({ kind, path, schema }: Section): Section | undefined => {
+  if (isSection(schema)) return { kind, path, schema };
+  const items = schemaOf(schema.items);
+  return isSection(items) ? { kind, path: `${path}[]`, schema: items } : undefined;
+};
+
+const renderSection = ({ kind, path, schema }: Section): string[] => {
+  const required = new Set(schema.required ?? []);
+  const fields = Object.entries(schema.properties ?? {}).map(([key, value]) => ({
+    key,
+    at: { kind, path: path === '' ? key : `${path}.${key}`, schema: schemaOf(value) },
+  }));
+  const heading = [
+    `### ${kind}: ${path}`,
+    '',
+    ...(schema.description === undefined ? [] : [schema.description, '']),
+  ];
+  return [
+    ...(path === '' ? [] : heading),
+    '| field | form | default | meaning |',
+    '|---|---|---|---|',
+    ...fields.map(({ key, at }) =>
+      row([
+        `\`${at.path}\``,
+        formOf(at),
+        defaultOf(at.schema, required.has(key)),
+        at.schema.description ?? '',
+      ]),
+    ),
+    '',
+    ...fields.flatMap(({ at }) => {
+      const section = sectionOf(at);
+      return section === undefined ? [] : renderSection(section);
+    }),
+  ];
+};
+
+const row = (cells: readonly string[]): string =>
+  `| ${cells.map((cell) => cell.replace(/\|/g, '\\|').replace(/\n/g, ' ')).join(' | ')} |`;
+
+/** As GitHub makes it of a heading. */
+const anchor = ({ kind, path }: Section): string =>
+  `#${`${kind}: ${path}`
+    .toLowerCase()
+    .replace(/[^a-z0-9 -]/g, '')
+    .replace(/ /g, '-')}`;
+
+const formOf = (at: Section): string => {
+  const { schema } = at;
+  const section = sectionOf(at);
+  if (section !== undefined)
+    return `[${schema.type === 'array' ? 'list of maps' : 'map'}](${anchor(section)})`;
+  if (schema.const !== undefined) return `\`${schema.const}\``;
+  if (schema.enum !== undefined) return schema.enum.map((one) => `\`${one}\``).join(' or ');
+  if (schema.title !== undefined) return schema.title;
+  switch (schema.type) {
+    case 'array':
+      return `list, each: ${formOf({ ...at, schema: schemaOf(schema.items) })}${schema.minItems === undefined ? '' : ` (${schema.minItems} or more)`}`;
+    case 'object':
+      return `map, each: ${formOf({ ...at, schema: schemaOf(schema.propertyNames) })} to ${formOf({ ...at, schema: schemaOf(schema.additionalProperties) })}`;
+    case 'integer':
+      return schema.maximum === undefined
+        ? `whole number, ${schema.minimum} or more`
+        : `whole number, ${schema.minimum}–${schema.maximum}`;
+    case 'boolean':
+      return '`true` or `false`';
+    default:
+      return schema.pattern === undefined ? 'text' : `text matching \`${schema.pattern}\``;
+  }
+};
+
+const defaultOf = (schema: Schema, required: boolean): string => {
+  if (required) return '**required**';
+  if (schema.default === undefined) return 'none';
+  return isSection(schema) ? 'see there' : `\`${JSON.stringify(schema.default).replace(/^"|"$/g, '')}\``;
+};
