@@ -7,6 +7,7 @@ import { type Command, CommandError, EXIT } from './cli/command.ts';
 const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Command | readonly Command[] }>>> =
   {
     audit: () => import('./cli/audit.ts'),
+    delegate: () => import('./cli/delegate.ts'),
     init: () => import('./cli/init.ts'),
     inspect: () => import('./cli/inspect.ts'),
     logs: () => import('./cli/logs.ts'),

@@ -1,0 +1,220 @@
+/** `hopgate task`: opens a task at the sidecar of the agent that starts it, and ends it. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { Client } from 'undici';
+import { formatAddress } from '../config/forms.ts';
+import { parseConfig } from '../config/load.ts';
+import { type SidecarConfig, sidecarSchema } from '../config/sidecar-schema.ts';
+import { MAX_CHAIN_BYTES } from '../core/limits.ts';
+import { isReasonCode, REASONS } from '../core/reasons.ts';
+import { type Command, CommandError, EXIT, type ExitCode } from './command.ts';
+import { usageError, withFaultLines } from './command-faults.ts';
+import { shellWord } from './shell-word.ts';
+import { readSmallFile } from './standard-input.ts';
+import { print, printable, printError, printJson } from './terminal.ts';
+import { describeExpiry, nowSeconds } from './time-words.ts';
+
+interface TaskOptions {
+  readonly action: 'start' | 'end';
+  readonly handle: string | undefined;
+  readonly chain: string | undefined;
+  readonly admin: string | undefined;
+  readonly config: string | undefined;
+  readonly json: boolean;
+}
+
+export const command: Command = {
+  name: 'task <action> [handle]',
+  describe: 'Open a task at an agent’s sidecar, or end it',
+  options: (yargs) =>
+    yargs
+      .positional('action', {
+        choices: ['start', 'end'] as const,
+        demandOption: true,
+        describe: 'What to do',
+      })
+      .positional('handle', {
+        type: 'string',
+        describe: 'With end: the handle that start gave; as --handle=… when it begins with "-"',
+      })
+      .option('chain', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'With start: file with the chain, or -',
+      })
+      .option('config', { type: 'string', requiresArg: true, describe: 'The sidecar’s configuration file' })
+      .option('admin', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'Its admin socket, in place of --config',
+      })
+      .option('json', { type: 'boolean', default: false, describe: 'One JSON object' })
+      .conflicts('admin', 'config')
+      .example(
+        '$0 task start --chain task.chain --config mesh/agents/planning-1/sidecar.yaml',
+        'prints the handle that the agent sends as Hopgate-Context',
+      )
+      .example(
+        '$0 delegate --dir mesh --as alice --to planning/1 --scope cloud:read | $0 task start --chain - --admin admin.sock',
+        'in one go',
+      )
+      .example(
+        '$0 task end --handle="$HANDLE" --config mesh/agents/planning-1/sidecar.yaml',
+        'ends it and its grants',
+      ),
+  run: (options) => withFaultLines(() => run(options as unknown as TaskOptions)),
+};
+
+const run = async (options: TaskOptions): Promise<ExitCode> => {
+  const sidecar = readSidecar(options);
+  return options.action === 'start' ? start(options, sidecar) : end(options, sidecar);
+};
+
+interface Sidecar {
+  readonly socket: string;
+  readonly config: SidecarConfig | undefined;
+  /** Absolute. */
+  readonly stateDirectory: string | undefined;
+}
+
+const readSidecar = ({ admin, config: file }: TaskOptions): Sidecar => {
+  if (admin !== undefined) return { socket: admin, config: undefined, stateDirectory: undefined };
+  if (file === undefined) throw usageError('which sidecar? --config FILE, or --admin SOCKET');
+  const config = parseConfig(readFileSync(file, 'utf8'), file, sidecarSchema).value;
+  const stateDirectory = path.resolve(path.dirname(file), config.stateDirectory);
+  return { socket: path.resolve(stateDirectory, config.admin.socket), config, stateDirectory };
+};
+
+const start = async ({ chain: file, handle, json }: TaskOptions, sidecar: Sidecar): Promise<ExitCode> => {
+  if (file === undefined) throw usageError('task start needs --chain FILE');
+  if (handle !== undefined) throw usageError('task start takes no handle');
+  const chain = await readSmallFile(file, 2 * MAX_CHAIN_BYTES);
+  if (chain === '' || chain.length > MAX_CHAIN_BYTES)
+    throw new CommandError(`${file} holds no chain: ${chain.length} octets, 1 to ${MAX_CHAIN_BYTES}`);
+  const { status, body } = await call(sidecar.socket, 'POST', '/tasks', chain);
+  if (status !== 201) return refuse(body, status, json);
+  const task = parseStarted(body);
+  if (json) printJson({ ok: true, ...task });
+  else {
+    // The handle alone on stdout: HANDLE=$(hopgate task start …)
+    print(task.handle);
+    printError(explain(task, sidecar));
+  }
+  return EXIT.ok;
+};
+
+const end = async ({ handle, chain, json }: TaskOptions, { socket }: Sidecar): Promise<ExitCode> => {
+  if (handle === undefined) throw usageError('task end needs the handle that task start gave');
+  if (chain !== undefined) throw usageError('task end takes no --chain');
+  const { status, body } = await call(socket, 'DELETE', `/tasks/${encodeURIComponent(handle)}`);
+  if (status !== 204) return refuse(body, status, json);
+  if (json) printJson({ ok: true });
+  else printError('The task has ended; its handle and its grants are worth nothing now.');
+  return EXIT.ok;
+};
+
+interface Started {
+  readonly handle: string;
+  readonly task: string;
+  readonly principal: string;
+  /** Seconds. */
+  readonly expires: number;
+}
+
+const parseStarted = (body: string): Started => {
+  const { handle, task, principal, expires } = parseObject(body);
+  if (typeof handle !== 'string' || typeof task !== 'string' || typeof principal !== 'string')
+    throw new CommandError('the sidecar’s answer is none of this version of hopgate');
+  const seconds = typeof expires === 'string' ? Math.floor(Date.parse(expires) / 1000) : expires;
+  if (typeof seconds !== 'number' || !Number.isFinite(seconds))
+    throw new CommandError('the sidecar’s answer is none of this version of hopgate');
+  return {
+    handle: printable(handle),
+    task: printable(task),
+    principal: printable(principal),
+    expires: seconds,
+  };
+};
+
+const explain = (task: Started, { config, stateDirectory }: Sidecar): string => {
+  const lines = [
+    `Task ${task.task} of ${task.principal} ${describeExpiry(task.expires, nowSeconds())}.`,
+    'The agent sends the handle with each request of this task, as header Hopgate-Context:',
+  ];
+  const { listen, proxyUrlFile, routes } = config?.outbound ?? {};
+  const host = routes?.[0]?.host ?? 'inventory.mesh';
+  if (listen !== undefined && 'path' in listen)
+    lines.push(
+      `  curl --unix-socket ${shellWord(listen.path)} -H 'Hopgate-Context: ${task.handle}' http://${host}/`,
+    );
+  else {
+    const proxy =
+      stateDirectory === undefined || proxyUrlFile === undefined
+        ? '"$HTTP_PROXY"'
+        : `"$(cat ${shellWord(path.relative('', path.resolve(stateDirectory, proxyUrlFile)))})"`;
+    lines.push(`  curl -x ${proxy} -H 'Hopgate-Context: ${task.handle}' http://${host}/`);
+    if (listen !== undefined) lines.push(`The proxy is ${formatAddress(listen)}.`);
+  }
+  return lines.join('\n');
+};
+
+const refuse = (body: string, status: number, json: boolean): ExitCode => {
+  const problem = parseObject(body);
+  const code = typeof problem.code === 'string' ? printable(problem.code) : `status ${status}`;
+  const meaning = isReasonCode(code) ? REASONS[code].meaning : undefined;
+  const detail =
+    typeof problem.detail === 'string' ? printable(problem.detail) : (meaning ?? 'no reason given');
+  if (!json) throw new CommandError(`the sidecar refused: ${code}: ${detail}`);
+  printJson({ ok: false, reason: code, detail });
+  return EXIT.refused;
+};
+
+const parseObject = (body: string): Readonly<Record<string, unknown>> => {
+  try {
+    const value: unknown = JSON.parse(body);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+};
+
+const ANSWER_TIMEOUT_MS = 10_000;
+/** What a socket's path may have on Linux (sun_path, unix(7)), less its final NUL. */
+const MAX_SOCKET_PATH_BYTES = 107;
+
+const WHY: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such socket: is the sidecar running?',
+  ECONNREFUSED: 'nobody listens there: is the sidecar running?',
+  EACCES: 'it belongs to another user: run this as the user of the sidecar',
+  ENOTSOCK: 'it is not a socket',
+};
+
+const call = async (
+  socket: string,
+  method: 'POST' | 'DELETE',
+  target: string,
+  body?: string,
+): Promise<{ readonly status: number; readonly body: string }> => {
+  if (Buffer.byteLength(socket) > MAX_SOCKET_PATH_BYTES)
+    throw new CommandError(
+      `${socket}: longer than the ${MAX_SOCKET_PATH_BYTES} octets that a socket’s path may have; call it by a relative path with --admin`,
+    );
+  const client = new Client('http://localhost', {
+    connect: { socketPath: socket },
+    headersTimeout: ANSWER_TIMEOUT_MS,
+    bodyTimeout: ANSWER_TIMEOUT_MS,
+  });
+  try {
+    const response = await client.request({
+      method,
+      path: target,
+      ...(body !== undefined && { body, headers: { 'content-type': 'text/plain' } }),
+    });
+    return { status: response.statusCode, body: await response.body.text() };
+  } catch (error) {
+    const { code = 'unknown', message } = error as NodeJS.ErrnoException;
+    throw new CommandError(`${socket}: ${WHY[code] ?? `${code}: ${message}`}`);
+  } finally {
+    await client.destroy();
+  }
+};
