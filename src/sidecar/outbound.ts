@@ -3,7 +3,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { join } from 'node:path';
+import { resolve as resolvePath } from 'node:path';
 import type { OutboundRoute } from '../config/sidecar-schema.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import { problemOf, sendProblem } from '../edge/http/problem.ts';
@@ -59,9 +59,10 @@ export class Outbound {
     this.http.on('clientError', (_error, socket) => socket.destroy());
   }
 
-  /** Listens, and writes the proxy URL with the secret of this start to `proxy-url` in the state directory. */
+  /** Listens, and writes the proxy URL with the secret of this start to `proxyUrlFile`, relative to the state directory. */
   async listen(stateDirectory: string): Promise<string> {
-    const { listen = { host: '127.0.0.1', port: 0 } } = this.parts.config.outbound ?? {};
+    const { listen = { host: '127.0.0.1', port: 0 }, proxyUrlFile = 'proxy-url' } =
+      this.parts.config.outbound ?? {};
     if ('path' in listen) rmSync(listen.path, { force: true });
     await new Promise<void>((resolve, reject) => {
       this.http.once('error', reject);
@@ -80,7 +81,7 @@ export class Outbound {
     const port = address !== null && typeof address === 'object' ? address.port : listen.port;
     const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
     const url = `http://${PROXY_USER}:${this.password}@${host}:${port}`;
-    const file = join(stateDirectory, 'proxy-url');
+    const file = resolvePath(stateDirectory, proxyUrlFile);
     writeFileSync(file, `${url}\n`, { mode: 0o600 });
     chmodSync(file, 0o600);
     return `${host}:${port}`;
