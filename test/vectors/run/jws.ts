@@ -7,7 +7,7 @@ import { parseAgentId } from '../../../src/core/spiffe-id.ts';
 import { verifyBundle } from '../../../src/core/trust/bundle.ts';
 import { verifyWit } from '../../../src/core/trust/wit.ts';
 import { CERT, EXPORTER } from '../make/handshake-world.ts';
-import { type Agent, INVENTORY, PLANNER } from '../make/world.ts';
+import { type Agent, bundle, INVENTORY, PLANNER } from '../make/world.ts';
 import { must, type Outcome, outcomeOf } from './outcome.ts';
 
 /** A link out of its chain: with a member of L0 it is read as L0. */
@@ -39,6 +39,11 @@ const parsed = (reason: string | undefined, after: string): Outcome => ({
 const reasonOf = (verdict: { readonly ok: boolean; readonly reason?: string }): string | undefined =>
   verdict.reason;
 
+const runBundle = (text: string): Outcome => {
+  const expected = { trustDomain: '', root: '', last: { epoch: 1, seq: 1 }, now: 0 };
+  return parsed(reasonOf(verifyBundle(text, expected)), 'bundle_');
+};
+
 export const runJws = ({ type, jws }: { readonly type: string; readonly jws: string }): Outcome => {
   switch (type) {
     case 'link':
@@ -49,10 +54,11 @@ export const runJws = ({ type, jws }: { readonly type: string; readonly jws: str
       return runProof(jws, 'initiator');
     case 'proof-r':
       return runProof(jws, 'responder');
-    case 'bundle': {
-      const expected = { trustDomain: '', root: '', last: { epoch: 1, seq: 1 }, now: 0 };
-      return parsed(reasonOf(verifyBundle(jws, expected)), 'bundle_');
-    }
+    case 'bundle':
+      return runBundle(jws);
+    // Roles come in a bundle only.
+    case 'roles':
+      return runBundle(bundle({ roles: jws }));
     default:
       throw new Error(`no parser for ${type}`);
   }

@@ -1,0 +1,75 @@
+import type { Case } from './case.ts';
+import { claims, json, text } from './jws-case.ts';
+
+const deep = (levels: number): string => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`;
+
+export const payloadCases = (): Case[] => [
+  json('a byte order mark', Buffer.concat([Buffer.of(0xef, 0xbb, 0xbf), Buffer.from(text)]), 'json_utf8'),
+  json(
+    'UTF-16 with a byte order mark',
+    Buffer.concat([Buffer.of(0xff, 0xfe), Buffer.from(text, 'utf16le')]),
+    'json_utf8',
+  ),
+  json(
+    'an octet that is no UTF-8',
+    Buffer.concat([Buffer.from('{"purpose":"'), Buffer.of(0xff), Buffer.from('"}')]),
+    'json_utf8',
+  ),
+  json(
+    'an overlong slash',
+    Buffer.concat([Buffer.from('{"purpose":"'), Buffer.of(0xc0, 0xaf), Buffer.from('"}')]),
+    'json_utf8',
+  ),
+  json(
+    'a surrogate in UTF-8',
+    Buffer.concat([Buffer.from('{"purpose":"'), Buffer.of(0xed, 0xa0, 0x80), Buffer.from('"}')]),
+    'json_utf8',
+  ),
+  json(
+    'a cut UTF-8 sequence',
+    Buffer.concat([Buffer.from('{"purpose":"'), Buffer.of(0xe2, 0x82), Buffer.from('"}')]),
+    'json_utf8',
+  ),
+  json('a lone high surrogate in an escape', text.replace('{', '{"purpose":"\\ud800",'), 'json_utf8'),
+  json('a lone low surrogate in an escape', text.replace('{', '{"purpose":"\\udc00x",'), 'json_utf8'),
+  json('a surrogate pair in escapes', text.replace('{', '{"purpose":"\\ud83d\\ude80",'), 'ok'),
+  json('scope twice', text.replace('"scope":', '"scope":["cloud:read"],"scope":'), 'json_duplicate_member'),
+  json(
+    'scope twice, once in escapes',
+    text.replace('"scope":', '"\\u0073cope":["cloud:read"],"scope":'),
+    'json_duplicate_member',
+  ),
+  json(
+    'a member twice in a nested object',
+    text.replace('"act":{', '"act":{"sub":"x",'),
+    'json_duplicate_member',
+  ),
+  json('a time with a fraction', text.replace(/"exp":(\d+)/, '"exp":$1.5'), 'json_number'),
+  json('a whole number spelled with a fraction', text.replace(/"exp":(\d+)/, '"exp":$1.0'), 'json_number'),
+  json('a number with an exponent', text.replace('"max_depth":5', '"max_depth":5e0'), 'json_number'),
+  json('minus zero', text.replace('"max_depth":5', '"max_depth":-0'), 'json_number'),
+  json('a number over 2^53−1', text.replace(/"exp":\d+/, '"exp":9007199254740992'), 'json_number'),
+  json('a number that no double holds', text.replace(/"exp":\d+/, `"exp":${'9'.repeat(400)}`), 'json_number'),
+  json('a leading zero', text.replace('"max_depth":5', '"max_depth":05'), 'json_syntax'),
+  json('a plus sign', text.replace('"max_depth":5', '"max_depth":+5'), 'json_syntax'),
+  json('NaN', text.replace('"max_depth":5', '"max_depth":NaN'), 'json_syntax'),
+  json('eight levels of nesting, in a member that nobody knows', deep(8), 'claim_unknown'),
+  json('nine levels of nesting', deep(9), 'json_depth'),
+  json('nine levels of arrays', `{"a":${'['.repeat(8)}${']'.repeat(8)}}`, 'json_depth'),
+  json('a thousand levels', deep(1000 / 2).slice(0, 2900), 'json_depth'),
+  json('something behind the object', `${text}{}`, 'json_syntax'),
+  json('two objects', `${text},${text}`, 'json_syntax'),
+  json('a NUL behind the object', `${text}\0`, 'json_syntax'),
+  json('an array', `[${text}]`, 'json_syntax'),
+  json('null', 'null', 'json_syntax'),
+  json('a cut object', text.slice(0, -1), 'json_syntax'),
+  json('a comma too many', text.replace(/\}$/, ',}'), 'json_syntax'),
+  json('a comment', text.replace('{', '{/**/'), 'json_syntax'),
+  json('single quotes', text.replaceAll('"', "'"), 'json_syntax'),
+  json('a control character in a string', text.replace('{', '{"purpose":"a\tb",'), 'json_syntax'),
+  json('an escape that JSON does not have', text.replace('{', '{"purpose":"\\x41",'), 'json_syntax'),
+  json('white space between tokens', JSON.stringify(claims, null, 1), 'ok'),
+  json('__proto__', text.replace('{', '{"__proto__":{"scope":["cloud:*"]},'), 'claim_unknown'),
+  json('__proto__ in a nested object', text.replace('"act":{', '"act":{"__proto__":{},'), 'claim_unknown'),
+  json('constructor', text.replace('{', '{"constructor":{},'), 'claim_unknown'),
+];
