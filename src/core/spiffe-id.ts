@@ -20,7 +20,8 @@ export const isTrustDomain = (text: string): boolean => TRUST_DOMAIN.test(text);
 const matches = (form: RegExp, text: string): boolean => {
   if (text.length > MAX_ID_BYTES) return false;
   const match = form.exec(text);
-  return match !== null && !DOTS.test(match[2] ?? '') && !DOTS.test(match[4] ?? '');
+  // `client` is the type of `/client/<name>`; an agent that bore it would pass for a principal's own session.
+  return match !== null && match[2] !== 'client' && !DOTS.test(match[2] ?? '') && !DOTS.test(match[4] ?? '');
 };
 
 export const isAgentId = (text: unknown): text is AgentId => typeof text === 'string' && matches(AGENT, text);

@@ -48,6 +48,7 @@ export const spiffeCases = (): Case[] => [
   bad('no instance', BASE),
   bad('one segment too many', `${BASE}/def456/extra`),
   bad('a client with a type', 'spiffe://company.com/client/cli/alice'),
+  bad('an agent that passes for a client by its type', 'spiffe://company.com/agent/client/alice'),
   bad('the word agent in upper case', 'spiffe://company.com/Agent/inventory/def456'),
   bad('a space', `${BASE}/def 456`),
   bad('a NUL', `${BASE}/def\u0000456`),
