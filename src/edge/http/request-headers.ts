@@ -53,7 +53,8 @@ const roleOf = (name: string): Role => {
     return name.includes('_') ? 'drop' : role;
   }
   if (folded.startsWith('hopgate-') || folded.startsWith('delegation-')) return 'drop';
-  return folded.startsWith('sec-fetch-') ? 'browser' : 'pass';
+  // Node 22 and 24 send Sec-Fetch-Mode with every fetch; no browser sends it without Sec-Fetch-Site.
+  return folded.startsWith('sec-fetch-') && folded !== 'sec-fetch-mode' ? 'browser' : 'pass';
 };
 
 // Senders spell few names; the rest is not worth remembering.
