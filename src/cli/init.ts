@@ -1,5 +1,5 @@
 /** `hopgate init`: makes a local trust domain, adds to it, renews it. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseDuration } from '../config/forms.ts';
 import { isPrincipal, isTrustDomain } from '../core/spiffe-id.ts';
@@ -121,8 +121,6 @@ const create = async (
   { agents, principals, ttls }: Spec,
   now: number,
 ): Promise<ExitCode> => {
-  if (existsSync(dir) && readdirSync(dir).length > 0)
-    throw new CommandError(`${dir} is not empty and holds no local trust domain; name another folder`);
   const trustDomain = options['trust-domain'] ?? DEFAULT_TRUST_DOMAIN;
   const state = await createLocalDomain(
     dir,
@@ -211,7 +209,7 @@ const renewOnce = async (dir: string, ttls: Ttls, json: boolean): Promise<ExitCo
 
 /** Timers don't run while a laptop sleeps: the wall clock is looked at this often. */
 const CLOCK_STEP_MS = 20_000;
-const RETRY_SECONDS = 10;
+const MAX_RETRY_SECONDS = 10;
 
 const halfLifeOf = ({ state }: Renewal): number =>
   Math.max(1, Math.floor(Math.min(state.svidTtlSeconds, state.bundleTtlSeconds) / 2));
@@ -221,18 +219,20 @@ const watch = async (dir: string, ttls: Ttls, json: boolean): Promise<ExitCode> 
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   let renewed = false;
+  let retrySeconds = MAX_RETRY_SECONDS;
   while (!stop.signal.aborted) {
     const now = nowSeconds();
-    let next = now + RETRY_SECONDS;
+    let next = now + retrySeconds;
     try {
       const renewal = await renewLocalDomain(dir, renewed ? {} : ttls, now);
       next = now + halfLifeOf(renewal);
+      retrySeconds = Math.min(MAX_RETRY_SECONDS, halfLifeOf(renewal));
       reportRenewal(dir, renewal, now, json, next);
       renewed = true;
     } catch (error) {
       const line = faultLine(error);
       if (!renewed || line === undefined) throw error;
-      printError(`hopgate: not renewed, trying again in ${RETRY_SECONDS} s: ${line}`);
+      printError(`hopgate: not renewed, trying again in ${retrySeconds} s: ${line}`);
     }
     await waitUntil(next, stop.signal);
   }

@@ -2,7 +2,7 @@
  * A trust domain in a folder, for one machine: made, renewed, added to. Keys are made once and never written over.
  * The clock is passed in, in seconds. Throws {@link LocalDomainError} for what a person can put right, and I/O errors.
  */
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { withLock, writeFilesAtomic } from './atomic-file.ts';
 import { issueAuthority } from './issue.ts';
@@ -48,6 +48,7 @@ export const createLocalDomain = async (
 ): Promise<DomainState> => {
   checkFolders(spec.agents);
   const target = path.resolve(directory);
+  if (existsSync(target)) return createInside(target, spec, now);
   const parent = path.dirname(target);
   const madeParent = mkdirSync(parent, { recursive: true });
   let temporary: string | undefined;
@@ -56,8 +57,6 @@ export const createLocalDomain = async (
     const work = path.join(temporary, path.basename(target));
     mkdirSync(work, { mode: 0o755 });
     const state = await fill(work, spec, now);
-    checkTrust(work, state, now);
-    checkConfiguration(work, state.agents);
     renameSync(work, target);
     rmSync(temporary, { recursive: true });
     return state;
@@ -65,6 +64,29 @@ export const createLocalDomain = async (
     if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
     if (madeParent !== undefined) rmSync(madeParent, { recursive: true, force: true });
     throw error;
+  }
+};
+
+/** An empty folder stays the one it is: it may be somebody's working directory, or a mount point. */
+const createInside = async (target: string, spec: DomainSpec, now: number): Promise<DomainState> => {
+  if (readdirSync(target).length > 0)
+    throw new LocalDomainError(`${target} is not empty; a local trust domain is made in a folder of its own`);
+  const moved: string[] = [];
+  const temporary = mkdtempSync(path.join(target, '.init-'));
+  try {
+    const state = await fill(temporary, spec, now);
+    // What makes it a domain comes last.
+    const last = path.basename(layoutOf(target).state);
+    for (const name of [...readdirSync(temporary).filter((one) => one !== last), last]) {
+      renameSync(path.join(temporary, name), path.join(target, name));
+      moved.push(name);
+    }
+    return state;
+  } catch (error) {
+    for (const name of moved) rmSync(path.join(target, name), { recursive: true, force: true });
+    throw error;
+  } finally {
+    rmSync(temporary, { recursive: true, force: true });
   }
 };
 
@@ -96,6 +118,8 @@ const fill = async (directory: string, spec: DomainSpec, now: number): Promise<D
   for (const name of Object.keys(state.principals)) makePrincipal(directory, state, name);
   for (const name of state.agents) await makeAgent(directory, state, name, now);
   writeFilesAtomic([stateFile(directory, state), signBundle(directory, state, now)]);
+  checkTrust(directory, state, now);
+  checkConfiguration(directory, state.agents);
   return state;
 };
 
@@ -124,6 +148,12 @@ const commit = (directory: string, state: DomainState, now: number): DomainState
   return next;
 };
 
+/** Works on the state under the lock. Without a domain there is nothing to lock, and it is said so first. */
+const withState = async <T>(directory: string, work: (state: DomainState) => Promise<T>): Promise<T> => {
+  readState(directory);
+  return withLock(directory, () => work(readState(directory)));
+};
+
 export interface Renewal {
   readonly state: DomainState;
   readonly agents: readonly RenewedAgent[];
@@ -137,8 +167,8 @@ export const renewLocalDomain = (
   changes: Partial<Pick<DomainSpec, 'svidTtlSeconds' | 'bundleTtlSeconds'>>,
   now: number,
 ): Promise<Renewal> =>
-  withLock(directory, async () => {
-    const before = { ...readState(directory), ...changes };
+  withState(directory, async (present) => {
+    const before = { ...present, ...changes };
     const agents: RenewedAgent[] = [];
     for (const name of before.agents) agents.push(await renewAgent(directory, before, name, now));
     const state = commit(directory, before, now);
@@ -159,8 +189,7 @@ export const addToLocalDomain = (
   spec: Pick<DomainSpec, 'agents' | 'principals'>,
   now: number,
 ): Promise<Addition> =>
-  withLock(directory, async () => {
-    const before = readState(directory);
+  withState(directory, async (before) => {
     for (const [name, uri] of Object.entries(spec.principals)) {
       const known = before.principals[name];
       if (known !== undefined && known !== uri)

@@ -1,15 +1,6 @@
 /** A local trust domain is made whole or not at all, is renewed without losing keys, and grows without losing anything. */
 import { X509Certificate } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -88,16 +79,32 @@ describe('making', () => {
     expect(readdirSync(parent)).toEqual(['mesh']);
   });
 
-  it('fills an empty folder that is there', async () => {
+  it('fills an empty folder that is there, without putting another in its place', async () => {
     mkdirSync(mesh);
+    const { ino } = statSync(mesh);
     await createLocalDomain(mesh, SPEC, NOW);
-    expect(existsSync(path.join(mesh, 'domain.json'))).toBe(true);
+    expect(statSync(mesh).ino).toBe(ino);
+    expect(readState(mesh).agents).toEqual(SPEC.agents);
+    expect(readdirSync(mesh).sort()).toEqual([
+      'agents',
+      'bundle.jws',
+      'domain.json',
+      'policy.yaml',
+      'principals',
+      'root',
+    ]);
+  });
+
+  it('leaves an empty folder empty when it fails', async () => {
+    mkdirSync(mesh);
+    await expect(createLocalDomain(mesh, { ...SPEC, svidTtlSeconds: -1_000_000 }, NOW)).rejects.toThrow();
+    expect(readdirSync(mesh)).toEqual([]);
   });
 
   it('touches nothing in a folder with something in it, and leaves nothing behind', async () => {
     mkdirSync(mesh);
     writeFileSync(path.join(mesh, 'mine.txt'), 'mine');
-    await expect(createLocalDomain(mesh, SPEC, NOW)).rejects.toThrow(/ENOTEMPTY|EEXIST/);
+    await expect(createLocalDomain(mesh, SPEC, NOW)).rejects.toThrow('is not empty');
     expect(filesBelow(parent)).toEqual(['mesh/mine.txt']);
     expect(readdirSync(parent)).toEqual(['mesh']);
   });
