@@ -1,9 +1,10 @@
 /** The admin socket: tasks that start in this agent, and what this sidecar holds. Mode 0600: whoever opens it is the operator. */
 import { chmodSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { MAX_CHAIN_BYTES } from '../core/limits.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
+import { createServer } from '../edge/http/node-http.ts';
 import { problemOf } from '../edge/http/problem.ts';
 import type { Context } from './contexts.ts';
 import { nowSeconds, type Parts } from './parts.ts';

@@ -95,7 +95,7 @@ export class Grants {
     if (scope.length === 0 || chain.depth >= leaf.maxDepth) return grant(undefined);
     const ttlSeconds = Math.min(request?.ttlSeconds ?? rule.ttl, rule.ttl);
     const remainingDepth = Math.min(request?.remainingDepth ?? rule.remainingDepth, rule.remainingDepth);
-    const key = `${leaf.id} ${callee.id} ${callee.key.thumbprint} ${ttlSeconds} ${remainingDepth} ${scope.join(' ')}`;
+    const key = `${identity.kb.sig} ${leaf.id} ${callee.id} ${callee.key.thumbprint} ${ttlSeconds} ${remainingDepth} ${scope.join(' ')}`;
     const known = this.minted.get(key);
     if (known !== undefined && nowSeconds < known.freshUntil) return grant(known.text);
     const delegatee = { id: callee.id, x: callee.key.x };

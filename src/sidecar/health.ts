@@ -1,8 +1,9 @@
 /** `/healthz` and `/readyz`, and nothing else. Ready means it: SVID, trust, log and agent are looked at. */
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { connect, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Address } from '../config/forms.ts';
+import { createServer } from '../edge/http/node-http.ts';
 import { nowSeconds, type Parts } from './parts.ts';
 
 const PROBE_MS = 1000;

@@ -24,6 +24,7 @@ import { nowSeconds, ownSide, type Parts } from './parts.ts';
 const REMEMBERED_NONCES = 65_536;
 
 interface Arrival {
+  readonly socket: Socket;
   readonly source: string;
   readonly timer: NodeJS.Timeout;
   readonly proven: () => void;
@@ -117,7 +118,7 @@ export class Inbound {
       this.arrivals.delete(key);
       place.proven();
     };
-    this.arrivals.set(key, { source, timer, proven, frames: undefined });
+    this.arrivals.set(key, { socket, source, timer, proven, frames: undefined });
     socket.once('close', () => {
       proven();
       place.left();
@@ -239,6 +240,8 @@ export class Inbound {
   }
 
   destroy(): void {
+    // Who is still in the handshake would otherwise get a session that nobody ends.
+    for (const { socket } of this.arrivals.values()) socket.destroy();
     for (const socket of this.sessions.keys()) socket.destroy();
     this.requests.close();
   }

@@ -30,12 +30,12 @@ export class OutboundRequests {
     this.peers = peers;
   }
 
-  async take(
+  take(
     request: IncomingMessage,
     response: ServerResponse,
     headers: RequestHeaders,
     { route, target }: OutboundTarget,
-  ): Promise<void> {
+  ): void {
     const { parts } = this;
     const refuse = (denial: Denial): void => {
       const facts = {
@@ -48,54 +48,42 @@ export class OutboundRequests {
       } as const;
       refuseHop(parts.path, facts, denial, undefined, () => sendProblem(response, denial, '', true));
     };
-    const context = parts.contexts.find(headers.context);
-    if (!context.ok) {
-      refuse(context);
-      return;
-    }
-    const wanted = headers.delegate === undefined ? undefined : parseDelegateRequest(headers.delegate);
-    if (wanted !== undefined && !wanted.ok) {
-      refuse(wanted);
-      return;
-    }
-    if (parts.isDraining() && parts.path.live.size === 0) {
-      refuse(deny('draining', 'the sidecar is shutting down'));
-      return;
-    }
-    const pool = this.peers.pool(route);
-    const connection = await this.acquire(pool, response);
-    if (connection === undefined) return;
-    if (!connection.ok) {
-      refuse(connection);
-      return;
-    }
-    const grant = this.grantFor(context.value, connection.value, route, wanted?.value);
-    if (!grant.ok) {
-      pool.release(connection.value, true);
-      refuse(grant);
-      return;
-    }
-    this.send({
-      request,
-      response,
-      headers,
-      target,
-      context: context.value,
-      connection: connection.value,
-      pool,
-      grantText: grant.value,
-    });
+    this.prepare({ request, response, headers, target }, route).then(
+      (denial) => {
+        if (denial !== undefined) refuse(denial);
+      },
+      (error: unknown) => {
+        parts.log.error({ err: error }, 'an outbound request failed unexpectedly');
+        refuse(deny('internal', 'a fault in the sidecar'));
+      },
+    );
   }
 
-  /** A connection, unless the agent went away while it was waited for. */
-  private async acquire(
-    pool: PeerPool,
-    response: ServerResponse,
-  ): Promise<Verdict<PeerConnection> | undefined> {
-    const connection = await pool.acquire();
-    if (!response.destroyed) return connection;
-    if (connection.ok) pool.release(connection.value, true);
-    return undefined;
+  /** Finds context, connection and grant, and sends; or says why not. */
+  private async prepare(arrival: Arrival, route: OutboundRoute): Promise<Denial | undefined> {
+    const { parts } = this;
+    const { headers, response } = arrival;
+    const context = parts.contexts.find(headers.context);
+    if (!context.ok) return context;
+    const wanted = headers.delegate === undefined ? undefined : parseDelegateRequest(headers.delegate);
+    if (wanted !== undefined && !wanted.ok) return wanted;
+    if (parts.isDraining() && parts.path.live.size === 0)
+      return deny('draining', 'the sidecar is shutting down');
+    const pool = this.peers.pool(route);
+    const acquired = await pool.acquire();
+    if (!acquired.ok) return acquired;
+    const connection = acquired.value;
+    let sent = false;
+    try {
+      if (response.destroyed) return deny('client_aborted', 'the agent went away before anything was sent');
+      const grant = this.grantFor(context.value, connection, route, wanted?.value);
+      if (!grant.ok) return grant;
+      this.send({ ...arrival, context: context.value, connection, pool, grantText: grant.value });
+      sent = true;
+      return undefined;
+    } finally {
+      if (!sent) pool.release(connection, true);
+    }
   }
 
   private grantFor(
@@ -198,11 +186,14 @@ export class OutboundRequests {
   }
 }
 
-interface Outgoing {
+interface Arrival {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly headers: RequestHeaders;
   readonly target: string;
+}
+
+interface Outgoing extends Arrival {
   readonly context: Context;
   readonly connection: PeerConnection;
   readonly pool: PeerPool;

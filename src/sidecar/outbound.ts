@@ -1,11 +1,12 @@
 /** The door out: the local agent's requests, authenticated, tied to a context, and taken down the path to a pinned peer. */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { resolve as resolvePath } from 'node:path';
 import type { OutboundRoute } from '../config/sidecar-schema.ts';
 import { type Denial, deny } from '../core/verdict.ts';
+import { createServer } from '../edge/http/node-http.ts';
 import { problemOf, sendProblem } from '../edge/http/problem.ts';
 import { type RequestHeaders, readRequestHeaders } from '../edge/http/request-headers.ts';
 import { refuseHop } from '../hop/pipeline.ts';

@@ -18,6 +18,10 @@ export interface PeerConnection {
   readonly client: Client;
   readonly session: Session;
   readonly isAlive: () => boolean;
+  /** Takes no new request; ends the connection when the last one is done. */
+  readonly close: () => void;
+  /** Ends the connection at once. */
+  readonly destroy: () => void;
 }
 
 /** Keep-alive of ours is shorter than any peer's, so that we don't write into a connection that it is closing. */
@@ -98,5 +102,17 @@ const wrap = (socket: TLSSocket, session: Session, headersTimeout: number): Peer
     },
   });
   client.on('disconnect', () => void client.destroy());
-  return { client, session, isAlive: () => !socket.destroyed && !client.destroyed && !client.closed };
+  const isAlive = (): boolean => !socket.destroyed && !client.destroyed && !client.closed;
+  // A client that never sent a request doesn't have its socket yet, so the socket is ended by itself.
+  const end = (ended: Promise<void>): void => {
+    ended.catch(() => undefined).finally(() => socket.destroy());
+  };
+  return {
+    client,
+    session,
+    isAlive,
+    // undici rejects the closing of a client whose connection the peer has ended already.
+    close: () => end(isAlive() ? client.close() : client.destroy()),
+    destroy: () => end(client.destroy()),
+  };
 };

@@ -8,10 +8,15 @@ import type { TrustSnapshot } from '../ports.ts';
 import { nowSeconds, type Parts } from './parts.ts';
 import { connectPeer, type PeerConnection } from './peer-connection.ts';
 
+const SHUTTING_DOWN = deny('draining', 'the sidecar is shutting down');
+
 export class PeerPool {
   private readonly parts: Parts;
   private readonly route: OutboundRoute;
   private readonly context: () => SecureContext;
+  private closed = false;
+  /** Connections made before the last renewal: good for what is under way, not for more. */
+  private readonly retired = new WeakSet<PeerConnection>();
   private readonly idle: PeerConnection[] = [];
   private readonly busy = new Set<PeerConnection>();
   private readonly queue: ((wake: Denial | undefined) => void)[] = [];
@@ -45,28 +50,39 @@ export class PeerPool {
         this.busy.add(connection);
         return connection;
       }
-      void connection.client.close();
+      connection.close();
     }
     return undefined;
   }
 
   private async open(): Promise<Verdict<PeerConnection>> {
     this.connecting++;
+    let connection: Verdict<PeerConnection> | undefined;
     try {
-      const connection = await connectPeer(this.parts, this.route, this.context());
-      if (connection.ok) this.busy.add(connection.value);
-      else this.wakeNext();
+      const context = this.context();
+      connection = await connectPeer(this.parts, this.route, context);
+      if (!connection.ok) return connection;
+      if (this.closed) {
+        connection.value.destroy();
+        return SHUTTING_DOWN;
+      }
+      if (context !== this.context()) this.retired.add(connection.value);
+      this.busy.add(connection.value);
       return connection;
     } finally {
       this.connecting--;
+      // Who waits has a place now, whatever became of this one.
+      if (connection?.ok !== true) this.wakeNext();
     }
   }
 
   /** Gives a connection back; one that can't be used again is closed. */
   release(connection: PeerConnection, reusable: boolean): void {
-    this.busy.delete(connection);
-    if (reusable && connection.isAlive()) this.idle.push(connection);
-    else void connection.client.destroy();
+    if (!this.busy.delete(connection)) return;
+    if (!reusable) connection.destroy();
+    else if (connection.isAlive() && !this.retired.has(connection) && !this.closed)
+      this.idle.push(connection);
+    else connection.close();
     this.wakeNext();
   }
 
@@ -79,19 +95,21 @@ export class PeerPool {
     for (const connection of this.connections) {
       const { peer, deadline } = connection.session;
       if (now >= deadline || trust.bundle.revocations.checkHolder(peer.id, peer.key.thumbprint) !== undefined)
-        void connection.client.destroy();
+        connection.destroy();
     }
   }
 
-  /** Idle connections were made with the old SVID: the next request makes a new one. */
-  retireIdle(): void {
-    for (const connection of this.idle.splice(0)) void connection.client.close();
+  /** These connections were made with the old SVID: the next request makes a new one. */
+  retire(): void {
+    for (const connection of this.busy) this.retired.add(connection);
+    for (const connection of this.idle.splice(0)) connection.close();
   }
 
   close(): void {
-    this.retireIdle();
-    for (const connection of this.busy) void connection.client.destroy();
-    for (const wake of this.queue.splice(0)) wake(deny('draining', 'the sidecar is shutting down'));
+    this.closed = true;
+    this.retire();
+    for (const connection of this.busy) connection.destroy();
+    for (const wake of this.queue.splice(0)) wake(SHUTTING_DOWN);
   }
 }
 
@@ -125,7 +143,7 @@ export class Peers {
 
   renew(): void {
     this.context = this.makeContext();
-    for (const pool of this.pools.values()) pool.retireIdle();
+    for (const pool of this.pools.values()) pool.retire();
   }
 
   sweep(trust: TrustSnapshot, now: number): void {

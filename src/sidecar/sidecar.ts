@@ -193,18 +193,20 @@ export class Sidecar {
       log.error({ fault }, 'reload refused; the last good one is kept');
     try {
       const identity = this.readIdentity();
-      if (identity.wit !== this.identity.wit || identity.certificate !== this.identity.certificate) {
+      const { wit, certificate, kb } = this.identity;
+      if (identity.wit !== wit || identity.certificate !== certificate || identity.kb.sig !== kb.sig) {
         this.identity = identity;
         log.info(
           { id: identity.id, svidExpires: identity.svidNotAfter, witExpires: identity.witExp },
           'identity renewed',
         );
       }
-      this.inbound?.renew();
-      this.outbound?.peers.renew();
     } catch (error) {
       log.error({ fault: (error as Error).message }, 'reload refused; the last good identity is kept');
     }
+    // Also when the identity stayed: the bundle's CAs may be others.
+    this.inbound?.renew();
+    this.outbound?.peers.renew();
     const { bundleName, policy } = this.trust.last;
     log.info({ policy: policy.policy.revision, bundle: bundleName }, 'reloaded');
   }

@@ -19,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Values that the pure layers may take from packages; `*` is any. Types are free in hop and in the ports. */
 const PACKAGES: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   core: {
-    'node:crypto': ['createHash', 'createPublicKey', 'verify'],
+    'node:crypto': ['createHash', 'createPublicKey', 'hash', 'verify'],
     '@noble/ed25519': ['*'],
     'lru-cache': ['*'],
   },

@@ -108,7 +108,19 @@ export const sealRecord = (body: AuditBody, head: LogHead, sidecar: string, time
   return finishRecord(text, body.kind, head, seq);
 };
 
-/** The hot path of {@link sealRecord} for decisions: one literal in canonical order instead of a sort. */
+const quote = JSON.stringify;
+
+/** Lists recur with their chain, and are put into JSON once. */
+const listTexts = new WeakMap<object, string>();
+const listText = (list: readonly unknown[]): string => {
+  const known = listTexts.get(list);
+  if (known !== undefined) return known;
+  const text = canonicalJson(list);
+  listTexts.set(list, text);
+  return text;
+};
+
+/** `{@link sealRecord}` for decisions, written out member by member: the hot path. */
 export const sealDecision = (
   r: DecisionRecord,
   head: LogHead,
@@ -116,36 +128,25 @@ export const sealDecision = (
   timeMs: number,
 ): SealedRecord => {
   const seq = head.seq + 1;
-  const text = JSON.stringify({
-    agents: r.agents.map(({ id, link }) => ({ id, link })),
-    bundle: r.bundle,
-    cached: r.cached,
-    callee: r.callee,
-    caller: r.caller,
-    direction: r.direction,
-    granted: r.granted,
-    hop: r.hop,
-    kind: r.kind,
-    log: head.log,
-    method: r.method,
-    policy: r.policy,
-    prev: head.hash,
-    principal: r.principal,
-    reason: r.reason,
-    required: r.required,
-    rule: r.rule,
-    seq,
-    sidecar,
-    target: r.target,
-    task: r.task,
-    time: timeMs,
-  });
-  // Stages come in the order in which they were measured, so these few are sorted.
-  const tail = `,"us":${canonicalJson(r.us)},"v":1,"verdict":${JSON.stringify(r.verdict)}}`;
-  return finishRecord(text.slice(0, -1) + tail, r.kind, head, seq);
+  const text =
+    `{"agents":${listText(r.agents)},"bundle":${quote(r.bundle)},"cached":${r.cached},"callee":${quote(r.callee)}` +
+    `,"caller":${quote(r.caller)},"direction":"${r.direction}","granted":${listText(r.granted)},"hop":${quote(r.hop)}` +
+    `,"kind":"decision","log":${quote(head.log)},"method":${quote(r.method)},"policy":${quote(r.policy)}` +
+    `,"prev":"${head.hash}","principal":${quote(r.principal)},"reason":"${r.reason}","required":${listText(r.required)}` +
+    `,"rule":${quote(r.rule)},"seq":${seq},"sidecar":${quote(sidecar)},"target":${quote(r.target)},"task":${quote(r.task)}` +
+    `,"time":${timeMs},"us":${stagesText(r.us)},"v":1,"verdict":"${r.verdict}"}`;
+  return finishRecord(text, r.kind, head, seq);
 };
 
-/** The hot path of {@link sealRecord} for outcomes. */
+/** Stages come in the order in which they were measured; these few names need no quoting. */
+const stagesText = (us: Readonly<Record<string, number>>): string => {
+  const { decide, total, verify } = us;
+  return decide !== undefined && total !== undefined && verify !== undefined && Object.keys(us).length === 3
+    ? `{"decide":${decide},"total":${total},"verify":${verify}}`
+    : canonicalJson(us);
+};
+
+/** `{@link sealRecord}` for outcomes: the other half of the hot path. */
 export const sealOutcome = (
   r: OutcomeRecord,
   head: LogHead,
@@ -153,22 +154,10 @@ export const sealOutcome = (
   timeMs: number,
 ): SealedRecord => {
   const seq = head.seq + 1;
-  const text = JSON.stringify({
-    direction: r.direction,
-    hop: r.hop,
-    kind: r.kind,
-    log: head.log,
-    prev: head.hash,
-    received: r.received,
-    result: r.result,
-    sent: r.sent,
-    seq,
-    sidecar,
-    status: r.status,
-    time: timeMs,
-    us: r.us,
-    v: 1,
-  });
+  const text =
+    `{"direction":"${r.direction}","hop":${quote(r.hop)},"kind":"outcome","log":${quote(head.log)}` +
+    `,"prev":"${head.hash}","received":${r.received},"result":"${r.result}","sent":${r.sent},"seq":${seq}` +
+    `,"sidecar":${quote(sidecar)},"status":${r.status},"time":${timeMs},"us":${r.us},"v":1}`;
   return finishRecord(text, r.kind, head, seq);
 };
 

@@ -2,7 +2,7 @@
  * Compact JWS (RFC 7515 §3.1) with one fixed protected header for each type (SPEC.md section 2), read strictly
  * before any signature is looked at. Ids and signatures are over the signing input as sent.
  */
-import { createHash, verify as cryptoVerify, type KeyObject } from 'node:crypto';
+import { createHash, hash, type KeyObject, verify as cryptoVerify } from 'node:crypto';
 import { MAX_BUNDLE_BYTES, MAX_LINK_BYTES, MAX_ROLES_BYTES, MAX_TOKEN_BYTES } from '../limits.ts';
 import { deny, grant, type Verdict } from '../verdict.ts';
 import { decodeBase64url, encodeBase64url, isBase64urlOf, isCanonicalBase64url } from './base64url.ts';
@@ -129,11 +129,10 @@ export const signJws = (type: JwsType, payload: unknown, sign: Sign, kid?: strin
 
 /** SHA-256 as 32 octets. */
 export const sha256 = (...parts: readonly (Uint8Array | string)[]): Buffer => {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part);
-  return hash.digest();
+  const sum = createHash('sha256');
+  for (const part of parts) sum.update(part);
+  return sum.digest();
 };
 
 /** base64url SHA-256, 43 characters. */
-export const sha256Base64url = (text: string): string =>
-  createHash('sha256').update(text).digest('base64url');
+export const sha256Base64url = (text: string): string => hash('sha256', text, 'base64url');

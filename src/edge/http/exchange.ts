@@ -82,6 +82,8 @@ class RunningExchange implements Dispatcher.DispatchHandler {
   private cutReason: ReasonCode | undefined;
   private ended = false;
   private sent = 0;
+  /** Octets of body that the response announced. */
+  private expected: number | undefined;
   private status = 0;
 
   constructor(options: ExchangeOptions, done: (result: ExchangeResult) => void) {
@@ -91,6 +93,11 @@ class RunningExchange implements Dispatcher.DispatchHandler {
 
   begin(): (reason: ReasonCode) => void {
     const { request, response, dispatcher, origin, target, headers, headersTimeoutMs } = this.options;
+    // Who left while the decision was written is not heard leaving again.
+    if (response.destroyed) {
+      this.finish('client_aborted');
+      return this.cut;
+    }
     response.once('close', this.onClientClose);
     dispatcher.dispatch(
       {
@@ -141,30 +148,37 @@ class RunningExchange implements Dispatcher.DispatchHandler {
     // 1xx are between the two of them; the final response is what goes back.
     if (statusCode < 200) return;
     const { response, responseHeaders } = this.options;
-    const headers = readResponseHeaders((controller.rawHeaders ?? []) as Buffer[]);
+    const { headers, contentLength } = readResponseHeaders((controller.rawHeaders ?? []) as Buffer[]);
     headers.push(...responseHeaders);
+    this.expected = contentLength;
     this.status = statusCode;
     response.sendDate = false;
     response.writeHead(statusCode, headers);
     // A stream's reader wants its headers now, not with the first event.
-    if (!headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-length'))
-      response.flushHeaders();
+    if (contentLength === undefined) response.flushHeaders();
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const { response } = this.options;
     this.sent += chunk.length;
+    // The whole body in one piece goes out in one write, with the head.
+    if (this.sent === this.expected && chunk.length === this.sent) {
+      response.end(chunk);
+      return;
+    }
     if (response.write(chunk)) return;
     controller.pause();
     response.once('drain', () => controller.resume());
   }
 
   onResponseEnd(): void {
-    this.options.response.end();
+    const { response } = this.options;
+    if (!response.writableEnded) response.end();
     this.finish('ok');
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    console.error('DBG', error);
     const reason = this.cutReason ?? this.reasonOf(error);
     this.finish(reason);
   }

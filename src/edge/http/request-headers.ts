@@ -155,12 +155,9 @@ const KEPT = new Set(['host', 'content-length', 'content-type', 'authorization']
 
 /** Drops what `Connection` names (RFC 9110 §7.6.1); it can't be used to drop what we or the agent rely on. */
 const withoutNamed = (headers: string[], connection: string): string[] => {
-  const named = new Set(
-    connection
-      .toLowerCase()
-      .split(',')
-      .map((name) => name.trim()),
-  );
+  const listed = connection.toLowerCase();
+  if (listed === 'keep-alive' || listed === 'close') return headers;
+  const named = new Set(listed.split(',').map((name) => name.trim()));
   for (const plain of ['keep-alive', 'close', '']) named.delete(plain);
   if (named.size === 0) return headers;
   const out: string[] = [];
@@ -182,19 +179,24 @@ const latin1 = (value: Buffer | string): string =>
   typeof value === 'string' ? value : value.toString('latin1');
 
 /** Response headers that go back: no hop-by-hop ones, and nothing of ours that an agent echoes. */
-export const readResponseHeaders = (raw: readonly (Buffer | string)[]): string[] => {
-  const out: string[] = [];
+export const readResponseHeaders = (
+  raw: readonly (Buffer | string)[],
+): { readonly headers: string[]; readonly contentLength: number | undefined } => {
+  const headers: string[] = [];
   let connection: string | undefined;
+  let contentLength: number | undefined;
   for (let at = 0; at < raw.length; at += 2) {
-    const name = String(raw[at]);
+    const name = latin1(raw[at] ?? '');
+    const value = latin1(raw[at + 1] ?? '');
     const role = rememberedRole(name);
-    if (role === 'connection') connection = String(raw[at + 1]);
+    if (role === 'connection') connection = value;
     else if (role === 'tracestate') {
-      const { rest } = splitTracestate(latin1(raw[at + 1] ?? ''));
-      if (rest !== '') out.push(name, rest);
+      const { rest } = splitTracestate(value);
+      if (rest !== '') headers.push(name, rest);
     } else if (role === 'pass' || role === 'single' || role === 'length' || role === 'browser') {
-      out.push(name, latin1(raw[at + 1] ?? ''));
+      if (role === 'length') contentLength = Number(value);
+      headers.push(name, value);
     }
   }
-  return connection === undefined ? out : withoutNamed(out, connection);
+  return { headers: connection === undefined ? headers : withoutNamed(headers, connection), contentLength };
 };

@@ -48,6 +48,7 @@ interface Waiting {
 }
 
 const MAX_WAITING_NOTES = 10_000;
+const REMEMBER_MS = 1000;
 
 export class AuditLog implements AuditPort {
   private readonly options: AuditLogOptions;
@@ -62,6 +63,8 @@ export class AuditLog implements AuditPort {
   private scheduled = false;
   private syncing = false;
   private sinceCheckpoint = 0;
+  private rememberedAt = Number.NEGATIVE_INFINITY;
+  private closing = false;
   private broken: Error | undefined;
   /** Not open yet, or closed: nothing can be recorded, so nothing is permitted. */
   private closed = true;
@@ -133,15 +136,16 @@ export class AuditLog implements AuditPort {
     this.refusals.count(source, reason);
   }
 
-  /** Signs all records before, if there are unsigned ones. */
+  /** Signs all records before, if there are unsigned ones; and finds out whether a broken log can be written again. */
   checkpoint(): void {
-    if (this.sinceCheckpoint > 0 && !this.closed) this.flush(true);
+    if ((this.sinceCheckpoint > 0 || this.broken !== undefined) && !this.closed) this.flush(true);
   }
 
   /** Writes what waits, a `stop` record and its checkpoint. */
   close(reason: string): void {
     if (this.closed) return;
     for (const timer of this.timers) clearInterval(timer);
+    this.closing = true;
     this.writeRefusals();
     this.queue.push({ body: { kind: 'stop', reason }, written: undefined });
     this.flush(true);
@@ -170,11 +174,13 @@ export class AuditLog implements AuditPort {
     const batch = this.queue;
     this.queue = [];
     const before = this.head;
-    let text = '';
-    for (const { body } of batch) text += this.seal(body);
     const due = withCheckpoint || this.sinceCheckpoint + batch.length >= this.options.checkpointRecords;
     let ok = true;
     try {
+      // What a failed write left behind must be gone before anything follows it.
+      if (this.broken !== undefined) ftruncateSync(this.fd, this.size);
+      let text = '';
+      for (const { body } of batch) text += this.seal(body);
       if (due) text += this.sealCheckpoint();
       this.write(Buffer.from(text));
     } catch (error) {
@@ -243,6 +249,10 @@ export class AuditLog implements AuditPort {
   }
 
   private rememberCheckpoint(): void {
+    // A file a second is enough to see a cut; a busy log makes many checkpoints in that time.
+    const now = this.options.clock.monotonic();
+    if (now - this.rememberedAt < REMEMBER_MS && !this.closing) return;
+    this.rememberedAt = now;
     try {
       writeHeadFile(this.options.file, this.head);
     } catch (error) {

@@ -1,0 +1,246 @@
+/** Processes and keys of a benchmark run: an upstream, the barest proxy and a sidecar, each its own process on one core. */
+import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process';
+import { randomBytes, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+import { stringify } from 'yaml';
+import { parsePolicy } from '../../src/config/policy.ts';
+import { compilePolicy } from '../../src/core/policy/evaluate.ts';
+import type { IdPattern } from '../../src/core/spiffe-id.ts';
+import { SocketFrames } from '../../src/edge/tls/frame-channel.ts';
+import { parsePeerCertificate } from '../../src/edge/tls/peer-certificate.ts';
+import { ALPN_PROTOCOLS, channelExporter } from '../../src/edge/tls/settings.ts';
+import { initiate } from '../../src/hop/handshake.ts';
+import { identify } from '../../src/hop/identify.ts';
+import type { TrustSnapshot } from '../../src/ports.ts';
+import { makeDomain, must, type TestAgent, type TestDomain, writeIdentity } from '../testkit/domain.ts';
+import { TEST_POLICY, TEST_SCOPE } from '../testkit/mesh.ts';
+
+const here = import.meta.dirname;
+
+/** Pins what it starts to one core, where the machine can. */
+const onCore = (core: number, command: readonly string[]): [string, string[]] => {
+  try {
+    execFileSync('taskset', ['-c', String(core), 'true'], { stdio: 'ignore' });
+    return ['taskset', ['-c', String(core), ...command]];
+  } catch {
+    const [program = '', ...args] = command;
+    return [program, args];
+  }
+};
+
+export const pinProcess = (pid: number, core: number): void => {
+  try {
+    execFileSync('taskset', ['-a', '-c', '-p', String(core), String(pid)], { stdio: 'ignore' });
+  } catch {
+    // Without taskset the ratios still hold, less sharply.
+  }
+};
+
+export class BenchWorld {
+  readonly domain: TestDomain;
+  readonly directory = mkdtempSync(path.join(tmpdir(), 'hopgate-bench-'));
+  readonly caller: TestAgent;
+  readonly callee: TestAgent;
+  readonly chain: string;
+  readonly trust: TrustSnapshot;
+  readonly clientContext: SecureContext;
+  private readonly children: ChildProcess[] = [];
+
+  constructor(domain: TestDomain) {
+    this.domain = domain;
+    this.caller = domain.agent('inventory/def456');
+    this.callee = domain.agent('cloud/api');
+    this.chain = domain.mintChain(['client/alice', 'planning/abc123', 'inventory/def456'], {
+      scope: TEST_SCOPE,
+      maxDepth: 5,
+      remainingDepth: 2,
+    });
+    writeFileSync(path.join(this.directory, 'bundle.jws'), domain.bundle());
+    writeFileSync(path.join(this.directory, 'policy.yaml'), stringify(TEST_POLICY));
+    writeFileSync(path.join(this.directory, 'ca.pem'), domain.authority.certificatePem);
+    const policy = compilePolicy(parsePolicy(stringify(TEST_POLICY), 'policy.yaml'));
+    this.trust = { generation: 1, bundle: domain.verifiedBundle(), policy, bundleName: '1.1' };
+    this.clientContext = createSecureContext({
+      cert: this.caller.svidPem,
+      key: this.caller.svidKeyPem,
+      ca: domain.authority.certificatePem,
+    });
+    mkdirSync(path.join(this.directory, 'cloud'));
+  }
+
+  static async make(): Promise<BenchWorld> {
+    const domain = await makeDomain({
+      agents: ['client/alice', 'planning/abc123', 'inventory/def456', 'cloud/api'],
+      anchor: { scope: TEST_SCOPE },
+    });
+    return new BenchWorld(domain);
+  }
+
+  /** Starts `file` as a child that reports its address; resolves to its port. */
+  async fork(
+    file: string,
+    args: readonly string[],
+    core: number,
+  ): Promise<{ readonly child: ChildProcess; readonly port: number }> {
+    const child = fork(path.join(here, file), [...args]);
+    this.children.push(child);
+    if (child.pid !== undefined) pinProcess(child.pid, core);
+    const address = await new Promise<{ port: number }>((resolve, reject) => {
+      child.once('message', (message) => resolve(message as { port: number }));
+      child.once('exit', (code) => reject(new Error(`${file} ended with ${code}`)));
+    });
+    return { child, port: address.port };
+  }
+
+  /** Starts a real sidecar in front of `upstream`. */
+  async sidecar(
+    upstream: number,
+    core: number,
+  ): Promise<{ readonly child: ChildProcess; readonly port: number; readonly health: number }> {
+    const directory = path.join(this.directory, 'cloud');
+    const document = {
+      apiVersion: 'hopgate.dev/v1',
+      kind: 'Sidecar',
+      identity: writeIdentity(directory, this.callee),
+      trust: {
+        trustDomain: this.domain.trustDomain,
+        root: this.domain.root.thumbprint,
+        bundle: '../bundle.jws',
+      },
+      policy: '../policy.yaml',
+      inbound: { listen: '127.0.0.1:0', agent: `127.0.0.1:${upstream}` },
+      health: { listen: '127.0.0.1:0' },
+      limits: { handshakesPerSource: 256 },
+    };
+    writeFileSync(path.join(directory, 'sidecar.yaml'), stringify(document));
+    // What is measured is what ships: compiled, without the type stripper that a checkout runs through.
+    const main = path.join(this.directory, 'dist/main.js');
+    execFileSync(process.execPath, [
+      path.join(here, '../../node_modules/typescript/bin/tsc'),
+      '-p',
+      path.join(here, '../../tsconfig.build.json'),
+      '--outDir',
+      path.join(this.directory, 'dist'),
+    ]);
+    symlinkSync(path.join(here, '../../node_modules'), path.join(this.directory, 'node_modules'));
+    copyFileSync(path.join(here, '../../package.json'), path.join(this.directory, 'package.json'));
+    const [program, args] = onCore(core, [
+      process.execPath,
+      ...(process.env.BENCH_NODE_ARGS?.split(' ') ?? []),
+      main,
+      'sidecar',
+      '--config',
+      path.join(directory, 'sidecar.yaml'),
+    ]);
+    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.children.push(child);
+    let text = '';
+    const started = await new Promise<{ inbound: { port: number }; health: { port: number } }>(
+      (resolve, reject) => {
+        child.stderr?.on('data', (chunk) => {
+          text += chunk;
+          const line = text
+            .split('\n')
+            .find((candidate) => candidate.includes('sidecar started') && candidate.endsWith('}'));
+          if (line !== undefined) resolve(JSON.parse(line));
+        });
+        child.once('exit', (code) => reject(new Error(`sidecar ended with ${code}: ${text}`)));
+      },
+    );
+    return { child, port: started.inbound.port, health: started.health.port };
+  }
+
+  /** TLS alone. */
+  connectTls(port: number, alpn: readonly string[] | undefined): Promise<TLSSocket> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({
+        port,
+        host: '127.0.0.1',
+        secureContext: this.clientContext,
+        checkServerIdentity: () => undefined,
+        ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
+      } as Parameters<typeof connect>[0] & object);
+      socket.setNoDelay(true);
+      socket.once('error', reject);
+      socket.once('secureConnect', () => {
+        socket.off('error', reject);
+        socket.on('error', () => socket.destroy());
+        resolve(socket);
+      });
+    });
+  }
+
+  /** TLS and handshake, as a peer's sidecar does it. */
+  async connectPeer(port: number): Promise<TLSSocket> {
+    const socket = await this.connectTls(port, ALPN_PROTOCOLS);
+    const leaf = socket.getPeerX509Certificate();
+    if (leaf === undefined) throw new Error('no certificate');
+    const nowSeconds = Math.floor(Date.now() / 1000);
+    const peer = must(identify(parsePeerCertificate(leaf), this.trust.bundle, nowSeconds));
+    const frames = new SocketFrames(socket);
+    const { caller } = this;
+    const own = {
+      ...caller.holder,
+      certificate: parsePeerCertificate(new X509Certificate(caller.svidPem)).digest,
+      wit: caller.wit,
+      sign: caller.sign,
+      notAfter: caller.notAfter,
+    };
+    must(
+      await initiate(
+        {
+          own,
+          peer,
+          exporter: channelExporter(socket),
+          nonce: randomBytes(32),
+          trust: this.trust,
+          nowSeconds,
+        },
+        frames,
+        this.callee.id as string as IdPattern,
+      ),
+    );
+    frames.release();
+    return socket;
+  }
+
+  async stop(): Promise<void> {
+    for (const child of this.children) {
+      if (child.exitCode !== null) continue;
+      const ended = once(child, 'exit');
+      child.kill('SIGTERM');
+      await ended;
+    }
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** User and system CPU of a process, in seconds (Linux). */
+export const cpuSeconds = (pid: number): number => {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+};
+
+/** Resident memory of a process, in MiB (Linux). */
+export const residentMiB = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+
+export const median = (values: readonly number[]): number => {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1
+    ? (sorted[middle] ?? Number.NaN)
+    : ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2;
+};
