@@ -178,7 +178,6 @@ class RunningExchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    console.error('DBG', error);
     const reason = this.cutReason ?? this.reasonOf(error);
     this.finish(reason);
   }
