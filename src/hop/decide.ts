@@ -1,12 +1,13 @@
 /** Stage 4: revocation, lists, routes, scopes, rules, caveats; a permit or a denial (SPEC.md section 13). */
 import { caveatDeadline } from '../core/delegation/caveats.ts';
+import { verifyChain } from '../core/delegation/chain.ts';
 import type { ScopeLiteral } from '../core/delegation/scope.ts';
 import { CLOCK_SKEW_SECONDS } from '../core/limits.ts';
 import { type Allowed, type DecisionDenial, evaluatePolicy } from '../core/policy/evaluate.ts';
 import { parseTarget } from '../core/policy/target.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
-import type { TrustSnapshot, UseCounter } from '../ports.ts';
+import { chainContext, type TrustSnapshot, type UseCounter } from '../ports.ts';
 import type { Delegated } from './verify-chain.ts';
 
 declare const permit: unique symbol;
@@ -19,8 +20,8 @@ export interface Permit {
   readonly rule: string;
   readonly required: readonly ScopeLiteral[];
   readonly cached: boolean;
-  /** Seconds: what still streams then is cut. */
-  readonly deadline: number;
+  /** What was asked: asked again when trust or policy change under what still streams. */
+  readonly input: DecisionInput;
 }
 
 /** What was decided for (chain, method, target) under one snapshot; time and uses are looked at on every hit. */
@@ -68,7 +69,7 @@ export interface Refusal extends Denial {
  * Refuses with the codes of SPEC.md section 13.
  */
 export const decide = (input: DecisionInput): { readonly ok: true; readonly value: Permit } | Refusal => {
-  const { delegated, trust, nowSeconds, sessionDeadline } = input;
+  const { delegated, nowSeconds } = input;
   const key = `${input.method} ${input.target} ${input.callee}`;
   let decision = delegated.decisions.get(key);
   const cached = decision !== undefined;
@@ -78,22 +79,26 @@ export const decide = (input: DecisionInput): { readonly ok: true; readonly valu
     delegated.decisions.set(key, decision);
   }
   if (!decision.ok) return { ...decision, cached };
+  const ended = timeDenial(input, nowSeconds);
+  if (ended !== undefined) return { ...decision.value, ...ended, cached };
+  return grant({ ...decision.value, delegated, cached, input } as unknown as Permit);
+};
+
+/** What time ends. The bundle's own end is not among it: a newer bundle takes its place (`TrustPort.current`). */
+const timeDenial = (
+  { delegated, sessionDeadline }: DecisionInput,
+  nowSeconds: number,
+): Denial | undefined => {
   const { chain, granted } = delegated;
+  const { exp } = granted ?? chain;
   const before = caveatDeadline(chain.leaf.caveats);
   if (nowSeconds >= before)
-    return {
-      ...deny('caveat_before', `the chain was good until ${before}, it is ${nowSeconds}`),
-      ...decision.value,
-      ok: false,
-      cached,
-    };
-  const deadline = Math.min(
-    (granted ?? chain).exp + CLOCK_SKEW_SECONDS,
-    before,
-    sessionDeadline,
-    trust.bundle.exp + CLOCK_SKEW_SECONDS,
-  );
-  return grant({ ...decision.value, delegated, cached, deadline } as unknown as Permit);
+    return deny('caveat_before', `the chain was good until ${before}, it is ${nowSeconds}`);
+  if (nowSeconds >= exp + CLOCK_SKEW_SECONDS)
+    return deny('link_expired', `what permitted this expired at ${exp}, it is ${nowSeconds}`);
+  if (nowSeconds >= sessionDeadline)
+    return deny('session_expired', `the session ended at ${sessionDeadline}, it is ${nowSeconds}`);
+  return undefined;
 };
 
 /** Whether a permit has to be counted before it is used. */
@@ -113,12 +118,21 @@ export const takeUses = async ({ delegated }: Permit, counter: UseCounter): Prom
   return undefined;
 };
 
-/** Whether a permit that was given earlier still holds: streams outlive the moment of their decision. */
+/**
+ * Whether a permit that was given earlier still holds: streams outlive the moment of their decision. `seen` is the
+ * generation of trust that it was last held against; under another one all is asked anew.
+ */
 export const checkPermit = (
-  { delegated, deadline }: Permit,
+  { input }: Permit,
   trust: TrustSnapshot,
   nowSeconds: number,
+  seen: number,
 ): Denial | undefined => {
-  if (nowSeconds >= deadline) return deny('link_expired', `what permitted this ended at ${deadline}`);
-  return trust.bundle.revocations.checkChain(delegated.granted ?? delegated.chain);
+  const ended = timeDenial(input, nowSeconds);
+  if (ended !== undefined || trust.generation === seen) return ended;
+  const { chain, chainText } = input.delegated;
+  const verified = verifyChain(chainText, chain.holder, chainContext(trust, nowSeconds));
+  if (!verified.ok) return verified;
+  const decision = standing({ ...input, trust });
+  return decision.ok ? undefined : decision;
 };

@@ -6,6 +6,8 @@ import { checkPermit, type Permit } from './decide.ts';
 interface LiveHop {
   readonly permit: Permit;
   readonly cut: (reason: ReasonCode) => void;
+  /** The generation of trust under which the permit was last found to hold. */
+  generation: number;
 }
 
 /** The hops that are under way. */
@@ -24,11 +26,12 @@ export class LiveHops {
     this.hops.delete(hop);
   }
 
-  /** Cuts what time or revocation has ended. */
+  /** Cuts what time, revocation or another policy has ended. */
   sweep(trust: TrustSnapshot, nowSeconds: number): void {
     for (const hop of this.hops) {
-      const denial = checkPermit(hop.permit, trust, nowSeconds);
-      if (denial !== undefined) hop.cut(denial.reason);
+      const denial = checkPermit(hop.permit, trust, nowSeconds, hop.generation);
+      if (denial === undefined) hop.generation = trust.generation;
+      else hop.cut(denial.reason);
     }
   }
 
@@ -53,6 +56,6 @@ export const forward = (
     done(result);
   });
   if (ended) return;
-  hop = { permit, cut };
+  hop = { permit, cut, generation: permit.input.trust.generation };
   live.add(hop);
 };

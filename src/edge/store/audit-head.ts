@@ -65,8 +65,8 @@ export const readLogEnd = (fd: number, file: string): End => {
     return { size: 0, head: undefined };
   }
   const { head } = end;
-  if (known !== undefined && head !== undefined && (known.log !== head.log || known.seq > head.seq))
-    throw cutError(file, known.seq, head.seq);
+  if (known !== undefined && (known.log !== head?.log || known.seq > head.seq))
+    throw cutError(file, known.seq, head?.seq ?? 0);
   return end;
 };
 

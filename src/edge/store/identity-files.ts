@@ -1,6 +1,7 @@
 /** The identity of this sidecar from files, checked to be of one piece before it replaces the last one. */
 import { createPrivateKey, createPublicKey, type KeyObject, sign, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import type { AuditSigner } from '../../core/audit/checkpoint.ts';
 import { parseStrictObjectText } from '../../core/encoding/json.ts';
 import type { Sign } from '../../core/encoding/jws.ts';
@@ -116,6 +117,16 @@ export const loadIdentity = (
   const kb = readKeyBinding(files.keyBinding);
   const binding = verifyKeyBinding(kb, sub, key.x, nowSeconds, bundle.issuers);
   if (!binding.ok) throw new IdentityError(`${files.keyBinding}: ${binding.detail} (${binding.reason})`);
+  const tls = {
+    cert: svid.pem,
+    key: svidKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+  };
+  try {
+    // What TLS would choke on later, in the intermediates say, is found while the last good identity is still there.
+    createSecureContext(tls);
+  } catch {
+    throw new IdentityError(`${files.svid}: holds something that TLS can't use`);
+  }
   if (nowSeconds >= certificate.notAfter)
     throw new IdentityError(
       `${files.svid}: the SVID expired at ${certificate.notAfter}, it is ${nowSeconds}; renew it, with "hopgate init --renew" in a local trust domain`,
@@ -126,7 +137,7 @@ export const loadIdentity = (
     sign: signer(agentKey),
     wit: witText,
     kb,
-    tls: { cert: svid.pem, key: svidKey.export({ format: 'pem', type: 'pkcs8' }).toString() },
+    tls,
     certificate: certificate.digest,
     notAfter: Math.min(certificate.notAfter, exp),
     svidNotAfter: certificate.notAfter,

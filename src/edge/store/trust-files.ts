@@ -48,6 +48,7 @@ export class TrustFiles implements TrustPort {
   private readonly options: TrustFilesOptions;
   private readonly listeners: (() => void)[] = [];
   private order: BundleOrder;
+  private isOrderKept = true;
   private snapshot: TrustSnapshot;
   private bundleText = '';
   private policyText = '';
@@ -59,7 +60,10 @@ export class TrustFiles implements TrustPort {
     const policy = this.readPolicy();
     const bundle = this.readBundle();
     this.snapshot = { generation: 1, bundle, policy, bundleName: `${bundle.epoch}.${bundle.seq}` };
-    this.keepOrder(bundle);
+    if (bundle.epoch !== this.order.epoch || bundle.seq !== this.order.seq) {
+      this.order = { epoch: bundle.epoch, seq: bundle.seq };
+      this.keepOrder();
+    }
   }
 
   current(): Verdict<TrustSnapshot> {
@@ -100,9 +104,12 @@ export class TrustFiles implements TrustPort {
         policy,
         bundleName: `${bundle.epoch}.${bundle.seq}`,
       };
-      this.keepOrder(bundle);
+      this.order = { epoch: bundle.epoch, seq: bundle.seq };
+      this.isOrderKept = false;
       for (const listener of this.listeners) listener();
     }
+    // A disk that is full must not keep a revocation from taking effect.
+    if (!this.isOrderKept) attempt(() => this.keepOrder());
     return faults;
   }
 
@@ -129,13 +136,12 @@ export class TrustFiles implements TrustPort {
     return bundle.value;
   }
 
-  private keepOrder({ epoch, seq }: BundleOrder): void {
-    if (epoch === this.order.epoch && seq === this.order.seq) return;
+  private keepOrder(): void {
     const { order } = this.options.files;
     mkdirSync(dirname(order), { recursive: true });
-    writeFileSync(`${order}.tmp`, `${JSON.stringify({ epoch, seq })}\n`, { mode: 0o600 });
+    writeFileSync(`${order}.tmp`, `${JSON.stringify(this.order)}\n`, { mode: 0o600 });
     renameSync(`${order}.tmp`, order);
-    this.order = { epoch, seq };
+    this.isOrderKept = true;
   }
 }
 

@@ -25,7 +25,9 @@ export class FileUseCounter implements UseCounter {
     // Counted at once, in this tick: two requests can't take the same use.
     this.counts.set(key, taken + 1);
     const fd = this.open();
-    writeSync(fd, `\n${key}\n`);
+    const line = Buffer.from(`\n${key}\n`);
+    // On a disk that fills up a write can be cut short without an error: what isn't on disk whole is not counted there.
+    if (writeSync(fd, line) !== line.length) throw new Error('the use could not be written whole');
     await new Promise<void>((resolve, reject) => {
       fdatasync(fd, (error) => (error === null ? resolve() : reject(error)));
     });
