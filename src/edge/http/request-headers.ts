@@ -170,7 +170,8 @@ const withoutNamed = (headers: string[], connection: string): string[] => {
 
 /** Puts our tracestate member in front of what was received. */
 export const addTracestate = (headers: string[], context: string): void => {
-  const at = headers.indexOf('tracestate');
+  // Names alone: a value that reads "tracestate" is the sender's to choose, and what follows it is another header's name.
+  const at = headers.findIndex((text, index) => index % 2 === 0 && text === 'tracestate');
   if (at === -1) headers.push('tracestate', CONTEXT_MEMBER + context);
   else headers[at + 1] = `${CONTEXT_MEMBER}${context},${headers[at + 1]}`;
 };
