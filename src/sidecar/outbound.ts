@@ -11,7 +11,7 @@ import { problemOf, sendProblem } from '../edge/http/problem.ts';
 import { type RequestHeaders, readRequestHeaders } from '../edge/http/request-headers.ts';
 import { refuseHop } from '../hop/pipeline.ts';
 import { OutboundRequests } from './outbound-requests.ts';
-import { findRoute, readOutboundTarget } from './outbound-target.ts';
+import { findRoute, readOutboundTarget, withoutUserinfo } from './outbound-target.ts';
 import type { Parts } from './parts.ts';
 import { Peers } from './peers.ts';
 
@@ -130,7 +130,7 @@ export class Outbound {
       this.refuse(request, response, deny('http_malformed', 'Host names another peer than CONNECT'));
       return;
     }
-    void this.requests.take(request, response, headers, target.value);
+    this.requests.take(request, response, headers, target.value);
   }
 
   private refuse(request: IncomingMessage, response: ServerResponse, denial: Denial): void {
@@ -145,14 +145,14 @@ export class Outbound {
 
   private record(request: IncomingMessage, denial: Denial, reply: () => void): void {
     const { id } = this.parts.identity();
-    // An absolute URL goes into the log without its query, like any target.
+    // An absolute URL goes into the log without its query, like any target, and without a password.
     const facts = {
       direction: 'outbound',
       hop: '',
       caller: id,
       callee: '',
       method: request.method ?? '',
-      target: request.url ?? '',
+      target: withoutUserinfo(request.url ?? ''),
     } as const;
     refuseHop(this.parts.path, facts, denial, undefined, reply);
   }
