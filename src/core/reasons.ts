@@ -127,7 +127,12 @@ export const REASONS = {
   chain_max_depth: row('verify', 403, true, 'deeper than a link of the chain allows'),
   chain_agent_twice: row('verify', 403, true, 'an agent occurs twice'),
   chain_key_twice: row('verify', 403, true, 'a key occurs twice'),
-  chain_aud: row('verify', 403, true, 'the chain is not for this trust domain'),
+  chain_aud: row(
+    'verify',
+    403,
+    true,
+    'a link is not for its delegatee’s trust domain, or the chain not for ours',
+  ),
   link_max_depth_raised: row('verify', 403, true, 'a link allows more depth than its parent'),
   link_rebind: row('verify', 403, true, 'a rebind link that changes more than the key, or an unmarked one'),
   link_not_yet_valid: row('verify', 403, true, 'a link is from the future; compare both clocks'),

@@ -7,7 +7,7 @@ import { canonicalJson } from '../encoding/json.ts';
 import { verifyJws } from '../encoding/jws.ts';
 import { type AdmittedKey, admitKey } from '../keys.ts';
 import { CLOCK_SKEW_SECONDS, HARD_MAX_DEPTH, MAX_CHAIN_BYTES, MAX_LINKS } from '../limits.ts';
-import { type AgentId, type IdPattern, idMatches } from '../spiffe-id.ts';
+import { type AgentId, type IdPattern, idMatches, trustDomainOf } from '../spiffe-id.ts';
 import { type Issuers, verifyKeyBinding } from '../trust/wit.ts';
 import { type Denial, deny, grant, type Verdict } from '../verdict.ts';
 import { type ChildLink, parseLink, type RootLink, type UnverifiedLink } from './link.ts';
@@ -92,7 +92,11 @@ export const verifyChain = (text: string, caller: Holder, context: ChainContext)
   if (leaf.delegateeX !== caller.key.x)
     return deny('chain_leaf_key', `the chain was given to another key of ${caller.id}`);
 
-  const denial = checkStructure(links, context.limits) ?? checkTimes(links, context) ?? checkNarrowing(links);
+  const denial =
+    checkStructure(links, context.limits) ??
+    checkTimes(links, context) ??
+    checkDelegateeDomain(links[0] as RootLink, 0) ??
+    checkNarrowing(links);
   if (denial !== undefined) return denial;
   if (!leaf.aud.includes(context.trustDomain))
     return deny('chain_aud', `the chain is for ${leaf.aud.join(', ')}, this is ${context.trustDomain}`);
@@ -256,6 +260,14 @@ const checkTimes = (
   return undefined;
 };
 
+/** A partner's agent must not act on a chain that is only for us. */
+const checkDelegateeDomain = (link: UnverifiedLink, index: number): Denial | undefined => {
+  const domain = trustDomainOf(link.delegatee);
+  return link.aud.includes(domain)
+    ? undefined
+    : denyAt(index, 'chain_aud', `its delegatee is of ${domain}, the link is for ${link.aud.join(', ')}`);
+};
+
 /** Each link hangs on its parent and is no wider than it. */
 const checkNarrowing = (links: readonly UnverifiedLink[], offset = 0): Denial | undefined => {
   for (let index = 1; index < links.length; index++) {
@@ -266,6 +278,8 @@ const checkNarrowing = (links: readonly UnverifiedLink[], offset = 0): Denial | 
     const domain = link.aud.find((name) => !parent.aud.includes(name));
     if (domain !== undefined)
       return denyAt(where, 'link_aud_widened', `${domain} is not in the parent's aud`);
+    const foreign = checkDelegateeDomain(link, where);
+    if (foreign !== undefined) return foreign;
     const wider = findUncovered(parent.scope, link.scope);
     if (wider !== undefined)
       return denyAt(where, 'link_scope_widened', `${wider} is not covered by the parent's scope`);

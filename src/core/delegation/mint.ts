@@ -2,7 +2,7 @@
 import { canonicalJson } from '../encoding/json.ts';
 import { type Sign, signJws } from '../encoding/jws.ts';
 import { jwkOf, thumbprintOf, thumbprintUrn } from '../keys.ts';
-import type { AgentId } from '../spiffe-id.ts';
+import { type AgentId, trustDomainOf } from '../spiffe-id.ts';
 import type { KeyBinding } from '../trust/wit.ts';
 import { type Denial, deny, grant, type Verdict } from '../verdict.ts';
 import type { Caveat } from './caveats.ts';
@@ -33,7 +33,15 @@ export interface RootLinkOptions {
   readonly task?: string;
 }
 
-/** Mints L0 with a principal's key. Refuses what no verifier would accept in form. */
+/** A link whose `aud` leaves out the delegatee's own trust domain would verify nowhere. */
+const checkDelegateeDomain = ({ id }: Delegatee, aud: readonly string[]): Denial | undefined => {
+  const domain = trustDomainOf(id);
+  return aud.includes(domain)
+    ? undefined
+    : deny('chain_aud', `${id} is of ${domain}, the link is for ${aud.join(', ')}`);
+};
+
+/** Mints L0 with a principal's key. Refuses with `chain_aud`, and what no verifier would accept in form. */
 export const mintRootLink = (options: RootLinkOptions, sign: Sign): Verdict<string> => {
   const text = signJws(
     'dlink+jwt',
@@ -55,7 +63,8 @@ export const mintRootLink = (options: RootLinkOptions, sign: Sign): Verdict<stri
     sign,
   );
   const parsed = parseLink(text, true);
-  return parsed.ok ? grant(text) : parsed;
+  if (!parsed.ok) return parsed;
+  return checkDelegateeDomain(options.delegatee, options.aud) ?? grant(text);
 };
 
 export interface ChildLinkOptions {
@@ -77,7 +86,7 @@ export interface ChildLinkOptions {
 
 /**
  * Mints the child of a chain's leaf, with the leaf's key. `depth` is that of the chain.
- * Refuses with `scope_*`, `link_scope_widened`, `link_aud_widened`, `link_rebind`, `chain_key_twice`, `chain_max_depth`,
+ * Refuses with `scope_*`, `link_scope_widened`, `link_aud_widened`, `chain_aud`, `link_rebind`, `chain_key_twice`, `chain_max_depth`,
  * `link_expired`, `kb_expired`, and what no verifier would accept in form.
  */
 export const mintChildLink = (
@@ -91,13 +100,14 @@ export const mintChildLink = (
   const denial = checkChild(leaf, depth, options, iat, exp);
   if (denial !== undefined) return denial;
   const caveats = [...leaf.caveats, ...(options.caveats ?? [])];
-  return finish(
+  const aud = options.aud ?? leaf.aud;
+  const text = finish(
     {
       par_hash: leaf.id,
       kb: options.kb,
       act: { sub: options.delegatee.id },
       cnf: { jwk: jwkOf(options.delegatee.x) },
-      aud: options.aud ?? leaf.aud,
+      aud,
       jti: options.jti,
       iat,
       exp,
@@ -108,6 +118,7 @@ export const mintChildLink = (
     },
     sign,
   );
+  return text.ok ? (checkDelegateeDomain(options.delegatee, aud) ?? text) : text;
 };
 
 const checkChild = (

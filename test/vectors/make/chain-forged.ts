@@ -6,6 +6,7 @@ import { identityKey, mixedOrderKey, plusGroupOrder } from './torsion.ts';
 import {
   type Agent,
   ALICE,
+  ANCHOR,
   AUDITOR,
   BILLING,
   bind,
@@ -128,9 +129,13 @@ const bindings = (): Case[] => [
   ),
   refuse(
     'an agent of a domain that nobody knows in the middle',
-    makeChain({ agents: [PLANNER, { id: 'spiffe://evil.com/agent/x/1', key: key('evil') }, REPORT] }),
+    makeChain({
+      agents: [PLANNER, { id: 'spiffe://evil.com/agent/x/1', key: key('evil') }, REPORT],
+      all: { aud: [DOMAIN, 'evil.com'] },
+    }),
     REPORT,
     'kb_issuer_unknown',
+    { anchors: [{ ...ANCHOR, domains: [DOMAIN, 'evil.com'] }] },
   ),
   bound(
     'a binding that expired in the second in which the link was made',
@@ -305,6 +310,23 @@ const grants = (): Case[] => [
         { aud: [PARTNER] },
         INVENTORY,
         makeChain({ agents: THREE, all: { aud: [DOMAIN, PARTNER] } })[2],
+      ),
+    },
+  ),
+  refuse(
+    'a grant to a partner’s agent, for us only',
+    makeChain({ agents: [PLANNER], all: { aud: [DOMAIN, PARTNER] } }),
+    PLANNER,
+    'chain_aud',
+    {
+      source: '7.3',
+      trustDomain: PARTNER,
+      callee: AUDITOR,
+      grant: granted(
+        AUDITOR,
+        {},
+        PLANNER,
+        makeChain({ agents: [PLANNER], all: { aud: [DOMAIN, PARTNER] } })[0],
       ),
     },
   ),

@@ -8,6 +8,7 @@ import {
   mintRootLink,
   type RootLinkOptions,
 } from '../../../../src/core/delegation/mint.ts';
+import type { AgentId } from '../../../../src/core/spiffe-id.ts';
 import {
   DOMAIN,
   jti,
@@ -56,6 +57,7 @@ describe('the first link', () => {
     ['a life without number', { ttlSeconds: Number.NaN }, 'claim_invalid'],
     ['no audience', { aud: [] }, 'claim_invalid'],
     ['an audience twice', { aud: [DOMAIN, DOMAIN] }, 'claim_invalid'],
+    ['an audience without its delegatee', { aud: ['partner.org'] }, 'chain_aud'],
     ['a short jti', { jti: 'abc' }, 'claim_invalid'],
     ['a principal with a space', { principal: 'mailto:a b' }, 'claim_invalid'],
     ['a purpose that could forge a line', { purpose: 'read\nall' }, 'claim_invalid'],
@@ -107,6 +109,18 @@ describe('a child', () => {
     ['no scope', {}, { scope: [] }, 'scope_empty'],
     ['another trust domain', {}, { aud: [DOMAIN, 'evil.org'] }, 'link_aud_widened'],
     ['no trust domain', {}, { aud: [] }, 'claim_invalid'],
+    [
+      'a delegatee of a trust domain that the chain is not for',
+      {},
+      { delegatee: { id: 'spiffe://partner.org/agent/auditor/a1' as AgentId, x: inventory.key.x } },
+      'chain_aud',
+    ],
+    [
+      'an audience that leaves its delegatee out',
+      { aud: [DOMAIN, 'partner.org'] },
+      { aud: ['partner.org'] },
+      'chain_aud',
+    ],
     ['the name of its own maker', {}, { delegatee: { id: planner.id, x: renewed.key.x } }, 'link_rebind'],
     [
       'the key of its own maker',
