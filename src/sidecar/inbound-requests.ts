@@ -20,6 +20,15 @@ const MAX_HEADER_BYTES = 32_768;
 const MAX_HEADERS = 200;
 /** Toward the agent: on loopback, so many are cheap. */
 const AGENT_CONNECTIONS = 256;
+/** How long a peer that was refused may take to hang up. */
+const LINGER_MS = 1000;
+
+/** A proven connection. */
+interface Line {
+  readonly session: Session;
+  /** Requests without a whole response yet: pipelining peers have more than one. */
+  unanswered: number;
+}
 
 export class InboundRequests {
   private readonly parts: Parts;
@@ -27,7 +36,7 @@ export class InboundRequests {
   private readonly agent: Pool;
   private readonly origin: string;
   private readonly assertions = new Assertions();
-  private readonly sessions = new WeakMap<object, Session>();
+  private readonly lines = new WeakMap<object, Line>();
 
   constructor(parts: Parts) {
     this.parts = parts;
@@ -53,12 +62,14 @@ export class InboundRequests {
       keepAliveTimeout: limits.idleTimeout * 1000,
       connectionsCheckingInterval: 1000,
       insecureHTTPParser: false,
-      requireHostHeader: true,
+      // Node would refuse these itself, off the path and off the record.
+      requireHostHeader: false,
       noDelay: true,
     });
     this.http.maxHeadersCount = MAX_HEADERS;
     this.http.on('request', (request, response) => this.onRequest(request, response));
     this.http.on('checkContinue', (request, response) => this.onRequest(request, response, true));
+    this.http.on('checkExpectation', (request, response) => this.onRequest(request, response));
     this.http.on('connect', (request, socket) =>
       this.onBroken(socket as TLSSocket, 'http_upgrade', request.method ?? ''),
     );
@@ -70,18 +81,21 @@ export class InboundRequests {
   }
 
   serve(socket: TLSSocket, session: Session): void {
-    this.sessions.set(socket, session);
+    this.lines.set(socket, { session, unanswered: 0 });
     this.http.emit('connection', socket);
     // The frames were read paused; the parser waits for a socket that flows.
     socket.resume();
   }
 
   private onRequest(request: IncomingMessage, response: ServerResponse, wantsContinue = false): void {
-    const session = this.sessions.get(request.socket);
-    if (session === undefined) {
+    const line = this.lines.get(request.socket);
+    if (line === undefined) {
       request.socket.destroy();
       return;
     }
+    const { session } = line;
+    line.unanswered++;
+    response.once('close', () => line.unanswered--);
     const { parts } = this;
     const now = nowSeconds(parts);
     const headers = readRequestHeaders(request.rawHeaders);
@@ -103,7 +117,7 @@ export class InboundRequests {
         grantText: headers.grant,
         last: session.last,
         sessionDeadline: session.deadline,
-        fault: this.faultOf(session, headers, now),
+        fault: this.faultOf(request, session, headers, now),
       },
       {
         refuse: (denial) => sendProblem(response, denial, hop, false),
@@ -118,8 +132,18 @@ export class InboundRequests {
     );
   }
 
-  private faultOf(session: Session, headers: RequestHeaders, now: number): Denial | undefined {
+  private faultOf(
+    request: IncomingMessage,
+    session: Session,
+    headers: RequestHeaders,
+    now: number,
+  ): Denial | undefined {
     const { parts } = this;
+    if (request.httpVersion !== '1.1') return deny('http_malformed', 'only HTTP/1.1 is spoken here');
+    if (request.headers.host === undefined) return deny('http_malformed', 'the request has no Host');
+    // Some versions of Node leave out what is over the limit, and with it perhaps the header that says where the body ends.
+    if (request.rawHeaders.length > 2 * MAX_HEADERS)
+      return deny('http_headers_too_large', `more than ${MAX_HEADERS} headers`);
     if (now >= session.deadline)
       return deny('session_expired', `the session ended at ${session.deadline}, it is ${now}`);
     const { bodyBytes } = parts.config.limits;
@@ -207,11 +231,12 @@ export class InboundRequests {
 
   /** A request that the parser refused, or one without a response object: it is on record, and the connection ends. */
   private onBroken(socket: TLSSocket, reason: ReasonCode, method: string): void {
-    const session = this.sessions.get(socket);
-    if (session === undefined) {
+    const line = this.lines.get(socket);
+    if (line === undefined) {
       socket.destroy();
       return;
     }
+    const { session } = line;
     const hop = nextHopId(session);
     const denial = deny(reason, 'the connection is closed');
     const callee = this.parts.identity().id;
@@ -221,7 +246,13 @@ export class InboundRequests {
       denial,
       undefined,
       () => {
+        // The peer would take it for the answer to the request before, or for a part of it.
+        if (line.unanswered > 0) {
+          socket.destroy();
+          return;
+        }
         const { status, body } = problemOf(denial, hop, false);
+        setTimeout(() => socket.destroy(), LINGER_MS).unref();
         socket.end(
           `HTTP/1.1 ${status} Refused\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
         );
