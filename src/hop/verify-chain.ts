@@ -108,8 +108,9 @@ export class ChainVerifier {
   }
 }
 
+/** A line end can't be in a header's value: no chain text reads as a chain with a grant. */
 const keyOf = (chainText: string, grantText: string | undefined): string =>
-  grantText === undefined ? chainText : `${chainText} ${grantText}`;
+  grantText === undefined ? chainText : `${chainText}\n${grantText}`;
 
 /** A remembered chain must not hand its holder's permit to whoever replays it. */
 const checkHolder = ({ holder }: VerifiedChain, caller: Holder): Denial | undefined => {
