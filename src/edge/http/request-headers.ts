@@ -37,6 +37,13 @@ const ROLES: Readonly<Record<string, Role>> = Object.assign(Object.create(null),
   trailer: 'drop',
   expect: 'drop',
   'x-forwarded-client-cert': 'drop',
+  // Frameworks that heed these run another method or path than the one that was decided.
+  'x-http-method': 'drop',
+  'x-http-method-override': 'drop',
+  'x-method-override': 'drop',
+  'x-original-method': 'drop',
+  'x-original-url': 'drop',
+  'x-rewrite-url': 'drop',
   'delegation-chain': 'chain',
   'delegation-grant': 'grant',
   'hopgate-context': 'context',
@@ -83,6 +90,8 @@ export interface RequestHeaders {
 }
 
 const CONTEXT_MEMBER = 'hopgate=';
+/** Readers differ in how they take a key: every spelling that one of them may read as ours is ours. */
+const OURS = /^hopgate\s*=/i;
 const MAX_TRACESTATE_MEMBERS = 32;
 
 /** Takes our member out of a W3C tracestate. */
@@ -93,7 +102,7 @@ const splitTracestate = (value: string): { readonly rest: string; readonly conte
     .filter((member) => member !== '');
   const ours = members.filter((member) => member.startsWith(CONTEXT_MEMBER));
   const rest = members
-    .filter((member) => !member.startsWith(CONTEXT_MEMBER))
+    .filter((member) => !OURS.test(member))
     .slice(0, MAX_TRACESTATE_MEMBERS - 1);
   return { rest: rest.join(','), context: ours[0]?.slice(CONTEXT_MEMBER.length) };
 };
@@ -190,7 +199,7 @@ export const readResponseHeaders = (
     const name = latin1(raw[at] ?? '');
     const value = latin1(raw[at + 1] ?? '');
     const role = rememberedRole(name);
-    if (role === 'connection') connection = value;
+    if (role === 'connection') connection = connection === undefined ? value : `${connection},${value}`;
     else if (role === 'tracestate') {
       const { rest } = splitTracestate(value);
       if (rest !== '') headers.push(name, rest);
