@@ -204,6 +204,20 @@ describe('a log that somebody touched', () => {
     );
   });
 
+  test('one record sealed anew in its place no longer carries the next one', () => {
+    fc.assert(
+      fc.property(log, fc.nat(), decisions, ({ lines, heads }, which, lie) => {
+        const index = which % (lines.length - 1);
+        const forged = writeLog([lie], heads[index - 1] ?? EMPTY_LOG).lines[0] ?? '';
+        fc.pre(forged !== lines[index]);
+        expect(readLog(lines.with(index, forged)).fault).toMatchObject({
+          line: index + 2,
+          reason: 'audit_order',
+        });
+      }),
+    );
+  });
+
   test('rewritten and hashed anew by one without the audit key, it is found or not called signed', () => {
     fc.assert(
       fc.property(log, fc.nat(), decisions, ({ bodies, lines, heads }, which, lie) => {

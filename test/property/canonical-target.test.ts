@@ -119,6 +119,17 @@ describe('a canonical target', () => {
     }
   });
 
+  test('no escape hides a separator, a dot, a percent sign or a control character', () => {
+    for (let octet = 0; octet < 0x100; octet++) {
+      const hex = octet.toString(16).toUpperCase().padStart(2, '0');
+      const hides = octet < 0x20 || octet === 0x7f || '/\\;%.'.includes(String.fromCharCode(octet));
+      if (hides) expect([hex, isCanonicalPath(`/a%${hex}b`)]).toEqual([hex, false]);
+      expect(isCanonicalPath(`/a%${hex.toLowerCase()}b`)).toBe(
+        isCanonicalPath(`/a%${hex}b`) && hex === hex.toLowerCase(),
+      );
+    }
+  });
+
   test('two different accepted paths stay different once they are unescaped', () => {
     const path = fc
       .array(fc.constantFrom('a', '%20', '%22', '%C3%A9', '+', ',', '=', '.', '/b', '/c'), { maxLength: 6 })

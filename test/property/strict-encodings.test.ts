@@ -226,6 +226,18 @@ describe('strict JSON', () => {
     );
   });
 
+  test('half of a surrogate pair has no escape, as a value or as a name; a whole pair has', () => {
+    const half = fc.integer({ min: 0xd800, max: 0xdfff }).map((unit) => `\\u${unit.toString(16)}`);
+    fc.assert(
+      fc.property(half, fc.constantFrom('', 'a', '\u{1f600}'), (unit, beside) => {
+        for (const spelled of [`${beside}${unit}`, `${unit}${beside}`])
+          for (const source of [`{"a":"${spelled}"}`, `{"${spelled}":1}`])
+            expect(read(source)).toMatchObject({ ok: false, reason: 'json_utf8' });
+      }),
+    );
+    expect(read('{"a":"\\ud83d\\ude00"}')).toMatchObject({ ok: true, value: { a: '\u{1f600}' } });
+  });
+
   test('a member twice is refused wherever it stands and however it is spelled', () => {
     fc.assert(
       fc.property(anyObject, text, anyValue, anyValue, (value, name, first, second) => {

@@ -56,6 +56,7 @@ describe('a checkpoint', () => {
     const other = testAgent('security');
     expect(reason(withCheckpoint({ sidecar: other.id, wit: other.wit }))).toBe('audit_checkpoint');
     expect(reason(withCheckpoint({ wit: other.wit }))).toBe('audit_checkpoint');
+    expect(reason(withCheckpoint({ sidecar: other.id }))).toBe('audit_checkpoint');
   });
 
   test('moved from another place of the log, or of another log, is none', () => {
