@@ -101,9 +101,7 @@ const splitTracestate = (value: string): { readonly rest: string; readonly conte
     .map((member) => member.trim())
     .filter((member) => member !== '');
   const ours = members.filter((member) => member.startsWith(CONTEXT_MEMBER));
-  const rest = members
-    .filter((member) => !OURS.test(member))
-    .slice(0, MAX_TRACESTATE_MEMBERS - 1);
+  const rest = members.filter((member) => !OURS.test(member)).slice(0, MAX_TRACESTATE_MEMBERS - 1);
   return { rest: rest.join(','), context: ours[0]?.slice(CONTEXT_MEMBER.length) };
 };
 
