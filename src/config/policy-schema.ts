@@ -91,13 +91,17 @@ const route = z.strictObject({
 const rule = z.strictObject({
   name: ruleName.describe('Stands in the audit log as the rule that decided.'),
   effect: z.enum(['allow', 'deny']).describe('deny overrides allow, in whatever order they stand.'),
-  callers: z.array(idPattern).min(1).optional().describe('Who calls; anyone, if left out.'),
+  callers: z
+    .array(idPattern)
+    .min(1)
+    .optional()
+    .describe('allow: who calls. deny: any agent of the chain, the caller included. Anyone, if left out.'),
   callerTypes: z
     .array(agentType)
     .min(1)
     .optional()
     .describe(
-      'The same by type alone: planning, or client for principals’ own clients. In any trust domain.',
+      'The same by type alone: planning, or client for principals’ own clients, through whom most chains pass. In any trust domain.',
     ),
   callees: z.array(idPattern).min(1).optional().describe('Who is called; anyone, if left out.'),
   principals: z.array(principal).min(1).optional().describe('Who stands at the root of the chain.'),

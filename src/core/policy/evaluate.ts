@@ -77,16 +77,26 @@ const checkScopes = (required: readonly ScopeLiteral[], chain: VerifiedChain): D
   return undefined;
 };
 
+/** An allow looks at the caller. A deny looks at every agent of the chain, or a denied agent would act through another. */
+const anyActing = (
+  { effect }: AccessRule,
+  { holder, links }: VerifiedChain,
+  is: (id: AgentId) => boolean,
+): boolean => (effect === 'allow' ? is(holder.id) : links.some((link) => is(link.delegatee)));
+
 const ruleMatches = (
   rule: AccessRule,
   request: DecisionRequest,
   route: string,
   required: readonly ScopeLiteral[],
 ): boolean => {
-  const caller = request.chain.holder.id;
   const { callers, callerTypes, callees, principals, scopes, routes } = rule;
-  if (callers !== undefined && !callers.some((pattern) => idMatches(pattern, caller))) return false;
-  if (callerTypes !== undefined && !callerTypes.includes(agentTypeOf(caller))) return false;
+  if (callers !== undefined && !anyActing(rule, request.chain, (id) => listed(callers, id))) return false;
+  if (
+    callerTypes !== undefined &&
+    !anyActing(rule, request.chain, (id) => callerTypes.includes(agentTypeOf(id)))
+  )
+    return false;
   if (callees !== undefined && !callees.some((pattern) => idMatches(pattern, request.callee))) return false;
   if (principals !== undefined && !principals.includes(request.chain.principal)) return false;
   if (routes !== undefined && !routes.includes(route)) return false;

@@ -27,7 +27,9 @@ export interface RouteRule {
 export interface AccessRule {
   readonly name: string;
   readonly effect: 'allow' | 'deny';
+  /** allow: the caller; deny: any agent of the chain. */
   readonly callers: readonly IdPattern[] | undefined;
+  /** As `callers`. */
   readonly callerTypes: readonly string[] | undefined;
   readonly callees: readonly IdPattern[] | undefined;
   readonly principals: readonly string[] | undefined;

@@ -5,6 +5,7 @@ import { AUDITOR, BILLING, INVENTORY, PLANNER, PRINCIPAL } from './world.ts';
 type Request = Readonly<Record<string, unknown>>;
 
 const TYPE = (type: string): string => `spiffe://company.com/agent/${type}/*`;
+const CLIENTS = 'spiffe://company.com/client/*';
 const POLICY = {
   revision: 'vectors-1',
   limits: { maxDepth: 5, linkTtlSeconds: 7200, callbacks: false, humanRoot: false, sessionSeconds: 3600 },
@@ -152,7 +153,7 @@ const lists_ = (): Case[] => [
   }),
   decide('the callee is blocked', 'list_blocked', { policy: lists({ blockAgents: [INVENTORY.id] }) }),
   decide('an agent in the middle of the chain is blocked', 'list_blocked', {
-    policy: lists({ blockAgents: ['spiffe://company.com/client/*'] }),
+    policy: lists({ blockAgents: [CLIENTS] }),
   }),
   decide('the principal is blocked', 'list_blocked', { policy: lists({ blockPrincipals: [PRINCIPAL] }) }),
   decide(
@@ -164,18 +165,18 @@ const lists_ = (): Case[] => [
   decide(
     'all are allowed',
     'ok',
-    { policy: lists({ allowAgents: [TYPE('planner'), TYPE('inventory'), 'spiffe://company.com/client/*'] }) },
+    { policy: lists({ allowAgents: [TYPE('planner'), TYPE('inventory'), CLIENTS] }) },
     DESCRIBE,
   ),
   decide('the callee is not on the allowlist', 'list_not_allowed', {
-    policy: lists({ allowAgents: [TYPE('planner'), 'spiffe://company.com/client/*'] }),
+    policy: lists({ allowAgents: [TYPE('planner'), CLIENTS] }),
   }),
   decide('an agent in the middle is not on the allowlist', 'list_not_allowed', {
     policy: lists({ allowAgents: [TYPE('planner'), TYPE('inventory')] }),
   }),
   decide('blocked and allowed: blocked', 'list_blocked', {
     policy: lists({
-      allowAgents: [TYPE('planner'), TYPE('inventory'), 'spiffe://company.com/client/*'],
+      allowAgents: [TYPE('planner'), TYPE('inventory'), CLIENTS],
       blockAgents: [PLANNER.id],
     }),
   }),
@@ -251,6 +252,42 @@ const access = (): Case[] => [
       scopes: [['cloud:*', 'ec2:*']],
     },
     ['cloud:write', 'ec2:RunInstances'],
+  ),
+  decide(
+    'an allow for an agent further up the chain is none for the caller',
+    'rule_unmatched',
+    { policy: rules(allow({ callers: [CLIENTS] })) },
+    DESCRIBE,
+  ),
+  decide(
+    'an allow for the type of an agent further up',
+    'rule_unmatched',
+    { policy: rules(allow({ callerTypes: ['client'] })) },
+    DESCRIBE,
+  ),
+  decide(
+    'a deny for an agent further up the chain: it would act through an accomplice',
+    'rule_denied',
+    { policy: rules(allow(), deny({ callers: [CLIENTS] })) },
+    DESCRIBE,
+  ),
+  decide(
+    'a deny for the type of an agent further up',
+    'rule_denied',
+    { policy: rules(allow(), deny({ callerTypes: ['client'] })) },
+    DESCRIBE,
+  ),
+  decide(
+    'a deny whose callers and callerTypes match two agents of the chain',
+    'rule_denied',
+    { policy: rules(allow(), deny({ callers: [CLIENTS], callerTypes: ['planner'] })) },
+    DESCRIBE,
+  ),
+  decide(
+    'a deny for the type of the callee says nothing of who calls',
+    'ok',
+    { policy: rules(allow(), deny({ callerTypes: ['inventory'] })) },
+    DESCRIBE,
   ),
   decide('a deny for others', 'ok', { policy: rules(allow(), deny({ callers: [AUDITOR.id] })) }, DESCRIBE),
   decide(

@@ -114,9 +114,8 @@ describe('selectors: all that are given must match', () => {
   test.each<readonly [string, Partial<AccessRule>, boolean]>([
     ['the caller', { callers: ids(inventory.id) }, true],
     ['the type of the caller by pattern', { callers: ids('spiffe://company.com/agent/inventory/*') }, true],
-    ['an agent further up is not the caller', { callers: ids(planner.id) }, false],
     ['the caller’s type', { callerTypes: ['inventory'] }, true],
-    ['another type', { callerTypes: ['planner', 'client'] }, false],
+    ['another type', { callerTypes: ['billing', 'client'] }, false],
     ['the callee', { callees: ids(security.id) }, true],
     ['the principal', { principals: [ALICE] }, true],
     ['another principal', { principals: ['mailto:bob@company.com'] }, false],
@@ -128,6 +127,26 @@ describe('selectors: all that are given must match', () => {
   ])('%s', (_, selectors, matches) => {
     expect(decide({ rules: [rule('r', 'allow', selectors)] })).toBe(matches ? 'r' : 'rule_unmatched');
     expect(decide({ rules: [ALLOW, rule('r', 'deny', selectors)] })).toBe(matches ? 'rule_denied' : 'all');
+  });
+});
+
+describe('an agent further up the chain', () => {
+  const selectors: readonly Partial<AccessRule>[] = [
+    { callers: ids(planner.id) },
+    { callers: ids('spiffe://company.com/agent/planner/*') },
+    { callerTypes: ['planner'] },
+    { callers: ids(planner.id), callerTypes: ['inventory'] },
+  ];
+
+  test('is not allowed by its own rule: the caller is who acts', () => {
+    for (const each of selectors)
+      expect(decide({ rules: [rule('r', 'allow', each)] })).toBe('rule_unmatched');
+  });
+
+  test('can’t act through an accomplice that no rule denies', () => {
+    for (const each of selectors)
+      expect(decide({ rules: [ALLOW, rule('r', 'deny', each)] })).toBe('rule_denied');
+    expect(decide({ rules: [ALLOW, rule('r', 'deny', { callers: ids(security.id) })] })).toBe('all');
   });
 });
 
