@@ -7,6 +7,7 @@ import {
   findUncovered,
   isScopeLiteral,
   isScopePattern,
+  meetScope,
   type ScopePattern,
 } from '../../src/core/delegation/scope.ts';
 
@@ -90,6 +91,19 @@ describe('covers, over every pattern of a tiny alphabet', () => {
       for (const child of PATTERNS) {
         const whole = witnesses(child).every((text) => stands(parent).test(text));
         if (whole !== covers(parent, child)) broken.push(`${parent} and ${child}`);
+      }
+    expect(broken).toEqual([]);
+  });
+
+  test('two patterns meet in exactly the literals that both stand for', () => {
+    const broken: string[] = [];
+    for (const a of PATTERNS)
+      for (const b of PATTERNS) {
+        const met = meetScope([a], [b]);
+        const both = LITERALS.filter((l) => matched.get(a)?.has(l) && matched.get(b)?.has(l));
+        const held = LITERALS.filter((l) => met.some((pattern) => matched.get(pattern)?.has(l)));
+        if (met.some((pattern) => !covers(a, pattern) || !covers(b, pattern)) || both.join() !== held.join())
+          broken.push(`${a} and ${b}: ${met.join()}`);
       }
     expect(broken).toEqual([]);
   });
