@@ -249,7 +249,12 @@ export const REASONS = {
   bundle_signer: row('trust', 503, false, 'the bundle is by a signer that the root does not name'),
   bundle_signature: row('trust', 503, false, 'a signature of the bundle is wrong'),
   bundle_expired: row('trust', 503, true, 'the trust bundle has expired'),
-  bundle_rollback: row('trust', 503, false, 'the bundle is older than one accepted before'),
+  bundle_rollback: row(
+    'trust',
+    503,
+    false,
+    'the bundle is older than one accepted before, or another under the same number',
+  ),
 
   // Log verification (SPEC 14)
   audit_line: row('audit', 500, false, 'a line that is not a record in canonical form'),

@@ -3,7 +3,14 @@ import type { Anchor } from '../delegation/chain.ts';
 import { parseScope } from '../delegation/scope.ts';
 import { decodeBase64url } from '../encoding/base64url.ts';
 import type { Json, JsonObject } from '../encoding/json.ts';
-import { parseJws, type Sign, signJws, type UnverifiedJws, verifyJws } from '../encoding/jws.ts';
+import {
+  parseJws,
+  type Sign,
+  sha256Base64url,
+  signJws,
+  type UnverifiedJws,
+  verifyJws,
+} from '../encoding/jws.ts';
 import {
   checkMembers,
   isBoolean,
@@ -24,10 +31,13 @@ import type { Issuers } from './wit.ts';
 export interface BundleOrder {
   readonly epoch: number;
   readonly seq: number;
+  /** SHA-256 of the bundle's octets, base64url; without it any bundle of this number is taken for the same. */
+  readonly digest?: string;
 }
 
 /** Verified. */
 export interface Bundle extends BundleOrder {
+  readonly digest: string;
   readonly trustDomain: string;
   /** Seconds; the earlier of bundle and roles. */
   readonly exp: number;
@@ -118,6 +128,7 @@ export const verifyBundle = (text: string, expected: Expected): Verdict<Bundle> 
   const contents = readContents(bundle.value);
   if (!contents.ok) return contents;
 
+  const digest = sha256Base64url(text);
   const denial =
     checkSigner(
       outer.value,
@@ -126,13 +137,13 @@ export const verifyBundle = (text: string, expected: Expected): Verdict<Bundle> 
       roles.value,
       [root.value[0] ?? '', ...signers.value],
       expected,
-    ) ?? checkValidity(bundle.value, roles.value, expected);
+    ) ?? checkValidity(bundle.value, roles.value, digest, expected);
   if (denial !== undefined) return denial;
   for (const x of signers.value) {
     const key = admitKey(x);
     if (!key.ok) return deny(key.reason, `policy: ${key.detail}`);
   }
-  return admitContents(contents.value, bundle.value, roles.value);
+  return admitContents(contents.value, bundle.value, roles.value, digest);
 };
 
 const checkSigner = (
@@ -163,6 +174,7 @@ const checkSigner = (
 const checkValidity = (
   bundle: JsonObject,
   roles: JsonObject,
+  digest: string,
   { now, last }: Expected,
 ): Denial | undefined => {
   for (const [what, part] of [
@@ -178,6 +190,9 @@ const checkValidity = (
   const seq = bundle.seq as number;
   if (epoch < last.epoch || (epoch === last.epoch && seq < last.seq))
     return deny('bundle_rollback', `the bundle is ${epoch}.${seq}, accepted was ${last.epoch}.${last.seq}`);
+  // Two bundles under one number: which of them holds would depend on which a sidecar saw first.
+  if (epoch === last.epoch && seq === last.seq && last.digest !== undefined && last.digest !== digest)
+    return deny('bundle_rollback', `another bundle was accepted as ${epoch}.${seq}`);
   return undefined;
 };
 
@@ -247,7 +262,12 @@ const readAnchor = (entry: Json, index: number): Verdict<Contents['anchors'][num
   });
 };
 
-const admitContents = (contents: Contents, bundle: JsonObject, roles: JsonObject): Verdict<Bundle> => {
+const admitContents = (
+  contents: Contents,
+  bundle: JsonObject,
+  roles: JsonObject,
+  digest: string,
+): Verdict<Bundle> => {
   const issuers = new Map<string, ReadonlyMap<string, AdmittedKey>>();
   for (const [name, list] of contents.issuers) {
     const keys = new Map<string, AdmittedKey>();
@@ -268,6 +288,7 @@ const admitContents = (contents: Contents, bundle: JsonObject, roles: JsonObject
     trustDomain: bundle.trust_domain as string,
     epoch: bundle.epoch as number,
     seq: bundle.seq as number,
+    digest,
     iat: bundle.iat as number,
     exp: Math.min(bundle.exp as number, roles.exp as number),
     authorities: contents.authorities,

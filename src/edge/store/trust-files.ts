@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { parseStrictObjectText } from '../../core/encoding/json.ts';
+import { isDigest } from '../../core/encoding/members.ts';
 import { CLOCK_SKEW_SECONDS } from '../../core/limits.ts';
 import { type CompiledPolicy, compilePolicy } from '../../core/policy/evaluate.ts';
 import type { Policy } from '../../core/policy/model.ts';
@@ -13,7 +14,7 @@ import { authoritiesPem } from '../tls/settings.ts';
 export interface TrustFileNames {
   readonly bundle: string;
   readonly policy: string;
-  /** Where the order of the last bundle is kept. */
+  /** Where order and digest of the last bundle are kept. */
   readonly order: string;
 }
 
@@ -37,12 +38,17 @@ const readOrder = (file: string): BundleOrder => {
     throw error;
   }
   const parsed = parseStrictObjectText(text);
-  const { epoch, seq } = parsed.ok ? parsed.value : {};
+  const { epoch, seq, digest } = parsed.ok ? parsed.value : {};
   // Without the order, a rollback can't be seen: better not to start.
   if (typeof epoch !== 'number' || typeof seq !== 'number')
     throw new TrustError(`${file}: is damaged; it holds the order of the last accepted bundle`);
-  return { epoch, seq };
+  // A file of an older version has no digest; the next bundle brings one.
+  if (digest === undefined) return { epoch, seq };
+  if (!isDigest(digest)) throw new TrustError(`${file}: is damaged; its digest is none`);
+  return { epoch, seq, digest: digest as string };
 };
+
+const orderOf = ({ epoch, seq, digest }: Bundle): BundleOrder => ({ epoch, seq, digest });
 
 export class TrustFiles implements TrustPort {
   private readonly options: TrustFilesOptions;
@@ -60,8 +66,8 @@ export class TrustFiles implements TrustPort {
     const policy = this.readPolicy();
     const bundle = this.readBundle();
     this.snapshot = { generation: 1, bundle, policy, bundleName: `${bundle.epoch}.${bundle.seq}` };
-    if (bundle.epoch !== this.order.epoch || bundle.seq !== this.order.seq) {
-      this.order = { epoch: bundle.epoch, seq: bundle.seq };
+    if (bundle.digest !== this.order.digest) {
+      this.order = orderOf(bundle);
       this.keepOrder();
     }
   }
@@ -104,7 +110,7 @@ export class TrustFiles implements TrustPort {
         policy,
         bundleName: `${bundle.epoch}.${bundle.seq}`,
       };
-      this.order = { epoch: bundle.epoch, seq: bundle.seq };
+      this.order = orderOf(bundle);
       this.isOrderKept = false;
       for (const listener of this.listeners) listener();
     }

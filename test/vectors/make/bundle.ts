@@ -1,6 +1,6 @@
 /** Trust bundles. */
 import { type Case, NOW } from './case.ts';
-import { b64u, type Claims, key, withSignature } from './signing.ts';
+import { b64u, type Claims, key, sha256, withSignature } from './signing.ts';
 import { identityKey, mixedOrderKey, nonCanonical, plusGroupOrder } from './torsion.ts';
 import {
   ANCHOR,
@@ -19,7 +19,7 @@ import {
 
 interface Options {
   readonly now?: number;
-  readonly last?: { readonly epoch: number; readonly seq: number };
+  readonly last?: { readonly epoch: number; readonly seq: number; readonly digest?: string };
   readonly root?: string;
   readonly trustDomain?: string;
 }
@@ -58,6 +58,7 @@ const anchor = (comment: string, edit: Claims, reason: string): Case =>
 const revoked = (comment: string, entry: unknown, reason: string): Case =>
   bad(comment, { revoked: [entry] }, reason);
 
+const digestOf = (text: string): string => b64u(sha256(text));
 const EVIL = key('policy evil');
 const EXP = NOW + 900;
 const second = nonCanonical()[0]?.[1] ?? Buffer.alloc(0);
@@ -65,7 +66,13 @@ const domains = (edit: Claims): Claims => ({ ...DOMAINS, [DOMAIN]: { ...DOMAINS[
 
 const accepted = (): Case[] => [
   ok('a good bundle'),
-  ok('the same bundle again', {}, { last: { epoch: 2, seq: 7 } }),
+  ok('the same bundle again', {}, { last: { epoch: 2, seq: 7, digest: digestOf(bundle()) } }),
+  ok('a bundle of the last one’s number, whose digest was not kept', {}, { last: { epoch: 2, seq: 7 } }),
+  ok(
+    'another bundle, of a higher number',
+    { seq: 8 },
+    { last: { epoch: 2, seq: 7, digest: digestOf(bundle()) } },
+  ),
   ok('the first bundle', { epoch: 1, seq: 1, roles: roles({ epoch: 1 }) }, { last: { epoch: 0, seq: 0 } }),
   ok(
     'a new epoch begins its sequence anew',
@@ -121,6 +128,12 @@ const refused = (): Case[] => [
   bad('31 s before iat', {}, 'bundle_expired', { now: NOW - 41 }),
   bad('expired roles', { roles: roles({ exp: NOW - 30 }) }, 'bundle_expired'),
   bad('roles from the future', { roles: roles({ iat: NOW + 31 }) }, 'bundle_expired'),
+  bad('another bundle under the number of the last one: a revocation left out', {}, 'bundle_rollback', {
+    last: { epoch: 2, seq: 7, digest: digestOf(bundle({ revoked: [{ agent: INVENTORY.id }] })) },
+  }),
+  bad('a lower sequence, though the very bundle was accepted', {}, 'bundle_rollback', {
+    last: { epoch: 2, seq: 8, digest: digestOf(bundle()) },
+  }),
   bad('a lower sequence', {}, 'bundle_rollback', { last: { epoch: 2, seq: 8 } }),
   bad(
     'an older epoch with a higher sequence',

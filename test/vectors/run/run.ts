@@ -79,7 +79,7 @@ interface BundleInput {
   readonly bundle: string;
   readonly trustDomain: string;
   readonly root: string;
-  readonly last: { readonly epoch: number; readonly seq: number };
+  readonly last: { readonly epoch: number; readonly seq: number; readonly digest?: string };
 }
 
 const runBundle = ({ bundle, ...expected }: BundleInput, now: number): Outcome =>

@@ -42,6 +42,14 @@ describe('order', () => {
   ])('%s', (_, epoch, seq, reason) => expect(reasonOf(open({ last: { epoch, seq } }))).toBe(reason));
 });
 
+test('another bundle under the number of the last one is none of ours, the very same one is', () => {
+  const { digest } = permitted(open());
+  const last = { epoch: 1, seq: 7, digest };
+  expect(reasonOf(open({ last }))).toBe('ok');
+  expect(reasonOf(open({ last, bundle: { exp: NOW + 601 } }))).toBe('bundle_rollback');
+  expect(reasonOf(open({ last, bundle: { exp: NOW + 601, seq: 8 } }))).toBe('ok');
+});
+
 describe('signers', () => {
   const stranger = testKey('a stranger');
   test.each<readonly [string, BundleChanges, string]>([
