@@ -48,6 +48,7 @@ const sessionOf = (input: HandshakeInput, proven: Proven, deadline: number): Ses
   ({
     id: proven.sessionId,
     peer: proven.peer,
+    identified: input.peer,
     peerCertificateHex: input.peer.certificate.digestHex,
     startedAt: input.nowSeconds,
     deadline,

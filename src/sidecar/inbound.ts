@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { createServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { LRUCache } from 'lru-cache';
 import type { ReasonCode } from '../core/reasons.ts';
-import { type Denial, deny, type Verdict } from '../core/verdict.ts';
+import { deny, type Verdict } from '../core/verdict.ts';
 import { SocketFrames } from '../edge/tls/frame-channel.ts';
 import { parsePeerCertificate } from '../edge/tls/peer-certificate.ts';
 import {
@@ -15,7 +15,7 @@ import {
 } from '../edge/tls/settings.ts';
 import { respond } from '../hop/handshake.ts';
 import { type Identified, identify } from '../hop/identify.ts';
-import type { Session } from '../hop/session.ts';
+import { checkSession, type Session } from '../hop/session.ts';
 import type { TrustSnapshot } from '../ports.ts';
 import { Admission } from './admission.ts';
 import { InboundRequests } from './inbound-requests.ts';
@@ -220,10 +220,7 @@ export class Inbound {
   /** Ends sessions whose time is over or whose peer was revoked. */
   sweep(trust: TrustSnapshot, now: number): void {
     for (const [socket, session] of this.sessions) {
-      const denial: Denial | undefined =
-        now >= session.deadline
-          ? deny('session_expired', 'the session reached its deadline')
-          : trust.bundle.revocations.checkHolder(session.peer.id, session.peer.key.thumbprint);
+      const denial = checkSession(session, trust, now);
       if (denial === undefined) continue;
       this.parts.log.info(
         { peer: session.peer.id, session: session.id, reason: denial.reason },

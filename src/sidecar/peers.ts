@@ -3,7 +3,7 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import type { OutboundRoute } from '../config/sidecar-schema.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import { authoritiesPem, secureContextOptions } from '../edge/tls/settings.ts';
-import { isAging } from '../hop/session.ts';
+import { checkSession, isAging } from '../hop/session.ts';
 import type { TrustSnapshot } from '../ports.ts';
 import { nowSeconds, type Parts } from './parts.ts';
 import { connectPeer, type PeerConnection } from './peer-connection.ts';
@@ -92,11 +92,8 @@ export class PeerPool {
 
   /** Ends connections whose time is over or whose peer was revoked. */
   sweep(trust: TrustSnapshot, now: number): void {
-    for (const connection of this.connections) {
-      const { peer, deadline } = connection.session;
-      if (now >= deadline || trust.bundle.revocations.checkHolder(peer.id, peer.key.thumbprint) !== undefined)
-        connection.destroy();
-    }
+    for (const connection of this.connections)
+      if (checkSession(connection.session, trust, now) !== undefined) connection.destroy();
   }
 
   /** These connections were made with the old SVID: the next request makes a new one. */

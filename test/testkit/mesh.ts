@@ -1,6 +1,13 @@
 /** Running sidecars in this process: real sockets, certificates, files and logs, on ports that the system chooses. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, request as httpRequest, type RequestListener, type Server } from 'node:http';
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestListener,
+  type RequestOptions,
+  type Server,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -11,7 +18,14 @@ import { systemClock } from '../../src/edge/clock.ts';
 import { makeLogger } from '../../src/edge/telemetry/log.ts';
 import type { Clock } from '../../src/ports.ts';
 import { Sidecar, type SidecarAddresses } from '../../src/sidecar/sidecar.ts';
-import { type DomainOptions, makeDomain, type TestAgent, type TestBundleOptions, type TestDomain, writeIdentity } from './domain.ts';
+import {
+  type DomainOptions,
+  makeDomain,
+  type TestAgent,
+  type TestBundleOptions,
+  type TestDomain,
+  writeIdentity,
+} from './domain.ts';
 
 /** Scopes of the tests: `GET /…` wants cloud:read, `POST /…` wants cloud:write, `/ec2/{action}` wants ec2:{action}. */
 export const TEST_POLICY = {
@@ -25,7 +39,13 @@ export const TEST_POLICY = {
     { name: 'read', methods: ['GET', 'HEAD', 'OPTIONS'], path: '/*', scopes: ['cloud:read'] },
     { name: 'write', methods: ['POST', 'PUT', 'DELETE', 'PATCH'], path: '/*', scopes: ['cloud:write'] },
   ],
-  rules: [{ name: 'agents', effect: 'allow', callerTypes: ['planning', 'inventory', 'security', 'cost', 'report', 'cloud'] }],
+  rules: [
+    {
+      name: 'agents',
+      effect: 'allow',
+      callerTypes: ['planning', 'inventory', 'security', 'cost', 'report', 'cloud'],
+    },
+  ],
 };
 
 export const TEST_SCOPE = ['cloud:read', 'cloud:write', 'ec2:Describe*', 's3:List*'];
@@ -74,7 +94,9 @@ export interface StartOptions {
 export const DEFAULT_DELEGATE = { scope: TEST_SCOPE, ttl: '15m', remainingDepth: 4 };
 
 const listen = (server: Server): Promise<number> =>
-  new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)));
+  new Promise((resolve) =>
+    server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)),
+  );
 
 export class Mesh {
   readonly domain: TestDomain;
@@ -116,7 +138,12 @@ export class Mesh {
     mkdirSync(directory, { recursive: true });
     const seen: SeenRequest[] = [];
     const upstream = createServer((request, response) => {
-      seen.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers, rawHeaders: request.rawHeaders });
+      seen.push({
+        method: request.method ?? '',
+        url: request.url ?? '',
+        headers: request.headers,
+        rawHeaders: request.rawHeaders,
+      });
       if (options.handler !== undefined) options.handler(request, response);
       else request.resume().on('end', () => response.end(`hello from ${name}`));
     });
@@ -133,7 +160,11 @@ export class Mesh {
         apiVersion: 'hopgate.dev/v1',
         kind: 'Sidecar',
         identity: writeIdentity(directory, agent),
-        trust: { trustDomain: this.domain.trustDomain, root: this.domain.root.thumbprint, bundle: '../bundle.jws' },
+        trust: {
+          trustDomain: this.domain.trustDomain,
+          root: this.domain.root.thumbprint,
+          bundle: '../bundle.jws',
+        },
         policy: '../policy.yaml',
         inbound: { listen: '127.0.0.1:0', agent: `127.0.0.1:${upstreamPort}` },
         outbound: { listen: '127.0.0.1:0', routes },
@@ -144,7 +175,13 @@ export class Mesh {
     const configFile = path.join(directory, 'sidecar.yaml');
     writeFileSync(configFile, stringify(document));
     const config = parseConfig(stringify(document), configFile, sidecarSchema).value;
-    const sidecar = new Sidecar({ config, configFile, version: 'test', clock: this.options.clock ?? systemClock, log: makeLogger(process.env.HOPGATE_TEST_LOG ?? 'silent') });
+    const sidecar = new Sidecar({
+      config,
+      configFile,
+      version: 'test',
+      clock: this.options.clock ?? systemClock,
+      log: makeLogger(process.env.HOPGATE_TEST_LOG ?? 'silent'),
+    });
     const addresses = await sidecar.start();
     const logFile = path.join(directory, 'state', 'audit.log');
     const log = (): Record<string, unknown>[] =>
@@ -153,14 +190,32 @@ export class Mesh {
         .filter((line) => line !== '')
         .map((line) => JSON.parse(line) as Record<string, unknown>);
     const proxyUrl = readFileSync(path.join(directory, 'state', 'proxy-url'), 'utf8').trim();
-    const running: MeshAgent = { agent, sidecar, addresses, directory, proxyUrl, seen, upstreamPort, log, logFile };
+    const running: MeshAgent = {
+      agent,
+      sidecar,
+      addresses,
+      directory,
+      proxyUrl,
+      seen,
+      upstreamPort,
+      log,
+      logFile,
+    };
     this.running.set(name, running);
     return running;
   }
 
   /** Opens a task at a sidecar, as `hopgate task start` does. */
   async startTask(name: string, chain: string): Promise<string> {
-    const { status, body } = await send({ socketPath: this.agent(name).addresses.admin, method: 'POST', path: '/tasks', headers: { 'content-type': 'text/plain' } }, chain);
+    const { status, body } = await send(
+      {
+        socketPath: this.agent(name).addresses.admin,
+        method: 'POST',
+        path: '/tasks',
+        headers: { 'content-type': 'text/plain' },
+      },
+      chain,
+    );
     if (status !== 201) throw new Error(`task refused: ${body}`);
     return (JSON.parse(body) as { handle: string }).handle;
   }
@@ -179,13 +234,19 @@ const merge = (base: Record<string, unknown>, change: Record<string, unknown>): 
   const out = { ...base };
   for (const [key, value] of Object.entries(change)) {
     const before = out[key];
-    const nested = typeof value === 'object' && value !== null && !Array.isArray(value) && typeof before === 'object' && before !== null;
+    const nested =
+      typeof value === 'object' &&
+      value !== null &&
+      !Array.isArray(value) &&
+      typeof before === 'object' &&
+      before !== null;
     out[key] = nested ? merge(before as Record<string, unknown>, value as Record<string, unknown>) : value;
   }
   return out;
 };
 
-export const makeMesh = async (options: MeshOptions = {}): Promise<Mesh> => new Mesh(await makeDomain(options.domain), options);
+export const makeMesh = async (options: MeshOptions = {}): Promise<Mesh> =>
+  new Mesh(await makeDomain(options.domain), options);
 
 export interface Answer {
   readonly status: number;
@@ -196,16 +257,21 @@ export interface Answer {
 }
 
 /** One HTTP request with Node's client; whatever the options say is sent as it is. */
-export const send = (options: Parameters<typeof httpRequest>[0] & object, body?: string | Buffer): Promise<Answer> =>
+export const send = (options: RequestOptions, body?: string | Buffer): Promise<Answer> =>
   new Promise((resolve, reject) => {
-    const request = httpRequest({ agent: false, ...options } as never, (response: IncomingMessage) => {
+    const request = httpRequest({ agent: false, ...options }, (response: IncomingMessage) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', reject);
       response.on('end', () => {
         const text = Buffer.concat(chunks).toString();
         const isProblem = response.headers['content-type'] === 'application/problem+json';
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text, code: isProblem ? (JSON.parse(text) as { code: string }).code : undefined });
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          body: text,
+          code: isProblem ? (JSON.parse(text) as { code: string }).code : undefined,
+        });
       });
     });
     request.on('error', reject);
@@ -222,7 +288,11 @@ export interface ProxyRequest {
 }
 
 /** A request of the local agent through its sidecar, absolute-form, as `curl -x` sends it. */
-export const sendThrough = (agent: MeshAgent, url: string, { method = 'GET', context, headers = {}, body, anonymous = false }: ProxyRequest = {}): Promise<Answer> => {
+export const sendThrough = (
+  agent: MeshAgent,
+  url: string,
+  { method = 'GET', context, headers = {}, body, anonymous = false }: ProxyRequest = {},
+): Promise<Answer> => {
   const proxy = new URL(agent.proxyUrl);
   const authorization = `Basic ${Buffer.from(`${proxy.username}:${proxy.password}`).toString('base64')}`;
   return send(
