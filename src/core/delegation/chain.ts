@@ -67,6 +67,8 @@ export interface VerifiedChain {
   readonly exp: number;
   /** The latest `iat` of any link, seconds. */
   readonly iat: number;
+  /** Length of the chain as text. */
+  readonly octets: number;
 }
 
 /** Verifies `L0~…~Lk`, held by `caller`. Refuses with the codes of SPEC.md section 7.2. */
@@ -107,7 +109,7 @@ export const verifyChain = (text: string, caller: Holder, context: ChainContext)
   if (ceiling !== undefined || anchor === undefined) return ceiling ?? deny('anchor_unknown', '');
   const forged = checkSignatures(links, anchor, context.issuers);
   if (forged !== undefined) return forged;
-  return grant(verifiedChain(links, caller));
+  return grant(verifiedChain(links, caller, text.length));
 };
 
 /**
@@ -121,6 +123,10 @@ export const verifyGrant = (
   context: ChainContext,
 ): Verdict<VerifiedChain> => {
   const index = chain.links.length;
+  const octets = chain.octets + 1 + text.length;
+  // What the callee could never present is no grant.
+  if (octets > MAX_CHAIN_BYTES)
+    return deny('chain_too_large', `${octets} octets with the grant, at most ${MAX_CHAIN_BYTES}`);
   if (index >= MAX_LINKS) return deny('chain_too_many_links', `more than ${MAX_LINKS} links`);
   const parsed = parseLink(text, false);
   if (!parsed.ok) return at(parsed, index);
@@ -138,12 +144,12 @@ export const verifyGrant = (
     checkNarrowing([chain.leaf, link], index - 1);
   if (denial !== undefined) return denial;
   if (!link.aud.includes(context.trustDomain))
-    return deny('chain_aud', `the grant is for ${link.aud.join(', ')}, this is ${context.trustDomain}`);
+    return denyAt(index, 'chain_aud', `it is for ${link.aud.join(', ')}, this is ${context.trustDomain}`);
   const forged = checkLinkSignature(link, chain.leaf, context.issuers, index);
-  return forged ?? grant(verifiedChain(links, callee));
+  return forged ?? grant(verifiedChain(links, callee, octets));
 };
 
-const verifiedChain = (links: readonly UnverifiedLink[], holder: Holder): VerifiedChain => {
+const verifiedChain = (links: readonly UnverifiedLink[], holder: Holder, octets: number): VerifiedChain => {
   const root = links[0] as RootLink;
   return {
     root,
@@ -155,6 +161,7 @@ const verifiedChain = (links: readonly UnverifiedLink[], holder: Holder): Verifi
     task: root.renews ?? root.id,
     exp: Math.min(...links.map((link) => link.exp)),
     iat: Math.max(...links.map((link) => link.iat)),
+    octets,
   } as VerifiedChain;
 };
 

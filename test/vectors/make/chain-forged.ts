@@ -194,6 +194,30 @@ const granted = (to: Agent, edit: Claims = {}, by: Agent = INVENTORY, parent = L
 const grantCase = (comment: string, grant: string, reason: string, options: ChainOptions = {}): Case =>
   refuse(comment, three, INVENTORY, reason, { source: '7.3', callee: SECURITY, grant, ...options });
 
+/** A chain of two long links, and a grant below it with which it has so many octets. */
+const filling = (octets: number): { readonly chain: readonly string[]; readonly grant: string } => {
+  const scope = Array.from({ length: 39 }, (_, at) => `cloud:${'x'.repeat(45)}${at}`);
+  // Three octets of JSON are four of base64url: two links have to be adjusted to reach every length.
+  for (const words of ['p', 'pp', 'ppp']) {
+    const chain = makeChain({
+      agents: [PLANNER, INVENTORY],
+      edit: { 0: { scope, purpose: words }, 1: { scope } },
+    });
+    for (let length = 1; length <= 256; length++) {
+      const edit = { scope: [scope[0]], purpose: 'g'.repeat(length) };
+      const grant = jws(
+        'dlink+jwt',
+        childClaims(chain[1] ?? '', INVENTORY, SECURITY, 2, edit),
+        INVENTORY.key,
+      );
+      if (chain.join('~').length + 1 + grant.length === octets) return { chain, grant };
+    }
+  }
+  throw new Error(`no grant fills ${octets} octets`);
+};
+const full = filling(8192);
+const over = filling(8193);
+
 const C1 = { type: 'resource', paths: ['/ec2'] };
 const held = makeChain({ agents: THREE, all: { caveats: [C1] } });
 
@@ -240,6 +264,20 @@ const grants = (): Case[] => [
     'a grant of more than 4096 octets',
     granted(SECURITY, { caveats: [{ type: 'resource', paths: [`/${'a'.repeat(3000)}`] }] }),
     'jws_size',
+  ),
+  accept(
+    'a grant with which the chain has 8192 octets',
+    full.chain,
+    INVENTORY,
+    {},
+    { source: '7.3', callee: SECURITY, grant: full.grant },
+  ),
+  refuse(
+    'a grant with which the chain has 8193 octets: the callee could never present it',
+    over.chain,
+    INVENTORY,
+    'chain_too_large',
+    { source: '7.3', callee: SECURITY, grant: over.grant },
   ),
   grantCase('a grant with more scope', granted(SECURITY, { scope: ['cloud:*'] }), 'link_scope_widened'),
   grantCase(

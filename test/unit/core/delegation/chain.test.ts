@@ -274,9 +274,40 @@ describe('a grant', () => {
     expect(reasonOf(granted(link, security, changes))).toBe(reason);
   });
 
-  test('names its own place when it is refused', () => {
-    expect(granted(give(security, { exp: NOW + 3601 }))).toMatchObject({
+  test.each<readonly [string, Readonly<Record<string, unknown>>, number]>([
+    ['link_outlives_parent', { exp: NOW + 3601 }, NOW],
+    ['link_older_than_parent', { iat: NOW - 1 }, NOW],
+    ['link_not_yet_valid', { iat: NOW + 31 }, NOW],
+    ['link_expired', { exp: NOW + 10 }, NOW + 40],
+    ['link_max_depth_raised', { max_depth: 6 }, NOW],
+    ['link_scope_widened', { scope: ['db:read'] }, NOW],
+    ['claim_unknown', { note: 'x' }, NOW],
+  ])('names its own place when it is refused: %s', (reason, changes, now) => {
+    expect(granted(give(security, changes), security, { now })).toMatchObject({
+      reason,
       detail: expect.stringContaining('link 2:'),
     });
+  });
+
+  test('that makes the chain too large to be presented is refused at once', () => {
+    // Two long links, so that a third may just fit.
+    const scope = Array.from({ length: 39 }, (_, at) => `cloud:${'x'.repeat(45)}${at}`);
+    const long = chainOf([planner, inventory], [{ scope }, { scope }]);
+    const held = verifiedChain(long, inventory);
+    expect(held.octets).toBe(long.length);
+    const outcomes = Array.from({ length: 256 }, (_, at) => {
+      const claims = childClaims(long.split('~')[1] ?? '', inventory, security, {
+        scope: [scope[0]],
+        purpose: 'p'.repeat(at + 1),
+      });
+      const link = signLink(claims, inventory.key);
+      const verdict = verifyGrant(link, held, security.holder, testContext());
+      const octets = long.length + 1 + link.length;
+      expect(verdict.ok ? verdict.value.octets : octets).toBe(octets);
+      expect(reasonOf(verdict)).toBe(octets <= 8192 ? 'ok' : 'chain_too_large');
+      expect(check(`${long}~${link}`, security)).toBe(reasonOf(verdict));
+      return reasonOf(verdict);
+    });
+    expect(new Set(outcomes)).toEqual(new Set(['ok', 'chain_too_large']));
   });
 });
