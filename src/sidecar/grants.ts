@@ -13,6 +13,7 @@ import {
   type ScopeSets,
 } from '../core/delegation/scope.ts';
 import type { Party } from '../core/handshake/proof.ts';
+import { MAX_CHAIN_BYTES } from '../core/limits.ts';
 import { deny, grant, type Verdict } from '../core/verdict.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 
@@ -71,7 +72,7 @@ export class Grants {
   private readonly minted = new LRUCache<string, Minted>({ max: 4096 });
 
   /**
-   * The grant for one callee, or undefined when there is nothing to grant: no overlap of scope, no depth left.
+   * The grant for one callee, or undefined when there is nothing to grant: no overlap of scope, no depth or no room left.
    * Refuses with `delegate_widened`, `context_key`, and the reasons of minting.
    */
   mint(
@@ -107,6 +108,8 @@ export class Grants {
       identity.sign,
     );
     if (!text.ok) return text;
+    // The callee could never present it, and would refuse the whole request for it.
+    if (chain.octets + 1 + text.value.length > MAX_CHAIN_BYTES) return grant(undefined);
     const life = Math.min(ttlSeconds, leaf.exp - nowSeconds);
     this.minted.set(key, { text: text.value, freshUntil: nowSeconds + life * FRESH_SHARE });
     return text;
