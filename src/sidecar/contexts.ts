@@ -32,7 +32,7 @@ export class Contexts {
       max: most,
       ttl: idleMs,
       updateAgeOnGet: true,
-      ttlResolution: 1000,
+      ttlResolution: 0,
       perf: { now: () => clock.monotonic() },
     });
   }
