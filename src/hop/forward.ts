@@ -8,27 +8,38 @@ interface LiveHop {
   readonly cut: (reason: ReasonCode) => void;
   /** The generation of trust under which the permit was last found to hold. */
   generation: number;
+  /** Its place in the list. */
+  place: number;
 }
 
-/** The hops that are under way. */
+/**
+ * The hops that are under way. A list and not a `Set`: a set that is filled and emptied all the time leaves behind a chain of
+ * old tables, through which V8's young-generation collector keeps every finished request alive.
+ */
 export class LiveHops {
-  private readonly hops = new Set<LiveHop>();
+  private readonly hops: LiveHop[] = [];
 
   get size(): number {
-    return this.hops.size;
+    return this.hops.length;
   }
 
-  add(hop: LiveHop): void {
-    this.hops.add(hop);
+  add(permit: Permit, cut: LiveHop['cut'], generation: number): LiveHop {
+    const hop = { permit, cut, generation, place: this.hops.length };
+    this.hops.push(hop);
+    return hop;
   }
 
+  /** The last one takes the place of the one that leaves. */
   delete(hop: LiveHop): void {
-    this.hops.delete(hop);
+    const last = this.hops.pop();
+    if (last === undefined || last === hop) return;
+    last.place = hop.place;
+    this.hops[hop.place] = last;
   }
 
   /** Cuts what time, revocation or another policy has ended. */
   sweep(trust: TrustSnapshot, nowSeconds: number): void {
-    for (const hop of this.hops) {
+    for (const hop of [...this.hops]) {
       const denial = checkPermit(hop.permit, trust, nowSeconds, hop.generation);
       if (denial === undefined) hop.generation = trust.generation;
       else hop.cut(denial.reason);
@@ -36,7 +47,7 @@ export class LiveHops {
   }
 
   cutAll(reason: ReasonCode): void {
-    for (const hop of this.hops) hop.cut(reason);
+    for (const hop of [...this.hops]) hop.cut(reason);
   }
 }
 
@@ -56,6 +67,5 @@ export const forward = (
     done(result);
   });
   if (ended) return;
-  hop = { permit, cut, generation: permit.input.trust.generation };
-  live.add(hop);
+  hop = live.add(permit, cut, permit.input.trust.generation);
 };
