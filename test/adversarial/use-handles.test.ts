@@ -24,7 +24,7 @@ describe('context handles', () => {
   let echo: Record<string, string> = {};
 
   beforeAll(async () => {
-    mesh = await makeMesh({ clock, domain: { anchor: { scope: TEST_SCOPE } } });
+    mesh = await makeMesh({ clock, domain: { now: clock.seconds, anchor: { scope: TEST_SCOPE } } });
     inventory = await mesh.start(INVENTORY, {
       handler: (_request, response) => {
         for (const [name, value] of Object.entries(echo)) response.setHeader(name, value);
@@ -104,7 +104,7 @@ describe('context handles', () => {
         tracestate: `hopgate=${context},vendor=x`,
         'delegation-chain': 'forged',
         Delegation_Grant: 'forged',
-        'proxy-authorization': `Basic ${Buffer.from(new URL(planning.proxyUrl).username + ':' + new URL(planning.proxyUrl).password).toString('base64')}`,
+        'proxy-authorization': `Basic ${Buffer.from(`${new URL(planning.proxyUrl).username}:${new URL(planning.proxyUrl).password}`).toString('base64')}`,
       },
     });
     expect(answer.status).toBe(200);

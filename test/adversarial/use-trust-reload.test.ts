@@ -25,7 +25,7 @@ describe('trust that changes while a sidecar runs', () => {
 
   beforeEach(async () => {
     clock = new TestClock();
-    mesh = await makeMesh({ clock, domain: { anchor: { scope: TEST_SCOPE } }, bundle: { epoch: 2, seq: 5 } });
+    mesh = await makeMesh({ clock, domain: { now: clock.seconds, anchor: { scope: TEST_SCOPE } }, bundle: { epoch: 2, seq: 5 } });
     inventory = await mesh.start(INVENTORY);
     planning = await mesh.start(PLANNING, { routes: { 'inventory.mesh': INVENTORY } });
     chain = mesh.domain.mintChain([PLANNING], { scope: TEST_SCOPE });
