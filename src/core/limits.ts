@@ -11,7 +11,8 @@ export const DEFAULT_LINK_TTL_SECONDS = 7200;
 export const HARD_LINK_TTL_SECONDS = 14_400;
 export const CLOCK_SKEW_SECONDS = 30;
 export const MAX_JSON_DEPTH = 8;
-export const MAX_FRAME_BODY_BYTES = 8192;
+/** F2 holds a WIT and a proof, 4096 octets each, and some more. */
+export const MAX_FRAME_BODY_BYTES = 12_288;
 export const MAX_SCOPE_PATTERNS = 64;
 export const MAX_SCOPE_BYTES = 256;
 /** 9999-12-31T23:59:59Z */

@@ -1,5 +1,5 @@
 /** Frames and proofs of the handshake between the planner (initiator) and the inventory (responder). */
-import { b64u, type Claims, jws, type Key, octets, sha256 } from './signing.ts';
+import { b64u, type Claims, headerOf, type Key, octets, rawJws, sha256 } from './signing.ts';
 import { type Agent, INVENTORY, PLANNER, wit } from './world.ts';
 
 export type Role = 'initiator' | 'responder';
@@ -26,6 +26,14 @@ export const frame = (type: number, fields: readonly (Uint8Array | string)[]): B
 /** A frame around any body. */
 export const frameOf = (type: number, body: Uint8Array, length = body.length): Buffer =>
   Buffer.concat([Buffer.of(type, length >> 16, (length >> 8) & 255, length & 255), body]);
+
+/** The fields of a frame. */
+export const fieldsOf = (sent: Buffer): Buffer[] => {
+  const fields: Buffer[] = [];
+  for (let at = 4; at < sent.length; at += 2 + sent.readUInt16BE(at))
+    fields.push(sent.subarray(at + 2, at + 2 + sent.readUInt16BE(at)));
+  return fields;
+};
 
 export interface HelloPlan {
   readonly version?: string;
@@ -69,6 +77,8 @@ export interface ProofPlan {
   readonly edit?: Claims;
   readonly by?: Key;
   readonly typ?: string;
+  /** Spaces behind the payload, which JSON allows. */
+  readonly spaces?: number;
   /** Another spelling of the finished proof. */
   readonly change?: (proof: string) => string;
   readonly initiator?: Agent;
@@ -77,7 +87,8 @@ export interface ProofPlan {
 const proof = (role: Role, transcript: Uint8Array, plan: ProofPlan): string => {
   const claims = proofClaims(role, { th: b64u(transcript), ...plan.edit }, plan.initiator);
   const typ = plan.typ ?? (role === 'initiator' ? 'hs-i+jwt' : 'hs-r+jwt');
-  const text = jws(typ, sorted(claims), plan.by ?? SIDES[role].key);
+  const payload = JSON.stringify(sorted(claims)) + ' '.repeat(plan.spaces ?? 0);
+  const text = rawJws(headerOf(typ), payload, plan.by ?? SIDES[role].key);
   return plan.change?.(text) ?? text;
 };
 

@@ -2,11 +2,17 @@
 import type { Case } from './case.ts';
 import { F1, F2, F3, first, make, second, third } from './handshake-case.ts';
 import { proofCases } from './handshake-proofs.ts';
-import { answer, challenge, frame, frameOf, hello, NONCE, sessionOf } from './handshake-world.ts';
+import { answer, challenge, fieldsOf, frame, frameOf, hello, NONCE, sessionOf } from './handshake-world.ts';
 import { octets } from './signing.ts';
-import { PLANNER, wit } from './world.ts';
+import { INVENTORY, PLANNER, wit } from './world.ts';
 
 const TWO_SUITES = hello({ suites: [2, 1] });
+/** A WIT and a proof that are as large as they may be. */
+const LARGE_WIT = wit(INVENTORY, { attested: { fact: 'x'.repeat(2568) } });
+const LARGE = challenge(F1, { wit: LARGE_WIT, spaces: 2512 });
+const largestFields = fieldsOf(LARGE).slice(2);
+if (!largestFields.every((field) => field.length === 4096))
+  throw new Error(`not the largest: ${largestFields.map((field) => field.length)}`);
 
 const good = (): Case[] => [
   make(
@@ -29,6 +35,13 @@ const good = (): Case[] => [
     { f1: F1, f2: F2 },
     { reason: 'ok', session: sessionOf(F1, F2) },
     { pin: 'spiffe://company.com/agent/inventory/*' },
+  ),
+  make(
+    'a WIT and a proof of 4096 octets each: F2 has more than 8192',
+    'initiator',
+    { f1: F1, f2: LARGE },
+    { reason: 'ok', session: sessionOf(F1, LARGE) },
+    {},
   ),
   first('a first frame alone', {}, 'ok'),
   first('more suites than ours', { suites: [7, 1, 9] }, 'ok'),
@@ -57,9 +70,14 @@ const frames = (): Case[] => [
     'hs_frame',
   ),
   first(
-    'a body of more than 8192 octets',
-    frame(1, ['hopgate-hs/1', Buffer.of(1), NONCE.initiator, Buffer.alloc(8200, 65)]),
+    'a body of more than 12288 octets',
+    frame(1, ['hopgate-hs/1', Buffer.of(1), NONCE.initiator, Buffer.alloc(12_289 - 53, 65)]),
     'hs_frame',
+  ),
+  first(
+    'a body of 12288 octets, of which the WIT has too many',
+    frame(1, ['hopgate-hs/1', Buffer.of(1), NONCE.initiator, Buffer.alloc(12_288 - 53, 65)]),
+    'jws_size',
   ),
   first('a header that announces 16 MiB', frameOf(1, BODY, 0xffffff), 'hs_frame'),
   first('a length one octet short', frameOf(1, BODY, BODY.length - 1), 'hs_frame'),
