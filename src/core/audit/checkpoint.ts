@@ -2,6 +2,7 @@
 import { parseJws, type Sign, signJws, verifyJws } from '../encoding/jws.ts';
 import { checkMembers, isDigest, isInteger, isString, isTime } from '../encoding/members.ts';
 import { admitKey, thumbprintOf } from '../keys.ts';
+import { CLOCK_SKEW_SECONDS } from '../limits.ts';
 import { isAgentId } from '../spiffe-id.ts';
 import { type Issuers, verifyWit } from '../trust/wit.ts';
 import { type Denial, deny } from '../verdict.ts';
@@ -45,11 +46,12 @@ export const mintCheckpoint = (head: LogHead, signer: AuditSigner, nowSeconds: n
   wit: signer.wit,
 });
 
-/** Verifies a checkpoint that follows `head`. Refuses with `audit_checkpoint`, with the fault in the detail. */
+/** Verifies a checkpoint that follows `head` in a record of `timeMs`. Refuses with `audit_checkpoint`, with the fault in the detail. */
 export const verifyCheckpoint = (
   record: CheckpointRecord,
   head: LogHead,
   sidecar: string,
+  timeMs: number,
   issuers: Issuers,
 ): Denial | undefined => {
   const proof = parseJws(record.proof, 'audit-cp+jwt');
@@ -57,6 +59,9 @@ export const verifyCheckpoint = (
   const closed = checkMembers(proof.value.payload, MEMBERS, 'the checkpoint');
   if (!closed.ok) return fault(closed);
   const claims = proof.value.payload;
+  // Only `iat` is signed with the WIT's life in view: apart from its record, it could claim any moment of that life.
+  if (Math.abs(timeMs - (claims.iat as number) * 1000) > CLOCK_SKEW_SECONDS * 1000)
+    return deny('audit_checkpoint', `issued at ${claims.iat}, its record is of ${timeMs} ms`);
   // The WIT is history: it was valid when the checkpoint was made, not now.
   const wit = verifyWit(record.wit, issuers, claims.iat as number);
   if (!wit.ok) return fault(wit);

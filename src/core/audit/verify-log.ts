@@ -83,6 +83,7 @@ export class LogVerifier {
         record as unknown as CheckpointRecord,
         at,
         record.sidecar as string,
+        record.time as number,
         this.issuers,
       );
       if (denial !== undefined) return denial;

@@ -56,6 +56,9 @@ const changed = (text: string, from: string, to: string): string => {
 const rehashed = (text: string, edit: Readonly<Record<string, unknown>>): string =>
   line({ ...recordOf(text), ...edit });
 
+/** A record so many milliseconds behind the `iat` of its checkpoint. */
+const at = (behindMs: number): Edit => ({ record: { time: NOW * 1000 + behindMs } });
+
 const sound = (): Case[] => [
   ok('a log that ends cleanly', log),
   ok('a log without a checkpoint: chained, and not yet signed', log.slice(0, 3)),
@@ -67,8 +70,12 @@ const sound = (): Case[] => [
   ok('U+2028 in a string', writeLog([{ ...STOP, reason: 'line\u2028separator' }])),
   ok(
     'a checkpoint whose WIT has expired since',
-    writeLog([START, CHECKPOINT], { 1: { proof: { iat: NOW - 590 } } }),
+    writeLog([START, CHECKPOINT], {
+      1: { proof: { iat: NOW - 590 }, record: { time: (NOW - 590) * 1000 } },
+    }),
   ),
+  ok('a checkpoint issued 30 s before its record', writeLog(BODIES, { 3: at(30_000) })),
+  ok('a checkpoint issued 30 s behind its record', writeLog(BODIES, { 3: at(-30_000) })),
 ];
 
 const form = (): Case[] => [
@@ -186,6 +193,12 @@ const checkpoints = (): Case[] => [
   checkpoint('the WIT of another agent', { wit: wit(PLANNER), by: auditKeyOf(PLANNER) }),
   checkpoint('a WIT without audit key', { wit: wit(INVENTORY, { audit_jwk: undefined }) }),
   checkpoint('a WIT that had expired when the checkpoint was made', {
+    wit: wit(INVENTORY, { exp: NOW - 30 }),
+  }),
+  checkpoint('issued 30.001 s before its record', at(30_001)),
+  checkpoint('issued 30.001 s behind its record', at(-30_001)),
+  checkpoint('backdated into the life of a WIT that had expired by its record', {
+    proof: { iat: NOW - 60 },
     wit: wit(INVENTORY, { exp: NOW - 30 }),
   }),
   checkpoint('the identity point as audit key', {

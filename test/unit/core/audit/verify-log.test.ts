@@ -19,9 +19,14 @@ const signer = { sidecar: sidecar.id, wit: sidecar.wit, auditX: auditKey.x, sign
 const { lines, head } = writeLog([start, decision(), outcome()]);
 
 /** The log above with a checkpoint made this way behind it. */
-const withCheckpoint = (changes: Partial<typeof signer>, at = head, nowSeconds = NOW) => {
+const withCheckpoint = (
+  changes: Partial<typeof signer>,
+  at = head,
+  nowSeconds = NOW,
+  recordMs = nowSeconds * 1000,
+) => {
   const record = mintCheckpoint(at, { ...signer, ...changes }, nowSeconds);
-  return [...lines, sealRecord(record, head, sidecar.id, NOW * 1000).line];
+  return [...lines, sealRecord(record, head, sidecar.id, recordMs).line];
 };
 const reason = (log: readonly string[], issuers?: Parameters<typeof readLog>[1]) =>
   readLog(log, issuers).fault?.reason;
@@ -69,6 +74,19 @@ describe('a checkpoint', () => {
   test('outlives its WIT: the WIT was good when it was made', () => {
     expect(reason(withCheckpoint({}, head, NOW + 3600))).toBeUndefined();
     expect(reason(withCheckpoint({}, head, NOW + 3630))).toBe('audit_checkpoint');
+  });
+
+  test('is of the time of its record, and can’t be dated back into the life of its WIT', () => {
+    const made = NOW * 1000;
+    for (const [behind, outcome] of [
+      [0, undefined],
+      [30_000, undefined],
+      [-30_000, undefined],
+      [30_001, 'audit_checkpoint'],
+      [-30_001, 'audit_checkpoint'],
+      [3_600_000, 'audit_checkpoint'],
+    ] as const)
+      expect(reason(withCheckpoint({}, head, NOW, made + behind))).toBe(outcome);
   });
 
   test('under an issuer that we don’t know is none', () => {
