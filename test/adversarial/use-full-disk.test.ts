@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Mesh, type MeshAgent, makeMesh, send, sendThrough, TEST_SCOPE } from '../testkit/mesh.ts';
+import { openSession, requestText } from '../testkit/raw-peer.ts';
 import { type SmallDisk, smallDisks } from '../testkit/small-disk.ts';
 import { permittedHops, verifyLogFile } from '../testkit/verified-log.ts';
 
@@ -25,7 +26,9 @@ describe.each(
     let arrived: () => void;
 
     const start = async (small: string): Promise<void> => {
-      mesh = await makeMesh({ domain: { anchor: { scope: TEST_SCOPE } } });
+      mesh = await makeMesh({
+        domain: { agents: [PLANNING, INVENTORY, 'security/eee777'], anchor: { scope: TEST_SCOPE } },
+      });
       disk.prepare(path.join(mesh.directory, small.replace('/', '-'), 'state'));
       inventory = await mesh.start(INVENTORY, {
         config: { audit: { durability, checkpointInterval: '1s' } },
@@ -59,6 +62,10 @@ describe.each(
       await start(INVENTORY);
       expect((await ask('/before')).status).toBe(200);
       expect((await ready()).status).toBe(200);
+      // The limit on a file's size is the whole process's: inventory's log must be the longer one by far.
+      const peer = await openSession(inventory, mesh.domain.agent('security/eee777'));
+      for (let count = 0; count < 100; count++) await peer.ask(requestText({}));
+      peer.close();
       // One that is under way when the disk fills up: its outcome has to wait for room.
       const here = new Promise<void>((resolve) => {
         arrived = resolve;
