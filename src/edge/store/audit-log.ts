@@ -174,6 +174,8 @@ export class AuditLog implements AuditPort {
     const batch = this.queue;
     this.queue = [];
     const before = this.head;
+    // Nothing written proves nothing: a broken log stays broken.
+    if (batch.length === 0 && !withCheckpoint) return;
     const due = withCheckpoint || this.sinceCheckpoint + batch.length >= this.options.checkpointRecords;
     let ok = true;
     try {
