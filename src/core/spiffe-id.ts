@@ -9,19 +9,25 @@ export type AgentId = string & { readonly [agentId]: true };
 export type IdPattern = string & { readonly [idPattern]: true };
 
 const MAX_ID_BYTES = 2048;
-const TRUST_DOMAIN = /^[a-z0-9._-]{1,255}$/;
-const AGENT = /^spiffe:\/\/([a-z0-9._-]{1,255})\/(?:agent\/([A-Za-z0-9._-]+)|(client))\/([A-Za-z0-9._-]+)$/;
+const MAX_TRUST_DOMAIN_BYTES = 255;
+// No label is empty, so that no trust domain is "." or "..": it stands as a segment in URLs and in file names.
+const TRUST_DOMAIN = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
+const AGENT =
+  /^spiffe:\/\/([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\/(?:agent\/([A-Za-z0-9._-]+)|(client))\/([A-Za-z0-9._-]+)$/;
 const PATTERN =
-  /^spiffe:\/\/([a-z0-9._-]{1,255})\/(?:agent\/([A-Za-z0-9._-]+)|(client))\/([A-Za-z0-9._-]+|\*)$/;
+  /^spiffe:\/\/([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\/(?:agent\/([A-Za-z0-9._-]+)|(client))\/([A-Za-z0-9._-]+|\*)$/;
 const DOTS = /^\.{1,2}$/;
 
-export const isTrustDomain = (text: string): boolean => TRUST_DOMAIN.test(text);
+/** 1–255 octets, labels of `a–z 0–9 _ -` joined by dots. */
+export const isTrustDomain = (text: string): boolean =>
+  text.length <= MAX_TRUST_DOMAIN_BYTES && TRUST_DOMAIN.test(text);
 
 const matches = (form: RegExp, text: string): boolean => {
   if (text.length > MAX_ID_BYTES) return false;
   const match = form.exec(text);
+  if (match === null || (match[1] ?? '').length > MAX_TRUST_DOMAIN_BYTES) return false;
   // `client` is the type of `/client/<name>`; an agent that bore it would pass for a principal's own session.
-  return match !== null && match[2] !== 'client' && !DOTS.test(match[2] ?? '') && !DOTS.test(match[4] ?? '');
+  return match[2] !== 'client' && !DOTS.test(match[2] ?? '') && !DOTS.test(match[4] ?? '');
 };
 
 export const isAgentId = (text: unknown): text is AgentId => typeof text === 'string' && matches(AGENT, text);

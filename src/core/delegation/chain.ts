@@ -137,6 +137,7 @@ export const verifyGrant = (
     return deny('grant_callee', `the grant is for ${link.delegatee}, this is ${callee.id}`);
   if (link.delegateeX !== callee.key.x)
     return deny('grant_callee_key', `the grant is for another key of ${callee.id}`);
+  if (link.rebind) return denyAt(index, 'link_rebind', 'a grant goes to another agent, a rebind to the same');
   const links = [...chain.links, link];
   const denial =
     checkStructure(links, context.limits) ??

@@ -313,6 +313,18 @@ const grants = (): Case[] => [
     'link_signature',
   ),
   grantCase('a rebind as grant', granted(rotated(INVENTORY), { rebind: true }), 'grant_callee'),
+  grantCase(
+    'a grant to another agent, marked as a rebind',
+    granted(SECURITY, { rebind: true }),
+    'link_rebind',
+  ),
+  refuse(
+    'a rebind as grant, to an instance that has the caller’s name and another key',
+    three,
+    INVENTORY,
+    'link_rebind',
+    { source: '7.3', callee: rotated(INVENTORY), grant: granted(rotated(INVENTORY), { rebind: true }) },
+  ),
   refuse('a grant back to an agent of the chain', three, INVENTORY, 'chain_agent_twice', {
     source: '7.3',
     callee: PLANNER,
