@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { LRUCache } from 'lru-cache';
-import type { ReasonCode } from '../core/reasons.ts';
+import { Responder } from '../core/handshake/machine.ts';
+import { REASONS, type ReasonCode } from '../core/reasons.ts';
 import { deny, type Verdict } from '../core/verdict.ts';
 import { SocketFrames } from '../edge/tls/frame-channel.ts';
 import { parsePeerCertificate } from '../edge/tls/peer-certificate.ts';
@@ -48,7 +49,8 @@ export class Inbound {
       ...this.contextOptions(),
       ALPNProtocols: ALPN_PROTOCOLS,
       requestCert: true,
-      rejectUnauthorized: true,
+      // Node would hang up on a bad certificate without saying whose: identifyPeer refuses it, and it is counted.
+      rejectUnauthorized: false,
       handshakeTimeout: parts.config.limits.handshakeTimeout * 1000,
       // No session is ever looked up: a ticket that a client presents finds nothing.
       sessionTimeout: 1,
@@ -136,7 +138,8 @@ export class Inbound {
 
   private onTlsError(error: NodeJS.ErrnoException, socket: TLSSocket): void {
     const arrival = this.arrivals.get(arrivalKey(socket));
-    if (arrival !== undefined) this.refuse(arrival.source, tlsReason(error, socket));
+    const reason = error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'hs_timeout' : 'tls_failed';
+    if (arrival !== undefined) this.refuse(arrival.source, reason);
     socket.destroy();
   }
 
@@ -161,6 +164,9 @@ export class Inbound {
         'connection refused',
       );
       this.refuse(arrival.source, session.reason);
+      // Frames say why: a peer with an expired SVID must not have to guess.
+      if (arrival.frames === undefined && socket.alpnProtocol === ALPN_PROTOCOLS[0])
+        socket.write(Responder.refused(REASONS[session.reason].peer ? session.reason : 'denied'));
       socket.end();
       socket.destroySoon();
       return;
@@ -195,10 +201,12 @@ export class Inbound {
 
   private identifyPeer(socket: TLSSocket, trust: TrustSnapshot, now: number): Verdict<Identified> {
     if (socket.isSessionReused()) return deny('svid_resumed', 'a resumed TLS session');
-    if (socket.alpnProtocol !== ALPN_PROTOCOLS[0])
-      return deny('tls_failed', 'no common application protocol');
     const leaf = socket.getPeerX509Certificate();
     if (leaf === undefined) return deny('tls_no_certificate', 'the client sent no certificate');
+    // INVARIANT: nobody gets past here whom TLS did not authorize.
+    if (socket.authorized !== true) return deny(verificationReason(socket), 'the certificate was refused');
+    if (socket.alpnProtocol !== ALPN_PROTOCOLS[0])
+      return deny('tls_failed', 'no common application protocol');
     try {
       return identify(parsePeerCertificate(leaf), trust.bundle, now);
     } catch {
@@ -246,10 +254,7 @@ export class Inbound {
 
 const arrivalKey = (socket: Socket): string => `${socket.remoteAddress} ${socket.remotePort}`;
 
-const tlsReason = (error: NodeJS.ErrnoException, socket: TLSSocket): ReasonCode => {
-  const verification = String((socket as { authorizationError?: unknown }).authorizationError ?? '');
-  if (verification.includes('EXPIRED') || verification.includes('NOT_YET_VALID')) return 'svid_expired';
-  if (verification !== '') return 'svid_untrusted';
-  if (error.code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE') return 'tls_no_certificate';
-  return error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'hs_timeout' : 'tls_failed';
+const verificationReason = (socket: TLSSocket): ReasonCode => {
+  const fault = String(socket.authorizationError ?? '');
+  return fault.includes('EXPIRED') || fault.includes('NOT_YET_VALID') ? 'svid_expired' : 'svid_untrusted';
 };
