@@ -210,7 +210,7 @@ describe('a link that is spelled wrong, in a chain on a proven connection', () =
     );
   });
 
-  it.each([
+  it.each<readonly [string, () => string, ReasonCode]>([
     ['a WIT as the chain', () => planning().wit, 'jws_header'],
     ['a WIT as the leaf', () => `${forgeLinks(mesh.domain, line())[0]}~${planning().wit}`, 'jws_header'],
     ['a chain in quotes', () => `"${forgeChain(mesh.domain, line())}"`, 'jws_base64url'],
@@ -218,7 +218,7 @@ describe('a link that is spelled wrong, in a chain on a proven connection', () =
     ['only a tilde', () => '~', 'jws_structure'],
     ['links joined by a comma', () => forgeLinks(mesh.domain, line()).join(','), 'jws_structure'],
     ['a percent-encoded tilde', () => forgeLinks(mesh.domain, line()).join('%7E'), 'jws_structure'],
-  ] as const)('%s', async (_, chain, reason) => {
+  ])('%s', async (_, chain, reason) => {
     await expectDenied(target, planning(), { chain: chain() }, reason);
   });
 
