@@ -18,6 +18,7 @@ import { stringify } from 'yaml';
 import { parsePolicy } from '../../src/config/policy.ts';
 import { compilePolicy } from '../../src/core/policy/evaluate.ts';
 import type { IdPattern } from '../../src/core/spiffe-id.ts';
+import { mintKeyBinding } from '../../src/core/trust/wit.ts';
 import { SocketFrames } from '../../src/edge/tls/frame-channel.ts';
 import { parsePeerCertificate } from '../../src/edge/tls/peer-certificate.ts';
 import { ALPN_PROTOCOLS, channelExporter } from '../../src/edge/tls/settings.ts';
@@ -57,6 +58,8 @@ export class BenchWorld {
   readonly trust: TrustSnapshot;
   readonly clientContext: SecureContext;
   private readonly children: ChildProcess[] = [];
+  private readonly callerCertificate: string;
+  private fresh = 1;
 
   constructor(domain: TestDomain) {
     this.domain = domain;
@@ -77,7 +80,30 @@ export class BenchWorld {
       key: this.caller.svidKeyPem,
       ca: domain.authority.certificatePem,
     });
+    this.callerCertificate = parsePeerCertificate(new X509Certificate(this.caller.svidPem)).digest;
     mkdirSync(path.join(this.directory, 'cloud'));
+  }
+
+  /** A chain like {@link chain} whose links and key bindings nobody has seen. */
+  freshChain(): string {
+    const { domain } = this;
+    const { issuer } = domain;
+    const options = { scope: TEST_SCOPE, maxDepth: 5, remainingDepth: 2 };
+    const [client, planning] = ['client/alice', 'planning/abc123'].map((name) => {
+      const agent = domain.agent(name);
+      // Each binding has another end, so that none is a copy of one before.
+      const keyBinding = mintKeyBinding(
+        agent.id,
+        agent.x,
+        agent.notAfter + this.fresh++,
+        issuer.sign,
+        issuer.thumbprint,
+      );
+      return { ...agent, keyBinding };
+    }) as [TestAgent, TestAgent];
+    const first = domain.mintRoot(client, options);
+    const second = `${first}~${domain.mintGrant(first, client, planning, options)}`;
+    return `${second}~${domain.mintGrant(second, planning, this.caller, options)}`;
   }
 
   static async make(): Promise<BenchWorld> {
@@ -131,6 +157,7 @@ export class BenchWorld {
       path.join(here, '../../node_modules/typescript/bin/tsc'),
       '-p',
       path.join(here, '../../tsconfig.build.json'),
+      '--noCheck',
       '--outDir',
       path.join(this.directory, 'dist'),
     ]);
@@ -193,7 +220,7 @@ export class BenchWorld {
     const { caller } = this;
     const own = {
       ...caller.holder,
-      certificate: parsePeerCertificate(new X509Certificate(caller.svidPem)).digest,
+      certificate: this.callerCertificate,
       wit: caller.wit,
       sign: caller.sign,
       notAfter: caller.notAfter,

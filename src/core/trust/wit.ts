@@ -1,5 +1,6 @@
 /** Workload Identity Tokens and key bindings: an issuer's word that an agent ID owns a key (SPEC.md section 6). */
 
+import { LRUCache } from 'lru-cache';
 import { decodeBase64url, encodeBase64url, isBase64urlOf } from '../encoding/base64url.ts';
 import type { JsonObject } from '../encoding/json.ts';
 import { canonicalJson } from '../encoding/json.ts';
@@ -21,6 +22,20 @@ export interface Wit {
   /** The key that signs audit checkpoints, base64url of 32 octets. */
   readonly auditX: string | undefined;
 }
+
+/** Which issuer key has verified a token: the same few come with every connection and every chain. */
+const proven = new LRUCache<string, AdmittedKey>({ max: 2048 });
+
+const isProven = (
+  text: string,
+  jws: { readonly signingInput: string; readonly signature: Buffer },
+  issuer: AdmittedKey,
+): boolean => {
+  if (proven.get(text) === issuer) return true;
+  if (!verifyJws(jws, issuer.key)) return false;
+  proven.set(text, issuer);
+  return true;
+};
 
 const MEMBERS = {
   iss: isString,
@@ -67,7 +82,7 @@ export const verifyWit = (text: string, issuers: Issuers, now: number, skipTime 
     if (iat > now + CLOCK_SKEW_SECONDS)
       return deny('wit_not_yet_valid', `the WIT of ${sub} is from ${iat}, it is ${now}`);
   }
-  if (!verifyJws(jws.value, issuer.key))
+  if (!isProven(text, jws.value, issuer))
     return deny('wit_signature', `the WIT of ${sub} has a wrong signature`);
   const agentKey = admitKey(x.value);
   if (!agentKey.ok) return agentKey;
@@ -148,7 +163,7 @@ export const verifyKeyBinding = (
     return deny('kb_issuer_unknown', `the key binding of ${sub} is by no issuer of its trust domain`);
   const signature = decodeBase64url(kb.sig);
   const signingInput = bindingInput(sub, thumbprintOf(agentX), kb.exp, kb.kid);
-  if (signature === undefined || !verifyJws({ signingInput, signature }, issuer.key))
+  if (signature === undefined || !isProven(`${signingInput}.${kb.sig}`, { signingInput, signature }, issuer))
     return deny('kb_signature', `nothing proves that ${sub} owns the key that signed for it`);
   return grant(true);
 };
