@@ -245,6 +245,7 @@ export class Inbound {
   }
 
   destroy(): void {
+    this.server.close();
     // Who is still in the handshake would otherwise get a session that nobody ends.
     for (const { socket } of this.arrivals.values()) socket.destroy();
     for (const socket of this.sessions.keys()) socket.destroy();
