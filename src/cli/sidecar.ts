@@ -5,6 +5,7 @@ import type { Argv } from 'yargs';
 import { ConfigError, parseConfig } from '../config/load.ts';
 import { sidecarSchema } from '../config/sidecar-schema.ts';
 import { systemClock } from '../edge/clock.ts';
+import { releaseStartupMemory } from '../edge/memory.ts';
 import { makeLogger } from '../edge/telemetry/log.ts';
 import { Sidecar } from '../sidecar/sidecar.ts';
 import { version } from '../version.ts';
@@ -65,6 +66,7 @@ export const command: Command = {
       sidecar.stop('could not start');
       throw new CommandError((error as Error).message);
     }
+    releaseStartupMemory();
     process.on('SIGHUP', () => sidecar.reload());
     await new Promise<void>((ended) => {
       const end = (signal: string): void => {

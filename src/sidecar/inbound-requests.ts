@@ -1,13 +1,13 @@
 /** Requests on proven connections: each goes down the path, and on to the local agent if it is permitted. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import { Pool } from 'undici';
 import type { ReasonCode } from '../core/reasons.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import { httpExchange } from '../edge/http/exchange.ts';
 import { createServer } from '../edge/http/node-http.ts';
 import { problemOf, sendProblem } from '../edge/http/problem.ts';
 import { addTracestate, type RequestHeaders, readRequestHeaders } from '../edge/http/request-headers.ts';
+import { Pool } from '../edge/http/undici.ts';
 import type { Permit } from '../hop/decide.ts';
 import { refuseHop, takeHop } from '../hop/pipeline.ts';
 import { isAging, nextHopId, type Session } from '../hop/session.ts';

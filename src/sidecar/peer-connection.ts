@@ -1,10 +1,10 @@
 /** One proven connection to a peer's sidecar: an undici client over a socket on which the handshake is done. */
 import { randomBytes } from 'node:crypto';
 import type { SecureContext, TLSSocket } from 'node:tls';
-import { Client } from 'undici';
 import type { OutboundRoute } from '../config/sidecar-schema.ts';
 import type { IdPattern } from '../core/spiffe-id.ts';
 import { deny, grant, type Verdict } from '../core/verdict.ts';
+import { Client } from '../edge/http/undici.ts';
 import { connectTls } from '../edge/tls/connect.ts';
 import { SocketFrames } from '../edge/tls/frame-channel.ts';
 import { parsePeerCertificate } from '../edge/tls/peer-certificate.ts';
