@@ -182,6 +182,8 @@ export class Outbound {
       this.tunnels.set(socket, route.value);
       socket.unshift(first);
       this.http.emit('connection', socket);
+      // It was paused while its first octet was looked at; the parser waits for a socket that flows.
+      socket.resume();
     };
     if (head.length > 0) open(head);
     else

@@ -1,5 +1,5 @@
 /** Running sidecars in this process: real sockets, certificates, files and logs, on ports that the system chooses. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import {
   createServer,
   request as httpRequest,
@@ -63,7 +63,7 @@ export interface MeshAgent {
   readonly sidecar: Sidecar;
   readonly addresses: SidecarAddresses;
   readonly directory: string;
-  /** The proxy URL with its secret. */
+  /** The proxy URL with its secret; empty where the agent has a unix socket. */
   readonly proxyUrl: string;
   readonly seen: SeenRequest[];
   readonly upstreamPort: number;
@@ -189,7 +189,8 @@ export class Mesh {
         .split('\n')
         .filter((line) => line !== '')
         .map((line) => JSON.parse(line) as Record<string, unknown>);
-    const proxyUrl = readFileSync(path.join(directory, 'state', 'proxy-url'), 'utf8').trim();
+    const proxyFile = path.join(directory, 'state', 'proxy-url');
+    const proxyUrl = existsSync(proxyFile) ? readFileSync(proxyFile, 'utf8').trim() : '';
     const running: MeshAgent = {
       agent,
       sidecar,
