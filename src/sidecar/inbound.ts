@@ -131,7 +131,7 @@ export class Inbound {
     const arrival = this.arrivals.get(key);
     if (arrival?.frames !== undefined) arrival.frames.timeOut();
     else {
-      this.refuse(arrival?.source ?? 'unknown', 'hs_timeout');
+      this.refuseArrival(arrival, 'hs_timeout');
       socket.destroy();
     }
   }
@@ -139,7 +139,7 @@ export class Inbound {
   private onTlsError(error: NodeJS.ErrnoException, socket: TLSSocket): void {
     const arrival = this.arrivals.get(arrivalKey(socket));
     const reason = error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'hs_timeout' : 'tls_failed';
-    if (arrival !== undefined) this.refuse(arrival.source, reason);
+    this.refuseArrival(arrival, reason);
     socket.destroy();
   }
 
@@ -219,6 +219,13 @@ export class Inbound {
     if (this.nonces.has(text)) return false;
     this.nonces.set(text, true);
     return true;
+  }
+
+  /** Before TLS is through. What follows from hanging up is not counted again. */
+  private refuseArrival(arrival: Arrival | undefined, reason: ReasonCode): void {
+    if (arrival === undefined) return;
+    arrival.proven();
+    this.refuse(arrival.source, reason);
   }
 
   private refuse(source: string, reason: ReasonCode): void {
