@@ -61,6 +61,8 @@ export interface TlsChoice {
   readonly alpn?: readonly string[];
   readonly session?: Buffer | undefined;
   readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3';
+  /** Any of 127/8: another source. */
+  readonly localAddress?: string;
 }
 
 /** Octets as they come, and a way to wait for more of them. */
@@ -216,7 +218,7 @@ export class RawPeer {
 /** A TLS connection to a sidecar's door, with whatever certificate. Rejects when TLS itself fails. */
 export const connectTlsTo = (
   target: MeshAgent,
-  { cert, key, alpn = ['hopgate-h1/1'], session, maxVersion }: TlsChoice = {},
+  { cert, key, alpn = ['hopgate-h1/1'], session, maxVersion, localAddress }: TlsChoice = {},
 ): Promise<RawPeer> =>
   new Promise((resolve, reject) => {
     const socket = connect({
@@ -226,6 +228,7 @@ export const connectTlsTo = (
       ...(alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
       ...(session === undefined ? {} : { session }),
       ...(maxVersion === undefined ? {} : { maxVersion }),
+      ...(localAddress === undefined ? {} : { localAddress }),
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
     } as ConnectionOptions);
