@@ -3,10 +3,10 @@ import { caveatDeadline } from '../core/delegation/caveats.ts';
 import { verifyChain } from '../core/delegation/chain.ts';
 import type { ScopeLiteral } from '../core/delegation/scope.ts';
 import { CLOCK_SKEW_SECONDS } from '../core/limits.ts';
-import { type Allowed, type DecisionDenial, evaluatePolicy } from '../core/policy/evaluate.ts';
+import { evaluatePolicy, type PolicyDecision } from '../core/policy/evaluate.ts';
 import { parseTarget } from '../core/policy/target.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
-import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
+import { type Denial, deny, grant } from '../core/verdict.ts';
 import { chainContext, type TrustSnapshot, type UseCounter } from '../ports.ts';
 import type { Delegated } from './verify-chain.ts';
 
@@ -24,9 +24,6 @@ export interface Permit {
   readonly input: DecisionInput;
 }
 
-/** What was decided for (chain, method, target) under one snapshot; time and uses are looked at on every hit. */
-export type StandingDecision = Verdict<Allowed> | DecisionDenial;
-
 export interface DecisionInput {
   readonly delegated: Delegated;
   readonly callee: AgentId;
@@ -42,7 +39,7 @@ export interface DecisionInput {
 /** Targets are the peer’s to choose; what is remembered of them is bounded. */
 const DECISIONS_PER_CHAIN = 256;
 
-const standing = ({ delegated, callee, method, target, trust }: DecisionInput): StandingDecision => {
+const standing = ({ delegated, callee, method, target, trust }: DecisionInput): PolicyDecision => {
   const { revocations } = trust.bundle;
   const revoked = revocations.checkChain(delegated.granted ?? delegated.chain);
   if (revoked !== undefined) return revoked;

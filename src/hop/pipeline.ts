@@ -131,7 +131,9 @@ const recordRefusal = (
   us: Readonly<Record<string, number>>,
   reply: HopReply,
 ): void => {
-  audit.append(decisionRecord(facts, { refusal, delegated }, us), () => reply.refuse(refusal));
+  // What is never sent is no hop between two sidecars: its number is the next request's.
+  const known = facts.direction === 'outbound' ? { ...facts, hop: '' } : facts;
+  audit.append(decisionRecord(known, { refusal, delegated }, us), () => reply.refuse(refusal));
 };
 
 const countThenRecord = async (

@@ -8,9 +8,9 @@ import {
   verifyChain,
   verifyGrant,
 } from '../core/delegation/chain.ts';
+import type { PolicyDecision } from '../core/policy/evaluate.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import { chainContext, type TrustSnapshot } from '../ports.ts';
-import type { StandingDecision } from './decide.ts';
 
 declare const delegated: unique symbol;
 
@@ -26,8 +26,8 @@ export interface Delegated {
   readonly generation: number;
   /** For the audit: who acts through whom. */
   readonly agents: readonly AgentLink[];
-  /** `METHOD target` to what was decided for it. */
-  readonly decisions: Map<string, StandingDecision>;
+  /** `METHOD target callee` to what was decided for it; time and uses are looked at on every hit. */
+  readonly decisions: Map<string, PolicyDecision>;
 }
 
 const CHAINS = 1024;
@@ -101,7 +101,7 @@ export class ChainVerifier {
       granted,
       generation: trust.generation,
       agents: chain.value.links.map(({ delegatee, id }) => ({ id: delegatee, link: id })),
-      decisions: new Map<string, StandingDecision>(),
+      decisions: new Map<string, PolicyDecision>(),
     } as unknown as Delegated;
     this.known.set(keyOf(chainText, grantText), value);
     return grant(value);

@@ -140,7 +140,7 @@ export class OutboundRequests {
       {
         refuse: (denial) => {
           giveBack();
-          sendProblem(response, denial, hopId, true);
+          sendProblem(response, denial, '', true);
         },
         exchange: () => this.exchange(hop, hopId),
       },

@@ -41,6 +41,8 @@ export interface DecisionDenial extends Denial {
   readonly required: readonly ScopeLiteral[];
 }
 
+export type PolicyDecision = Verdict<Allowed> | DecisionDenial;
+
 const listed = (patterns: PolicyLists['allowAgents'], id: AgentId): boolean =>
   patterns.some((pattern) => idMatches(pattern, id));
 
@@ -113,7 +115,7 @@ const ruleMatches = (
 export const evaluatePolicy = (
   { policy, routes }: CompiledPolicy,
   request: DecisionRequest,
-): Verdict<Allowed> | DecisionDenial => {
+): PolicyDecision => {
   const barred = checkLists(policy.lists, request);
   if (barred !== undefined) return { ...barred, rule: '', required: [] };
   const match = routes.match(request.callee, request.method, request.path);
