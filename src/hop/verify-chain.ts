@@ -56,7 +56,10 @@ export class ChainVerifier {
     const hit = this.lookup(chainText, grantText, trust, last);
     if (hit === undefined) return this.verifyAnew(chainText, grantText, caller, callee, trust, nowSeconds);
     return (
-      checkHolder(hit.chain, caller) ?? checkChainTime(hit.granted ?? hit.chain, nowSeconds) ?? grant(hit)
+      checkHolder(hit.chain, caller) ??
+      checkCallee(hit.granted, callee) ??
+      checkChainTime(hit.granted ?? hit.chain, nowSeconds) ??
+      grant(hit)
     );
   }
 
@@ -118,5 +121,16 @@ const checkHolder = ({ holder }: VerifiedChain, caller: Holder): Denial | undefi
     return deny('chain_leaf_not_caller', `the chain was given to ${holder.id}, the caller is ${caller.id}`);
   if (holder.key.x !== caller.key.x)
     return deny('chain_leaf_key', `the chain was given to another key of ${caller.id}`);
+  return undefined;
+};
+
+/** The same of a grant: our own key may have changed since it was verified. */
+const checkCallee = (granted: VerifiedChain | undefined, callee: Holder | undefined): Denial | undefined => {
+  if (granted === undefined || callee === undefined) return undefined;
+  const { holder } = granted;
+  if (holder.id !== callee.id)
+    return deny('grant_callee', `the grant is for ${holder.id}, this is ${callee.id}`);
+  if (holder.key.x !== callee.key.x)
+    return deny('grant_callee_key', `the grant is for another key of ${callee.id}`);
   return undefined;
 };
