@@ -5,7 +5,7 @@
 import { CLOCK_SKEW_SECONDS } from '../limits.ts';
 import { REASONS, type ReasonCode } from '../reasons.ts';
 import type { AuditRecord } from './read-record.ts';
-import type { Direction } from './record.ts';
+import type { Direction, OutcomeRecord } from './record.ts';
 
 /** The hops that one sound log holds. */
 export class HopIndex {
@@ -89,6 +89,10 @@ const UNRECORDED: ReadonlySet<number> = new Set(
   ).map((code) => REASONS[code].status),
 );
 
+/** Whether the callee's side answered: else the status is that of our own refusal, and it may never have got the request. */
+const isAnswer = ({ status, result }: OutcomeRecord): boolean =>
+  status >= 100 && (result === 'ok' || status !== REASONS[result].status);
+
 /** Goes through one log, after all are indexed, and asks the other side's logs for each hop. */
 export class CrossCheck {
   private readonly shownBy: string;
@@ -121,7 +125,7 @@ export class CrossCheck {
     } else if (record.kind === 'outcome' && record.direction === 'outbound') {
       const lack = this.waiting.get(record.hop);
       this.waiting.delete(record.hop);
-      if (lack !== undefined && record.status >= 100 && !UNRECORDED.has(record.status)) this.count(lack);
+      if (lack !== undefined && isAnswer(record) && !UNRECORDED.has(record.status)) this.count(lack);
     }
   }
 

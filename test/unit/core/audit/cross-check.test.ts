@@ -73,6 +73,13 @@ describe('what proves nothing', () => {
     expect(lacking(withOutcome(403), base)).toMatchObject([{ kind: 'audit_cut' }]);
   });
 
+  test('a request whose callee broke off before it answered: the status is the caller’s own', () => {
+    const brokenOff = (status: number) =>
+      recordsOf(new SealedLog(PLANNING).add(decision()).add(outcome({ status, result: 'peer_failed' })));
+    expect(lacking(brokenOff(502), base)).toEqual([]);
+    expect(lacking(brokenOff(200), base)).toMatchObject([{ kind: 'audit_cut' }]);
+  });
+
   test('a hop from before the other log began, or of a log that isn’t there', () => {
     const late = recordsOf(
       new SealedLog(INVENTORY, (NOW + 86_400) * 1000).add({ kind: 'stop', reason: 'test' }),
