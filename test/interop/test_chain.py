@@ -50,7 +50,11 @@ class ChainTest(Case):
         self.one("scope_invalid", scope=["*"])
         self.one("caveat_unknown", caveats=[{"type": "x"}])
         self.one("caveat_invalid", caveats=[{"type": "before"}])
-        self.one("claim_invalid", caveats=[])
+        self.one("caveat_invalid", caveats=[])
+        self.one("caveat_invalid", caveats={})
+        self.one("claim_invalid", purpose="a\u200bb")
+        self.one("claim_invalid", iat=0)
+        self.one("claim_invalid", exp=253402300800)
 
     def test_leaf_and_depth(self) -> None:
         root = root_link(a, A, max_depth=2)
@@ -80,6 +84,11 @@ class ChainTest(Case):
         self.check("link_rebind", [root, further_link(root, a, A, a, A, rebind=True, max_depth=1)], leaf=a, key=A)
         third = further_link(again, a, B, a, C, rebind=True, max_depth=1)
         self.check("link_rebind", [root, again, third], leaf=a, key=C)
+        wide = root_link(a, A)
+        away = further_link(wide, a, A, b, B)
+        home = further_link(away, b, B, b, A, rebind=True)
+        free = replace(LIMITS, callbacks=True)
+        self.check("chain_key_twice", [wide, away, home], leaf=b, key=A, limits=free)
         found = chain.verify_chain(f"{root}~{again}", None, given(leaf=a))
         self.assertEqual((found.depth, found.task), (1, link_id(root)))
 
@@ -103,6 +112,12 @@ class ChainTest(Case):
         self.check("ok", [root, further_link(root, a, A, b, B, caveats=more)])
         self.check("link_caveats", [root, further_link(root, a, A, b, B, caveats=more[::-1])])
         self.one("chain_aud", aud=["partner.com"])
+        foreign = "spiffe://partner.com/agent/a/1"
+        root = root_link(a, A, aud=[TD, "partner.com"])
+        both = further_link(root, a, A, foreign, B, aud=[TD, "partner.com"])
+        self.check("ok", [root, both], leaf=foreign)
+        self.check("chain_aud", [root, further_link(root, a, A, foreign, B)], leaf=foreign)
+        self.check("chain_aud", [root, further_link(root, a, A, b, B, aud=["partner.com"])], trust_domain="partner.com")
 
     def test_anchor(self) -> None:
         chain_of_one = [root_link(a, A)]
@@ -149,6 +164,15 @@ class ChainTest(Case):
         self.check("link_scope_widened", pair, further_link(leaf, b, B, c, C, scope=["ec2:Describe"]))
         self.check("link_signature", pair, further_link(leaf, b, B, c, C)[:-86] + leaf[-86:])
         self.check("chain_too_deep", pair, further_link(leaf, b, B, c, C), limits=replace(LIMITS, max_depth=2))
+        self.check("link_rebind", pair, further_link(leaf, b, B, c, C, rebind=True))
+        self.check("link_rebind", pair, further_link(leaf, b, B, b, C, rebind=True), own=b)
+        long = root_link(a, A, scope=[f"cloud:{i}{'x' * 60}" for i in range(29)])
+        below = further_link(long, a, A, b, B, scope=[f"cloud:{i}{'x' * 60}" for i in range(29)])
+        grants = [further_link(below, b, B, c, C, scope=[f"cloud:0{'x' * 60}"], purpose="p" * i) for i in (1, 256)]
+        self.assertLess(len(f"{long}~{below}~{grants[0]}"), 8193)
+        self.check("ok", [long, below], grants[0], anchors=[anchor()])
+        self.assertGreater(len(f"{long}~{below}~{grants[1]}"), 8192)
+        self.check("chain_too_large", [long, below], grants[1])
 
 
 if __name__ == "__main__":

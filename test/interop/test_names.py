@@ -24,6 +24,9 @@ class NamesTest(Case):
             "spiffe://a/client/*",
             "spiffe:///client/x",
             "spiffe://a/client/x\n",
+            "spiffe://./client/x",
+            "spiffe://a..b/client/x",
+            "spiffe://a/agent/client/x",
             f"spiffe://a/client/{'x' * 2048}",
         ):
             self.assertReason("svid_id", spiffe.parse_agent_id, bad)
@@ -138,18 +141,65 @@ class CaveatsTest(Case):
             {"type": "before", "time": 1, "x": 1},
             {"type": "before", "time": True},
             {"type": "resource", "paths": ["a"]},
+            {"type": "tool", "names": ["a", "a"]},
         ):
             self.assertReason("caveat_invalid", caveats.check_list, [bad])
 
 
+CLIENT = f"spiffe://{TD}/client/x"
+POLICY = {
+    "lists": {"allowAgents": [], "blockAgents": [], "blockPrincipals": []},
+    "routes": [
+        {"name": "one", "methods": ["GET"], "path": "/ec2/{action}", "scopes": ["ec2:{action}"]},
+        {"name": "rest", "path": "/reports/*", "scopes": ["cloud:read", "cloud:list"]},
+    ],
+    "rules": [{"name": "all", "effect": "allow"}],
+}
+
+
 class DecisionTest(Case):
-    def test_scopes_and_lifetime(self) -> None:
-        self.assertReason("ok", decision.check_scopes, ["a:b"], [["a:*"], ["a:b"]])
-        self.assertReason("scope_missing", decision.check_scopes, ["a:b"], [["a:*"], ["a:c"]])
-        self.assertReason("ok", decision.check_route_value, "b/c")
-        self.assertReason("route_value", decision.check_route_value, "b:c")
-        links = [{"exp": 9}, {"exp": 8, "caveats": [{"type": "before", "time": 5}, {"type": "approval", "id": "x"}]}]
-        self.assertEqual(decision.permit_ends(links, 7, 6), 5)
+    def decide(self, target: str = "/ec2/List", method: str = "GET", **policy: object) -> tuple[str, list[str]]:
+        scopes = ["ec2:List*", "cloud:*"]
+        links = [decision.Held(CLIENT, scopes), decision.Held(agent("a"), scopes)]
+        request = decision.Request(NOW, agent("b"), method, target, None, "mailto:a@b", links, [])
+        found = decision.decide({**POLICY, **policy}, request)
+        return found.reason, found.required
+
+    def reason(self, wanted: str, *given: str, **policy: object) -> None:
+        self.assertEqual(self.decide(*given, **policy)[0], wanted, (given, policy))
+
+    def test_routes(self) -> None:
+        self.assertEqual(self.decide(), ("ok", ["ec2:List"]))
+        self.assertEqual(self.decide("/reports/x/y?z"), ("ok", ["cloud:read", "cloud:list"]))
+        self.assertEqual(self.decide("/ec2/Stop"), ("scope_missing", ["ec2:Stop"]))
+        self.reason("ok", "/reports/")
+        for target in ("/reports", "/ec2/", "/ec2", "/ec2/List/", "/EC2/List", "/"):
+            self.reason("route_unmatched", target)
+        self.reason("route_unmatched", "/ec2/List", "get")
+        self.reason("route_value", "/ec2/Li:st")
+        self.reason("target_not_canonical", "/ec2//")
+
+    def test_lists(self) -> None:
+        for blocked in (CLIENT, agent("a"), agent("b")):
+            self.reason("list_blocked", lists={**POLICY["lists"], "blockAgents": [blocked]})
+        self.reason("list_blocked", lists={**POLICY["lists"], "blockPrincipals": ["mailto:a@b"]})
+        self.reason("list_not_allowed", lists={**POLICY["lists"], "allowAgents": [CLIENT, agent("a")]})
+        self.reason("ok", lists={**POLICY["lists"], "allowAgents": [CLIENT, agent("a"), agent("b")]})
+
+    def test_rules(self) -> None:
+        allow = {"name": "all", "effect": "allow"}
+        self.reason("rule_unmatched", rules=[])
+        for selector in (
+            {"callers": [CLIENT]},
+            {"callerTypes": ["client"]},
+            {"callers": [CLIENT], "callerTypes": ["a"]},
+        ):
+            self.reason("rule_unmatched", rules=[{**allow, **selector}])
+            self.reason("rule_denied", rules=[allow, {"name": "no", "effect": "deny", **selector}])
+        half = {"scopes": ["cloud:read"]}
+        self.reason("rule_unmatched", "/reports/x", rules=[{**allow, **half}])
+        self.reason("rule_denied", "/reports/x", rules=[allow, {"name": "no", "effect": "deny", **half}])
+        self.reason("ok", rules=[allow, {"name": "no", "effect": "deny", **half}])
 
 
 if __name__ == "__main__":

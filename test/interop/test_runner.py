@@ -61,6 +61,15 @@ GOOD: dict[str, dict[str, Any]] = {
     "bundle.json": {"bundle": bundle(), "trustDomain": TD, "root": ROOT.jkt, "last": {"epoch": 1, "seq": 99}},
     "revocation.json": {"chain": ROOT_LINK, "revoked": [{"key": B.jkt}]},
     "target.json": {"target": "/a?b"},
+    "decision.json": {
+        "policy": {
+            "lists": {"allowAgents": [], "blockAgents": [], "blockPrincipals": []},
+            "routes": [{"name": "a", "path": "/a", "scopes": ["cloud:read"]}],
+            "rules": [{"name": "a", "effect": "allow"}],
+        },
+        "request": {"callee": b, "method": "GET", "target": "/a", "caller": a, "principal": "mailto:a@b"},
+        "scopes": [["cloud:read"]],
+    },
     "audit.json": {
         "lines": [line.decode() for line in sound_log().lines],
         "issuers": ISSUERS,

@@ -1,5 +1,6 @@
 """Checks of this implementation with objects that it signs itself. Run: python3 -m unittest"""
 
+import hashlib
 import unittest
 from typing import Any, Callable
 
@@ -48,12 +49,18 @@ class EncodingTest(Case):
             ("json_duplicate_member", b'{"b":{"a":1,"a":1}}'),
             *(
                 ("json_number", b'{"a":' + n + b"}")
-                for n in (b"1.0", b"1e3", b"-0", b"01", b"9007199254740992", b"-")
+                for n in (b"1.0", b"1e3", b"-0", b"9007199254740992", b"1.5e+7x")
             ),
             *(
                 ("json_syntax", b'{"a":' + v + b"}")
                 for v in (b"+1", b"NaN", b"tru", b"'a'", b'"\t"', b'"\\x"', b"", b"1,")
             ),
+            *(
+                ("json_syntax", b'{"a":' + v + b"}")
+                for v in (b"01", b"-", b"1.", b"1e", b".5")
+            ),
+            ("json_syntax", b'{"a":"\\ud800\\x"}'),
+            ("json_duplicate_member", b'{"a":1,"a":x}'),
             ("json_syntax", b"{} {}"),
             ("json_syntax", b'{"a"}'),
             ("json_syntax", b"[1,]"),
@@ -119,6 +126,10 @@ class KeysTest(Case):
         self.assertFalse(keys.verifies(A.raw, signature[:32] + s.to_bytes(32, "little"), b"m"))
 
 
+def digest_of(text: str) -> str:
+    return encoding.b64u_encode(hashlib.sha256(text.encode()).digest())
+
+
 class WitTest(Case):
     def check(self, reason: str, text: str) -> None:
         self.assertReason(reason, wit.verify_wit, text, keys.Issuers(ISSUERS), NOW)
@@ -139,17 +150,25 @@ class WitTest(Case):
         self.check("wit_not_yet_valid", make_wit(a, A, iat=NOW + 31))
         self.check("wit_signature", make_wit(a, A)[:-86] + make_wit(a, B)[-86:])
         self.check("key_small_order", make_wit(a, A, cnf={"jwk": {**A.jwk, "x": SMALL}}))
-        self.check("key_small_order", make_wit(a, A, audit_jwk={**A.jwk, "x": SMALL}))
+        # The audit key is admitted with the first checkpoint under it.
+        self.check("ok", make_wit(a, A, audit_jwk={**A.jwk, "x": SMALL}))
+        self.check("claim_unknown", make_wit(a, A, audit_jwk={**A.jwk, "d": "x"}))
+        self.check("claim_invalid", make_wit(a, A, audit_jwk=None))
 
 
 class BundleTest(Case):
-    def check(self, reason: str, text: str, last: tuple[int, int] = (2, 7)) -> None:
-        self.assertReason(reason, bundle.verify_bundle, text, TD, ROOT.jkt, last, NOW)
+    def check(self, reason: str, text: str, last: tuple[int, int] = (2, 7), digest: str | None = None) -> None:
+        kept = bundle.Last(*last, digest)
+        self.assertReason(reason, bundle.verify_bundle, text, TD, ROOT.jkt, kept, NOW)
 
     def test_all(self) -> None:
         self.check("ok", make_bundle())
         self.check("bundle_rollback", make_bundle(), (2, 8))
         self.check("bundle_rollback", make_bundle(), (3, 1))
+        same, other = (digest_of(make_bundle(seq=seq)) for seq in (7, 8))
+        self.check("ok", make_bundle(), (2, 7), same)
+        self.check("bundle_rollback", make_bundle(), (2, 7), other)
+        self.check("ok", make_bundle(), (2, 6), other)
         self.check("bundle_domain", make_bundle(trust_domain="other.com"))
         self.check("bundle_domain", make_bundle(roles=roles(trust_domain="other.com")))
         self.check("bundle_signer", make_bundle(signer=ISSUER))
@@ -170,7 +189,11 @@ class BundleTest(Case):
         self.check("claim_invalid", make_bundle(anchors=[anchor(principals=["*"])]))
         self.check("ok", make_bundle(anchors=[anchor(principals=["*"], kind="root-issuer")]))
         self.check("scope_empty", make_bundle(anchors=[anchor(scope=[])]))
-        self.check("claim_unknown", make_bundle(revoked=[{"serial": 1}]))
+        self.check("claim_invalid", make_bundle(revoked=[{"serial": 1}]))
+        self.check("claim_invalid", make_bundle(anchors=[anchor(), anchor(max_depth=1)]))
+        self.check("claim_invalid", make_bundle(domains={"a..b": {"x509": [], "issuers": []}}))
+        self.check("claim_invalid", make_bundle(domains={TD: {"x509": ["AB"], "issuers": []}}))
+        self.check("claim_invalid", make_bundle(domains={TD: {"x509": [], "issuers": [ISSUER.jwk] * 9}}))
         self.check("claim_invalid", make_bundle(revoked=[{"principal": "mailto:a@b"}]))
 
     def test_revocation(self) -> None:
@@ -193,6 +216,21 @@ class BundleTest(Case):
             ("ok", {"principal": principal, "before": NOW - 10}),
         ]:
             self.assertReason(reason, revocation.check_revoked, [entry], links)
+        all_of_them = [
+            {"principal": principal, "before": NOW},
+            {"key": ALICE.jkt},
+            {"agent": agent("b")},
+            {"key": A.jkt},
+        ]
+        self.assertReason("revoked_key", revocation.check_revoked, all_of_them, links)
+
+    def test_the_bar_on_making_a_link_again_follows_a_rebind(self) -> None:
+        root = root_link(agent("a"), A)
+        rebound = further_link(root, agent("a"), A, agent("a"), C, rebind=True)
+        again = further_link(rebound, agent("a"), C, agent("b"), B)
+        links = link.parse_chain(f"{root}~{rebound}~{again}")
+        bar = {"link": A.jkt, "parent": link_id(root), "delegatee": agent("b")}
+        self.assertReason("revoked_link", revocation.check_revoked, [bar], links)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,14 @@ from test_self import Case
 
 A, B, C = (Key(name) for name in "abc")
 a, b, c = (agent(name) for name in "abc")
+CERT_A, CERT_B, EXPORTER, OTHER = (encoding.b64u_encode(text.encode() * 32) for text in "abex")
 ALICE_LOG = encoding.b64u_encode(b"another log, 16b")
 
 
 class HandshakeTest(Case):
     def setUp(self) -> None:
-        self.one = handshake.Side(a, A.jkt, "cert-a")
-        self.other = handshake.Side(b, B.jkt, "cert-b")
+        self.one = handshake.Side(a, A.jkt, CERT_A)
+        self.other = handshake.Side(b, B.jkt, CERT_B)
         self.f1 = self.make_f1()
         start = [b"\x01", b"R" * 32, make_wit(b, B).encode()]
         body = handshake.make_frame(2, start)[4:]
@@ -36,9 +37,9 @@ class HandshakeTest(Case):
             rid=b,
             ijkt=A.jkt,
             rjkt=B.jkt,
-            icert="cert-a",
-            rcert="cert-b",
-            exporter="exporter",
+            icert=CERT_A,
+            rcert=CERT_B,
+            exporter=EXPORTER,
             th=encoding.b64u_encode(transcript),
         )
         return sign("hs-i+jwt" if role == "initiator" else "hs-r+jwt", {**claims, **changes}, key, kid=False).encode()
@@ -46,7 +47,7 @@ class HandshakeTest(Case):
     def receiver(self, own: handshake.Side, peer: handshake.Side, **changes: Any) -> handshake.Receiver:
         issuers = keys.Issuers(ISSUERS)
         seen: frozenset[bytes] = frozenset()
-        return replace(handshake.Receiver(NOW, own, peer.id, peer.cert, None, "exporter", issuers, seen), **changes)
+        return replace(handshake.Receiver(NOW, own, peer.id, peer.cert, None, EXPORTER, issuers, seen), **changes)
 
     def test_responder(self) -> None:
         me = self.receiver(self.other, self.one)
@@ -59,7 +60,7 @@ class HandshakeTest(Case):
             ("hs_frame", self.make_f1(nonce=b"")),
             ("hs_frame", handshake.make_frame(1, [b"hopgate-hs/1", b"\x01", b"I" * 32])),
             ("hs_frame", handshake.make_frame(1, [b"hopgate-hs/1", b"\x01", b"I" * 32, b"", b""])),
-            ("hs_frame", handshake.make_frame(1, [b"x" * 8193, b"\x01", b"I" * 32, b""])),
+            ("hs_frame", handshake.make_frame(1, [b"x" * 12289, b"\x01", b"I" * 32, b""])),
             ("hs_version", self.make_f1(version=b"hopgate-hs/2")),
             ("hs_suite", self.make_f1(suites=b"\x02\x03")),
         ]
@@ -78,9 +79,10 @@ class HandshakeTest(Case):
             ("proof_role", {"label": "x"}),
             ("proof_identity", {"rid": c}),
             ("proof_key", {"ijkt": C.jkt}),
-            ("proof_certificate", {"rcert": "x"}),
-            ("proof_channel", {"exporter": "x"}),
-            ("proof_transcript", {"th": "x"}),
+            ("proof_certificate", {"rcert": OTHER}),
+            ("proof_channel", {"exporter": OTHER}),
+            ("claim_invalid", {"exporter": OTHER[:-2]}),
+            ("proof_transcript", {"th": OTHER}),
             ("claim_unknown", {"x": "x"}),
         ]:
             f3 = handshake.make_frame(3, [self.proof("initiator", self.th_i, A, **changes)])
@@ -94,6 +96,16 @@ class HandshakeTest(Case):
         self.assertEqual(session, handshake.session_id(self.th_i))
         self.assertEqual(len(session), 22)
         self.assertReason("peer_not_pinned", handshake.initiator_receives_f2, replace(me, pin=c), self.f1, self.f2)
+        type_pin = replace(me, pin=b.rpartition("/")[0] + "/*")
+        self.assertReason("ok", handshake.initiator_receives_f2, type_pin, self.f1, self.f2)
+        for reason, f4 in [
+            ("hs_refused", [b"\x01", b"hs_busy"]),
+            ("hs_refused", [b"\x01", b"because"]),
+            ("hs_frame", [b"\x00", bytes(8)]),
+            ("hs_frame", [b"\x01"]),
+        ]:
+            frame = handshake.make_frame(4, f4)
+            self.assertReason(reason, handshake.initiator_receives_f2, me, self.f1, frame)
         other_f1 = self.make_f1(nonce=b"J" * 32)
         self.assertReason("proof_transcript", handshake.initiator_receives_f2, me, other_f1, self.f2)
         suite = self.f2.replace(b"\x00\x01\x01", b"\x00\x01\x02", 1)
@@ -131,13 +143,14 @@ class AuditTest(Case):
             return b"".join(line + b"\n" for line in wanted)
 
         self.assertEqual(self.fault(data(*lines[:2]), 5), ("audit_cut", 2))
-        self.assertEqual(self.fault(data(lines[0], lines[2])), ("audit_order", 2))
-        self.assertEqual(self.fault(data(*lines[1:])), ("audit_order", 1))
+        self.assertEqual(self.fault(data(lines[0], lines[2])), ("audit_gap", 2))
+        self.assertEqual(self.fault(data(*lines[1:])), ("audit_gap", 1))
         self.assertEqual(self.fault(data(lines[0], b"x")), ("audit_line", 2))
         self.assertEqual(self.fault(data(lines[0], b"")), ("audit_line", 2))
         self.assertEqual(self.fault(data(lines[0].replace(b'"version":"1"', b'"version":"2"'))), ("audit_hash", 1))
         self.assertEqual(self.fault(data(lines[0].replace(b'{"bundle"', b'{ "bundle"'))), ("audit_line", 1))
         self.assertEqual(self.fault(data(lines[0].replace(b'"version"', b'"Version"'))), ("audit_line", 1))
+        self.assertEqual(self.fault(data(lines[0], lines[0])), ("audit_order", 2))
         self.log.checkpoint(seq=9)
         self.assertEqual(self.fault(self.log.data()), ("audit_checkpoint", 6))
 

@@ -16,16 +16,17 @@ from pathlib import Path
 from hopgate_verify.audit import LogFault, Report, verify_log
 from hopgate_verify.fault import Fault
 from hopgate_verify.keys import Issuers, admit, key_octets
-from hopgate_verify.members import array, is_jwk
+from hopgate_verify.members import check_jwk, is_object
 
 
 def load_issuers(path: Path) -> Issuers:
     """The issuer keys, each admitted before it is asked for anything."""
     by_domain = json.loads(path.read_text("utf-8"))
     for jwks in by_domain.values():
-        if not array(is_jwk, 1)(jwks):
+        if type(jwks) is not list or not jwks or not all(is_object(jwk) for jwk in jwks):
             raise Fault("claim_invalid")
         for jwk in jwks:
+            check_jwk(jwk)
             admit(key_octets(jwk))
     return Issuers(by_domain)
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from .encoding import b64u_encode, jcs, parse_json
 from .fault import Fault
-from .keys import Issuers, key_octets, thumbprint, verifies
+from .keys import Issuers, admit, key_octets, thumbprint, verifies
 from .records import check_record, parse_checkpoint
 from .wit import verify_wit
 
 _HASH_TAIL = re.compile(rb',"hash":"([A-Za-z0-9_-]{43})"\}')
+SKEW_MS = 30_000
 _TAIL_OCTETS = len(b',"hash":"') + 43 + len(b'"}')
 
 
@@ -52,10 +53,12 @@ def _parse_line(line: bytes) -> tuple[dict[str, Any], bytes, str]:
 
 
 def _check_checkpoint(record: dict[str, Any], pred: str, issuers: Issuers) -> None:
-    """Proof, WIT (at the time of the proof), predecessor and position."""
+    """Proof, time, WIT (as of the proof), predecessor and position."""
     try:
         proof = parse_checkpoint(record["proof"])
         claims = proof.payload
+        if abs(record["time"] - 1000 * claims["iat"]) > SKEW_MS:
+            raise Fault("audit_checkpoint")
         wit = verify_wit(record["wit"], issuers, claims["iat"])
     except Fault:
         raise Fault("audit_checkpoint") from None
@@ -65,6 +68,10 @@ def _check_checkpoint(record: dict[str, Any], pred: str, issuers: Issuers) -> No
     jwk = wit.audit_jwk
     if jwk is None or thumbprint(jwk) != proof.kid:
         raise Fault("audit_checkpoint")
+    try:
+        admit(key_octets(jwk))
+    except Fault:
+        raise Fault("audit_checkpoint") from None
     if not verifies(key_octets(jwk), proof.signature, proof.signing_input):
         raise Fault("audit_checkpoint")
 
@@ -75,7 +82,7 @@ class _Walk:
     def __init__(self, issuers: Issuers | None) -> None:
         self.issuers = issuers
         self.report = Report()
-        self.log: str | None = None
+        self.log: tuple[str, str] | None = None
         self.seq = 0
         self.prev = ""
         self.pred = ""
@@ -86,11 +93,12 @@ class _Walk:
         record, body, stated = _parse_line(line)
         if b64u_encode(hashlib.sha256(body).digest()) != stated:
             raise Fault("audit_hash")
-        if record["prev"] != self.prev:
+        log = (record["log"], record["sidecar"])
+        if self.log is not None and log != self.log:
             raise Fault("audit_order")
-        if record["seq"] != self.seq + 1:
+        if record["seq"] > self.seq + 1:
             raise Fault("audit_gap")
-        if self.log is not None and record["log"] != self.log:
+        if record["seq"] <= self.seq or record["prev"] != self.prev:
             raise Fault("audit_order")
         report = self.report
         report.lines += 1
@@ -102,7 +110,7 @@ class _Walk:
             self.pred = stated
         report.kinds[record["kind"]] = report.kinds.get(record["kind"], 0) + 1
         self.last_kinds = (self.last_kinds[1], record["kind"])
-        self.log, self.seq, self.prev = record["log"], record["seq"], stated
+        self.log, self.seq, self.prev = log, record["seq"], stated
 
 
 def verify_log(data: bytes, issuers: Issuers | None, complete: int | None = None) -> Report:

@@ -21,9 +21,9 @@ def _is_approval_id(value: Any) -> bool:
 
 
 _FORMS: dict[str, list[Member]] = {
-    "callee": [Member("ids", array(is_id_pattern, 1, 16))],
-    "resource": [Member("paths", array(is_canonical_path, 1, 16))],
-    "tool": [Member("names", array(is_segment, 1, 64))],
+    "callee": [Member("ids", array(is_id_pattern, 1, 16, distinct=True))],
+    "resource": [Member("paths", array(is_canonical_path, 1, 16, distinct=True))],
+    "tool": [Member("names", array(is_segment, 1, 64, distinct=True))],
     "before": [Member("time", is_time)],
     "approval": [Member("id", _is_approval_id)],
     "max_uses": [Member("uses", integer(1, 1_000_000)), Member("at", is_agent_id)],
@@ -43,10 +43,10 @@ def check_caveat(value: Any) -> None:
         raise Fault("caveat_invalid") from None
 
 
-def check_list(value: list[Any]) -> None:
-    """The `caveats` member, already known to be an array: 1-16 caveats."""
-    if not 1 <= len(value) <= 16:
-        raise Fault("claim_invalid")
+def check_list(value: Any) -> None:
+    """The `caveats` member: an array of 1-16 caveats, read in order."""
+    if type(value) is not list or not 1 <= len(value) <= 16:
+        raise Fault("caveat_invalid")
     for caveat in value:
         check_caveat(caveat)
 
@@ -66,7 +66,8 @@ def _below(base: str, path: str) -> bool:
     return path == base or path.startswith(base if base.endswith("/") else base + "/")
 
 
-def _holds(caveat: dict[str, Any], index: int, hop: Hop) -> bool:
+def _fits(caveat: dict[str, Any], hop: Hop) -> bool:
+    """What depends on the request alone."""
     kind = caveat["type"]
     if kind == "callee":
         return any(matches(pattern, hop.callee) for pattern in caveat["ids"])
@@ -74,15 +75,18 @@ def _holds(caveat: dict[str, Any], index: int, hop: Hop) -> bool:
         return any(_below(path, hop.path) for path in caveat["paths"])
     if kind == "tool":
         return hop.tool is not None and hop.tool in caveat["names"]
-    if kind == "before":
-        return hop.now < caveat["time"]
     if kind == "max_uses":
-        return hop.callee == caveat["at"] and hop.uses(index) < caveat["uses"]
-    return False  # approval: version 1 has no approval that a verifier can check
+        return hop.callee == caveat["at"]
+    return kind == "before"  # approval: version 1 has no approval that a verifier can check
 
 
 def check_all_hold(caveats: list[dict[str, Any]], hop: Hop) -> None:
-    """All must hold; the first one that doesn't names the reason."""
-    for index, caveat in enumerate(caveats):
-        if not _holds(caveat, index, hop):
+    """All must hold: those about the request in array order, then every `before`, then the counts."""
+    for caveat in caveats:
+        if not _fits(caveat, hop):
             raise Fault("caveat_" + caveat["type"])
+    if any(caveat["type"] == "before" and hop.now >= caveat["time"] for caveat in caveats):
+        raise Fault("caveat_before")
+    for index, caveat in enumerate(caveats):
+        if caveat["type"] == "max_uses" and hop.uses(index) >= caveat["uses"]:
+            raise Fault("caveat_max_uses")

@@ -7,7 +7,7 @@ from . import scope
 from .encoding import b64u_decode, b64u_encode, jcs
 from .fault import Fault
 from .keys import Issuers, admit, key_octets, thumbprint, verifies
-from .link import Link, parse_chain, parse_link
+from .link import MAX_CHAIN_OCTETS, MAX_LINKS, Link, parse_chain, parse_link
 from .members import URN_THUMBPRINT
 from .spiffe import matches, trust_domain_of
 
@@ -82,9 +82,8 @@ def _check_rebind(link: Link, parent: Link) -> None:
         if same_id:
             raise Fault("link_rebind")
         return
-    kept = all(
-        jcs(link.claims.get(name)) == jcs(parent.claims.get(name))
-        for name in ("scope", "aud", "max_depth", "caveats")
+    kept = jcs(link.caveats) == jcs(parent.caveats) and all(
+        jcs(link.claims[name]) == jcs(parent.claims[name]) for name in ("scope", "aud", "max_depth")
     )
     if parent.is_rebind or not same_id or link.jkt == parent.jkt or not kept:
         raise Fault("link_rebind")
@@ -100,7 +99,7 @@ def _check_position(links: list[Link], index: int, limits: Limits) -> None:
         raise Fault("chain_max_depth")
     if before and link.claims["max_depth"] > before[-1].claims["max_depth"]:
         raise Fault("link_max_depth_raised")
-    if limits.callbacks:
+    if limits.callbacks and not link.is_rebind:
         return
     if not link.is_rebind and any(link.delegatee == earlier.delegatee for earlier in before):
         raise Fault("chain_agent_twice")
@@ -125,12 +124,16 @@ def _check_times(links: list[Link], index: int, now: int, ttl: int) -> None:
             raise Fault("link_outlives_parent")
 
 
-def _check_narrowing(link: Link, parent: Link, wrong_parent: str) -> None:
-    """Step 6 for a link and its parent."""
-    if link.claims["par_hash"] != parent.id:
-        raise Fault(wrong_parent)
-    if not set(link.claims["aud"]) <= set(parent.claims["aud"]):
+def _check_narrowing(link: Link, parent: Link | None) -> None:
+    """Step 6 for a link and its parent, which L0 hasn't."""
+    if parent is not None and link.claims["par_hash"] != parent.id:
+        raise Fault("link_parent")
+    if parent is not None and not set(link.claims["aud"]) <= set(parent.claims["aud"]):
         raise Fault("link_aud_widened")
+    if trust_domain_of(link.delegatee) not in link.claims["aud"]:
+        raise Fault("chain_aud")
+    if parent is None:
+        return
     if not scope.list_covers(parent.claims["scope"], link.claims["scope"]):
         raise Fault("link_scope_widened")
     inherited = link.caveats[: len(parent.caveats)]
@@ -205,8 +208,8 @@ def _verify_links(links: list[Link], given: Verifier) -> None:
         _check_position(links, index, given.limits)
     for index in range(len(links)):
         _check_times(links, index, given.now, given.limits.link_ttl)
-    for parent, link in zip(links, links[1:]):
-        _check_narrowing(link, parent, "link_parent")
+    for parent, link in zip([None, *links], links):
+        _check_narrowing(link, parent)
     _check_aud(links[-1], given.trust_domain)
     anchor = _check_anchor(links[0], given.anchors, given.limits.human_root)
     _check_link_signature(links[0], key_octets(anchor["jwk"]))
@@ -214,18 +217,26 @@ def _verify_links(links: list[Link], given: Verifier) -> None:
         _check_signature(link, parent, given.issuers)
 
 
-def _verify_grant(text: str, links: list[Link], given: Verifier) -> Link:
+def _verify_grant(text: str, chain: str, links: list[Link], given: Verifier) -> Link:
     """Section 7.3: the grant is checked as the next link, addressed to the callee. Step 7 is about L0 alone."""
+    if len(chain) + 1 + len(text) > MAX_CHAIN_OCTETS:
+        raise Fault("chain_too_large")
+    if len(links) + 1 > MAX_LINKS:
+        raise Fault("chain_too_many_links")
     grant = parse_link(text, is_root=False)
+    if grant.claims["par_hash"] != links[-1].id:
+        raise Fault("grant_not_child")
     if given.own is None or grant.delegatee != given.own.id:
         raise Fault("grant_callee")
     if grant.jkt != given.own.jkt:
         raise Fault("grant_callee_key")
+    if grant.is_rebind:
+        raise Fault("link_rebind")
     extended = [*links, grant]
     _check_depth(extended, given.limits)
     _check_position(extended, len(links), given.limits)
     _check_times(extended, len(links), given.now, given.limits.link_ttl)
-    _check_narrowing(grant, links[-1], "grant_not_child")
+    _check_narrowing(grant, links[-1])
     _check_aud(grant, given.trust_domain)
     _check_signature(grant, links[-1], given.issuers)
     return grant
@@ -237,5 +248,5 @@ def verify_chain(chain: str, grant: str | None, given: Verifier) -> Verified:
         raise Fault("grant_without_chain")
     links = parse_chain(chain)
     _verify_links(links, given)
-    granted = _verify_grant(grant, links, given) if grant is not None else None
+    granted = _verify_grant(grant, chain, links, given) if grant is not None else None
     return Verified(links, granted, depth_of(links))

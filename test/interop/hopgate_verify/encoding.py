@@ -12,8 +12,8 @@ MAX_INTEGER = 2**53 - 1
 _B64U = re.compile(r"[A-Za-z0-9_-]*")
 _WHITE = re.compile(r"[ \t\n\r]*")
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
-_NUMBER_RUN = re.compile(r"[-+0-9.eE]+")
-_NUMBER = re.compile(r"0|-?[1-9][0-9]*")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 _HEX4 = re.compile(r"[0-9A-Fa-f]{4}")
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _LITERALS = {"true": True, "false": False, "null": None}
@@ -43,6 +43,14 @@ def is_b64u(text: Any, octets: int | None = None) -> bool:
     except Fault:
         return False
     return octets is None or len(data) == octets
+
+
+def _joined(text: str) -> str:
+    """A string whose escapes may have spelled surrogates: pairs become characters, a lone one is a fault."""
+    try:
+        return text.encode("utf-16-be", "surrogatepass").decode("utf-16-be")
+    except UnicodeDecodeError:
+        raise Fault("json_utf8") from None
 
 
 class _Parser:
@@ -120,11 +128,13 @@ class _Parser:
             self._expect(",")
 
     def _number(self) -> int:
-        run = _NUMBER_RUN.match(self.text, self.at)
-        digits = run.group()
-        if not _NUMBER.fullmatch(digits) or len(digits) > 17 or abs(int(digits)) > MAX_INTEGER:
+        found = _NUMBER.match(self.text, self.at)
+        if not found:
+            raise Fault("json_syntax")
+        digits = found.group()
+        if not _INTEGER.fullmatch(digits) or len(digits) > 17 or abs(int(digits)) > MAX_INTEGER:
             raise Fault("json_number")
-        self.at = run.end()
+        self.at = found.end()
         return int(digits)
 
     def _string(self) -> str:
@@ -137,7 +147,7 @@ class _Parser:
             stop = self.text[self.at : self.at + 1]
             self.at += 1
             if stop == '"':
-                return "".join(parts)
+                return _joined("".join(parts))
             if stop != "\\":
                 raise Fault("json_syntax")
             parts.append(self._escape())
@@ -149,18 +159,7 @@ class _Parser:
             return _ESCAPES[char]
         if char != "u":
             raise Fault("json_syntax")
-        unit = self._hex4()
-        if 0xDC00 <= unit <= 0xDFFF:
-            raise Fault("json_utf8")
-        if not 0xD800 <= unit <= 0xDBFF:
-            return chr(unit)
-        if self.text[self.at : self.at + 2] != "\\u":
-            raise Fault("json_utf8")
-        self.at += 2
-        low = self._hex4()
-        if not 0xDC00 <= low <= 0xDFFF:
-            raise Fault("json_utf8")
-        return chr(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00))
+        return chr(self._hex4())
 
     def _hex4(self) -> int:
         found = _HEX4.match(self.text, self.at)

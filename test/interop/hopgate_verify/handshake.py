@@ -8,18 +8,20 @@ from . import encoding
 from .encoding import b64u_encode
 from .fault import Fault
 from .keys import Issuers, verifies
-from .members import Member, check_object, is_text
+from .members import Member, check_object, is_digest, is_text
+from .spiffe import matches
 from .wit import Wit, verify_wit
 
 VERSION = b"hopgate-hs/1"
 SUITE = 1
 NONCE_OCTETS = 32
-MAX_BODY = 8192
-F1, F2, F3 = 1, 2, 3
-_FIELD_COUNT = {F1: 4, F2: 4, F3: 1}
+MAX_BODY = 12288
+F1, F2, F3, F4 = 1, 2, 3, 4
+_FIELD_COUNT = {F1: 4, F2: 4, F3: 1, F4: 2}
 
 PROOF_NAMES = ("label", "role", "iid", "rid", "ijkt", "rjkt", "icert", "rcert", "exporter", "th")
-PROOF_MEMBERS = [Member(name, is_text) for name in PROOF_NAMES]
+_NAMES_OF_TEXT = ("label", "role", "iid", "rid")
+PROOF_MEMBERS = [Member(name, is_text if name in _NAMES_OF_TEXT else is_digest) for name in PROOF_NAMES]
 _MISMATCH = dict(
     label="proof_role",
     role="proof_role",
@@ -103,6 +105,12 @@ def parse_f2(frame: bytes) -> list[bytes]:
     return fields
 
 
+def parse_f4_in_place_of_f2(frame: bytes) -> None:
+    """The responder refuses before it has proven anything: there is nothing else that it may say here."""
+    status, _ = parse_frame(frame, F4)
+    raise Fault("hs_refused" if status == b"\x01" else "hs_frame")
+
+
 def transcript_r(f1: bytes, f2: bytes) -> bytes:
     """th_R: F1 and the first three fields of F2's body, each with its length octets."""
     first_three = make_frame(F2, parse_frame(f2, F2)[:3])[4:]
@@ -123,7 +131,7 @@ def _check_peer(given: Receiver, nonce: bytes, wit_text: str) -> Wit:
         raise Fault("wit_not_svid")
     if wit.jkt == given.own.jkt:
         raise Fault("hs_reflection")
-    if given.pin is not None and given.pin != given.peer_id:
+    if given.pin is not None and not matches(given.pin, given.peer_id):
         raise Fault("peer_not_pinned")
     return wit
 
@@ -181,6 +189,8 @@ def responder_receives_f3(given: Receiver, wit: Wit, f1: bytes, f2: bytes, f3: b
 def initiator_receives_f2(given: Receiver, f1: bytes, f2: bytes) -> str:
     """The initiator's checks of F2; the session id."""
     offered = parse_f1(f1)[1]
+    if f2[:1] == bytes([F4]):
+        parse_f4_in_place_of_f2(f2)
     suite, nonce, wit_text, proof = parse_f2(f2)
     if suite[0] not in offered or suite[0] != SUITE:
         raise Fault("hs_suite")

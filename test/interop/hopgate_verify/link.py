@@ -1,25 +1,26 @@
 """SPEC sections 2, 6 and 7.1: the form of one link, before anything about it is believed."""
 
 import hashlib
+import unicodedata
 from typing import Any, NamedTuple
 
 from . import caveats, encoding, scope
 from .keys import key_octets, thumbprint
 from .members import (
     ACT,
-    CNF,
     Member,
+    check_cnf,
     check_object,
     integer,
     is_digest,
     is_domains,
     is_jti,
     is_list,
+    is_object,
     is_principal,
     is_text,
     is_time,
     is_urn_thumbprint,
-    nested,
 )
 from .encoding import b64u_encode, is_b64u
 from .fault import Fault
@@ -37,10 +38,15 @@ def _is_signature(value: Any) -> bool:
 
 
 def _is_purpose(value: Any) -> bool:
-    """1-256 characters without control characters (C0, DEL and C1)."""
+    """1-256 characters, none of Unicode category Cc, Cf, Zl or Zp."""
     if type(value) is not str or not 1 <= len(value) <= 256:
         return False
-    return not any(ord(c) < 0x20 or 0x7F <= ord(c) <= 0x9F for c in value)
+    return not any(unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") for c in value)
+
+
+def _is_any(value: Any) -> bool:
+    """For `caveats`, whose faults have a reason of their own."""
+    return True
 
 
 _ORIG = [
@@ -53,27 +59,27 @@ _ORIG = [
 _KEY_BINDING = [Member("exp", is_time), Member("kid", is_digest), Member("sig", _is_signature)]
 
 _COMMON = [
-    Member("act", nested(ACT)),
-    Member("cnf", nested(CNF)),
+    Member("act", is_object),
+    Member("cnf", is_object),
     Member("aud", is_domains),
     Member("jti", is_jti),
     Member("iat", is_time),
     Member("exp", is_time),
     Member("scope", is_list),
     Member("max_depth", integer(1, 8)),
-    Member("caveats", is_list, optional=True),
+    Member("caveats", _is_any, optional=True),
     Member("purpose", _is_purpose, optional=True),
 ]
 ROOT_MEMBERS = [
     Member("iss", is_urn_thumbprint),
     Member("sub", is_principal),
-    Member("orig", nested(_ORIG), optional=True),
+    Member("orig", is_object, optional=True),
     Member("task", is_digest, optional=True),
     *_COMMON,
 ]
 FURTHER_MEMBERS = [
     Member("par_hash", is_digest),
-    Member("kb", nested(_KEY_BINDING)),
+    Member("kb", is_object),
     Member("rebind", _is_true, optional=True),
     *_COMMON,
 ]
@@ -117,18 +123,24 @@ def parse_link(text: str, is_root: bool) -> Link:
     jws = encoding.parse_jws(text, encoding.LINK)
     claims = jws.payload
     check_object(claims, ROOT_MEMBERS if is_root else FURTHER_MEMBERS)
+    check_object(claims["act"], ACT)
+    check_cnf(claims["cnf"])
     if claims["iat"] >= claims["exp"]:
         raise Fault("claim_invalid")
     scope.check_list(claims["scope"])
     if "caveats" in claims:
         caveats.check_list(claims["caveats"])
+    if "orig" in claims:
+        check_object(claims["orig"], _ORIG)
+    if not is_root:
+        check_object(claims["kb"], _KEY_BINDING)
     return Link(b64u_encode(hashlib.sha256(jws.signing_input).digest()), jws, claims)
 
 
 def parse_any_link(text: str) -> Link:
-    """A link out of its chain: one that has a member of L0 alone is judged as L0."""
+    """A link out of its chain: without `par_hash` and `kb` it is read as L0."""
     claims = encoding.parse_jws(text, encoding.LINK).payload
-    return parse_link(text, is_root="iss" in claims or "sub" in claims)
+    return parse_link(text, is_root="par_hash" not in claims and "kb" not in claims)
 
 
 def parse_chain(text: str) -> list[Link]:

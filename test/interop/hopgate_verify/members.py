@@ -10,12 +10,13 @@ from .spiffe import is_agent_id, is_trust_domain
 Check = Callable[[Any], bool]
 
 _JTI = re.compile(r"[A-Za-z0-9_-]{16,64}")
-_PRINCIPAL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]*")
+_PRINCIPAL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
+MAX_TIME = 253402300799
 URN_THUMBPRINT = "urn:ietf:params:oauth:jwk-thumbprint:sha-256:"
 
 
 class Member(NamedTuple):
-    """A row of a member table. `check` says whether the value has its form; it may raise a finer Fault."""
+    """A row of a member table. `check` says whether the value has its form; what is inside of it is looked at later."""
 
     name: str
     check: Check
@@ -34,11 +35,6 @@ def check_object(value: Any, members: list[Member]) -> bool:
         if member.name in value and not member.check(value[member.name]):
             raise Fault("claim_invalid")
     return True
-
-
-def nested(members: list[Member]) -> Check:
-    """A value that is itself a closed object."""
-    return lambda value: check_object(value, members)
 
 
 def one_of(*values: str) -> Check:
@@ -72,12 +68,17 @@ def is_flag(value: Any) -> bool:
     return type(value) is bool
 
 
+def is_object(value: Any) -> bool:
+    """Any object; what is in it is checked later, with reasons of its own."""
+    return type(value) is dict
+
+
 def is_list(value: Any) -> bool:
     """Any array; what is in it is checked later, with reasons of its own."""
     return type(value) is list
 
 
-is_time = integer(0)
+is_time = integer(1, MAX_TIME)
 
 
 def is_jti(value: Any) -> bool:
@@ -107,7 +108,18 @@ def is_text_object(value: Any) -> bool:
 
 JWK = [Member("kty", one_of("OKP")), Member("crv", one_of("Ed25519")), Member("x", is_digest)]
 ACT = [Member("sub", is_agent_id)]
-CNF = [Member("jwk", nested(JWK))]
+CNF = [Member("jwk", is_object)]
 
-is_jwk = nested(JWK)
+
+def check_jwk(value: Any) -> None:
+    """The form of a public key."""
+    check_object(value, JWK)
+
+
+def check_cnf(value: Any) -> None:
+    """`{"jwk": ...}`, then the key in it."""
+    check_object(value, CNF)
+    check_jwk(value["jwk"])
+
+
 is_domains = array(is_trust_domain, 1, 8, distinct=True)

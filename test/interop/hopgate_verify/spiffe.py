@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from .fault import Fault
 
-_TRUST_DOMAIN = re.compile(r"[a-z0-9._-]{1,255}")
+_TRUST_DOMAIN = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 _SEGMENT = re.compile(r"[A-Za-z0-9._-]+")
 _SCHEME = "spiffe://"
 
@@ -18,8 +18,8 @@ class AgentId(NamedTuple):
 
 
 def is_trust_domain(value: Any) -> bool:
-    """1-255 of a-z 0-9 . _ -"""
-    return type(value) is str and _TRUST_DOMAIN.fullmatch(value) is not None
+    """1-255 octets: labels of a-z 0-9 _ - joined by dots, none of them empty."""
+    return type(value) is str and len(value) <= 255 and _TRUST_DOMAIN.fullmatch(value) is not None
 
 
 def parse_agent_id(value: Any) -> AgentId:
@@ -29,7 +29,7 @@ def parse_agent_id(value: Any) -> AgentId:
     domain, *path = value[len(_SCHEME) :].split("/")
     if not is_trust_domain(domain) or not all(_SEGMENT.fullmatch(part) and part not in (".", "..") for part in path):
         raise Fault("svid_id")
-    if len(path) == 3 and path[0] == "agent":
+    if len(path) == 3 and path[0] == "agent" and path[1] != "client":
         return AgentId(domain, path[1])
     if len(path) == 2 and path[0] == "client":
         return AgentId(domain, "client")
