@@ -60,22 +60,23 @@ export const command: Command = {
       process.stdout.write(`${config}: ok\n`);
       return EXIT.ok;
     }
+    // Heard from the first moment: a signal that comes while it starts must not end it without a word in the log.
+    const asked = new Promise<string>((resolveAsked) => {
+      process.once('SIGTERM', resolveAsked);
+      process.once('SIGINT', resolveAsked);
+    });
+    const drained = new Promise<void>((resolveDrained) => sidecar.onDrained(resolveDrained));
+    let started = false;
+    process.on('SIGHUP', () => started && sidecar.reload());
     try {
       await sidecar.start();
     } catch (error) {
       sidecar.stop('could not start');
       throw new CommandError((error as Error).message);
     }
+    started = true;
     releaseStartupMemory();
-    process.on('SIGHUP', () => sidecar.reload());
-    await new Promise<void>((ended) => {
-      const end = (signal: string): void => {
-        void sidecar.drain(signal).then(ended);
-      };
-      process.once('SIGTERM', end);
-      process.once('SIGINT', end);
-      sidecar.onDrained(ended);
-    });
+    await Promise.race([asked.then((signal) => sidecar.drain(signal)), drained]);
     return EXIT.ok;
   },
 };

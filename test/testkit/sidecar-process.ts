@@ -1,0 +1,83 @@
+/** A sidecar as the process that it is in production: started, signalled, killed. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stderr: string;
+}
+
+export class SidecarProcess {
+  stderr = '';
+  readonly ended: Promise<Ended>;
+  private readonly child: ChildProcess;
+  private readonly waiting = new Set<() => void>();
+
+  constructor(configFile: string) {
+    this.child = spawn(process.execPath, [MAIN, 'sidecar', '--config', configFile], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    // A test that failed leaves nobody behind.
+    process.once('exit', () => this.child.kill('SIGKILL'));
+    this.child.stderr?.setEncoding('utf8');
+    this.child.stderr?.on('data', (text: string) => {
+      this.stderr += text;
+      for (const look of [...this.waiting]) look();
+    });
+    this.ended = once(this.child, 'close').then(([code, signal]) => {
+      for (const look of [...this.waiting]) look();
+      return { code: code as number | null, signal: signal as NodeJS.Signals | null, stderr: this.stderr };
+    });
+  }
+
+  get isRunning(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** Resolves when it has written this; rejects when it ends before. */
+  async says(text: string): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const look = (): void => {
+        if (this.stderr.includes(text)) {
+          this.waiting.delete(look);
+          resolve();
+        } else if (!this.isRunning) {
+          this.waiting.delete(look);
+          reject(new Error(`it ended without "${text}": ${this.stderr}`));
+        }
+      };
+      this.waiting.add(look);
+      look();
+    });
+  }
+
+  /** Resolves when its doors are open. */
+  async started(): Promise<this> {
+    await this.says('"sidecar started"');
+    return this;
+  }
+
+  kill(signal: NodeJS.Signals): Promise<Ended> {
+    this.child.kill(signal);
+    return this.ended;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+}
+
+/** A port that nobody listens on just now. */
+export const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  return address !== null && typeof address === 'object' ? address.port : 0;
+};
