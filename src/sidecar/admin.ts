@@ -77,8 +77,8 @@ export class Admin {
     else if (method === 'GET' && url === '/peers')
       sendJson(response, 200, { inbound: this.state.inboundPeers(), outbound: this.state.outboundPeers() });
     else if (method === 'POST' && url === '/drain') {
-      this.state.drain();
-      response.writeHead(202).end();
+      // The answer first: a drain with nothing under way ends this socket at once.
+      response.writeHead(202).end(() => this.state.drain());
     } else response.writeHead(404).end();
   }
 

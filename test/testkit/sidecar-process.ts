@@ -6,6 +6,12 @@ import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
+// A test that failed leaves nobody behind.
+const children = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+});
+
 export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -22,8 +28,7 @@ export class SidecarProcess {
     this.child = spawn(process.execPath, [MAIN, 'sidecar', '--config', configFile], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
-    // A test that failed leaves nobody behind.
-    process.once('exit', () => this.child.kill('SIGKILL'));
+    children.add(this.child);
     this.child.stderr?.setEncoding('utf8');
     this.child.stderr?.on('data', (text: string) => {
       this.stderr += text;
