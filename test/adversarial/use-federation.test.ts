@@ -91,7 +91,7 @@ describe('a federated domain', () => {
   });
 
   it('cannot assert our name with its CA', async () => {
-    expect(await refusal(await forge(partner, mesh.domain))).toBe('closed');
+    expect(await refusal(await forge(partner, mesh.domain))).toBe('svid_untrusted');
     countedAtEnd.add('svid_untrusted');
     nothingSeen();
   });
@@ -161,7 +161,7 @@ describe('a federated domain', () => {
     mesh.writeBundle({ seq: 3, anchors: [wideAnchor()] });
     inventory.sidecar.reload();
     await peer.ended();
-    expect(await refusal(agent)).toBe('closed');
+    expect(await refusal(agent)).toBe('svid_untrusted');
     nothingSeen();
   });
 
