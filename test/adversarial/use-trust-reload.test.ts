@@ -25,7 +25,11 @@ describe('trust that changes while a sidecar runs', () => {
 
   beforeEach(async () => {
     clock = new TestClock();
-    mesh = await makeMesh({ clock, domain: { now: clock.seconds, anchor: { scope: TEST_SCOPE } }, bundle: { epoch: 2, seq: 5 } });
+    mesh = await makeMesh({
+      clock,
+      domain: { now: clock.seconds, anchor: { scope: TEST_SCOPE } },
+      bundle: { epoch: 2, seq: 5 },
+    });
     inventory = await mesh.start(INVENTORY);
     planning = await mesh.start(PLANNING, { routes: { 'inventory.mesh': INVENTORY } });
     chain = mesh.domain.mintChain([PLANNING], { scope: TEST_SCOPE });
@@ -218,7 +222,9 @@ describe('trust that changes while a sidecar runs', () => {
     mesh.writeBundle({ epoch: 2, seq: 7, now: clock.seconds });
     reload(planning);
     // The caller is up to date, the callee is not: it lets nobody in.
-    expect((await ask()).code).toBeOneOf(['hs_frame', 'hs_refused', 'bundle_expired']);
+    const answer = await ask();
+    expect(answer.code).toBe('hs_refused');
+    expect(JSON.parse(answer.body)).toMatchObject({ detail: expect.stringContaining('bundle_expired') });
     expect(inventory.seen).toHaveLength(2);
     reload(inventory);
     expect((await ask()).status).toBe(200);
