@@ -98,12 +98,12 @@ describe('a weak key', () => {
     await expectDenied(target, planning(), { chain }, 'chain_leaf_key');
   });
 
-  it('eight junk keys that nobody signed for are not looked at: the signature above them is', async () => {
+  it('junk keys that nobody signed for are not looked at: the signature above them is', async () => {
     const junk = [ofVector(identityKey), ofVector(mixedOrderKey), weak(b64u(offCurve()))].map((key, index) =>
       invent(mesh.domain, `security/j${index}`, { key }),
     );
     const chain = forgeChain(mesh.domain, [...junk, planning()], {
-      at: { 0: { sign: () => Buffer.alloc(64) }, 3: { edit: {} } },
+      at: { 0: { sign: () => Buffer.alloc(64) } },
     });
     await expectDenied(target, planning(), { chain }, 'link_signature');
   });
