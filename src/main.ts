@@ -8,6 +8,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Comman
   {
     audit: () => import('./cli/audit.ts'),
     delegate: () => import('./cli/delegate.ts'),
+    demo: () => import('./cli/demo.ts'),
     init: () => import('./cli/init.ts'),
     inspect: () => import('./cli/inspect.ts'),
     logs: () => import('./cli/logs.ts'),

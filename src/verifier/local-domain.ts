@@ -32,6 +32,8 @@ export interface DomainSpec {
   readonly principals: Readonly<Record<string, string>>;
   readonly svidTtlSeconds: number;
   readonly bundleTtlSeconds: number;
+  /** The most that a principal may grant; by default that of the local policy's scopes. */
+  readonly ceiling?: DomainState['ceiling'];
 }
 
 const stateFile = (directory: string, state: DomainState) => ({
@@ -110,7 +112,7 @@ const fill = async (directory: string, spec: DomainSpec, now: number): Promise<D
     seq: 1,
     svidTtlSeconds: spec.svidTtlSeconds,
     bundleTtlSeconds: spec.bundleTtlSeconds,
-    ceiling: DEFAULT_CEILING,
+    ceiling: spec.ceiling ?? DEFAULT_CEILING,
     agents: [...spec.agents],
     principals: { ...spec.principals },
     revoked: [],

@@ -1,0 +1,216 @@
+/** A whole mesh on this machine: a trust domain in a folder, a process for each sidecar and each agent, one for the APIs. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import path from 'node:path';
+import { Client, request } from 'undici';
+import { stringify } from 'yaml';
+import { createLocalDomain } from '../../verifier/local-domain.ts';
+import { AGENT_FILES, layoutOf } from '../../verifier/local-layout.ts';
+import { nowSeconds } from '../time-words.ts';
+import type { Child, Children } from './children.ts';
+import { AGENT_PROGRAM, API_PROGRAM, MAIN } from './programs.ts';
+import { agentSidecar, apiSidecar } from './sidecar-documents.ts';
+import {
+  AGENTS,
+  type AgentRole,
+  ALICE,
+  API_ROLES,
+  APIS,
+  type ApiRole,
+  CEILING,
+  POLICY,
+  TAKEN,
+  TRUST_DOMAIN,
+  WORKER_ROLES,
+} from './story.ts';
+
+const SVID_TTL_SECONDS = 3600;
+const BUNDLE_TTL_SECONDS = 6 * 3600;
+
+/** One sidecar process. */
+export interface SidecarProcess {
+  readonly name: string;
+  readonly child: Child;
+  readonly folder: string;
+  readonly logFile: string;
+  readonly inboundPort: number;
+  readonly healthPort: number;
+}
+
+export class DemoMesh {
+  readonly directory: string;
+  readonly sidecars = new Map<string, SidecarProcess>();
+  readonly agents = new Map<AgentRole, Child>();
+  private readonly children: Children;
+  private readonly onActed: (role: AgentRole, count: number) => void;
+  private readonly doors = new Map<string, number>();
+  private apiProcess: Child | undefined;
+  /** Thumbprint of the root key. */
+  root = '';
+
+  constructor(directory: string, children: Children, onActed: (role: AgentRole, count: number) => void) {
+    this.directory = directory;
+    this.children = children;
+    this.onActed = onActed;
+  }
+
+  /** Makes keys, credentials, bundle and policy, with the library behind `hopgate init`. */
+  async makeDomain(): Promise<void> {
+    const { root } = await createLocalDomain(
+      this.directory,
+      {
+        trustDomain: TRUST_DOMAIN,
+        agents: [...Object.values(AGENTS), ...Object.values(APIS), ...Object.values(TAKEN)],
+        principals: { [ALICE.name]: ALICE.uri },
+        svidTtlSeconds: SVID_TTL_SECONDS,
+        bundleTtlSeconds: BUNDLE_TTL_SECONDS,
+        ceiling: CEILING,
+      },
+      nowSeconds(),
+    );
+    this.root = root;
+    writeFileSync(layoutOf(this.directory).policy, stringify(POLICY));
+  }
+
+  /** Starts everything, callees before their callers. `takenPort` is where the agent that was taken over listens. */
+  async start(takenPort: number): Promise<void> {
+    this.doors.set(TAKEN.inventory, takenPort);
+    const ports = await this.startApis();
+    await Promise.all(
+      API_ROLES.map((role) => this.startSidecar(APIS[role], apiSidecar(this.root, ports[role]))),
+    );
+    await Promise.all(WORKER_ROLES.map((role) => this.startAgent(role)));
+    await this.startAgent('planning');
+    await Promise.all([...this.sidecars.values()].map(checkReady));
+  }
+
+  get logFiles(): readonly string[] {
+    return [...this.sidecars.values()].map(({ logFile }) => logFile);
+  }
+
+  folderOf(name: string): string {
+    return layoutOf(this.directory).agent(name);
+  }
+
+  sidecar(name: string): SidecarProcess {
+    const sidecar = this.sidecars.get(name);
+    if (sidecar === undefined) throw new RangeError(`${name} has no sidecar`);
+    return sidecar;
+  }
+
+  agent(role: AgentRole): Child {
+    const agent = this.agents.get(role);
+    if (agent === undefined) throw new RangeError(`${role} is not running`);
+    return agent;
+  }
+
+  /** How many requests have reached each API and agent, behind their sidecars. */
+  async seen(): Promise<ReadonlyMap<string, number>> {
+    const counts = new Map<string, number>();
+    const apis = await this.apiProcess?.order<Record<ApiRole, number>>('seen');
+    for (const role of API_ROLES) counts.set(APIS[role], apis?.[role] ?? 0);
+    for (const [role, agent] of this.agents) counts.set(AGENTS[role], await agent.order<number>('seen'));
+    return counts;
+  }
+
+  /** Opens a task at the planning agent's sidecar, as `hopgate task start` does. */
+  async startTask(chain: string): Promise<{ readonly handle: string; readonly task: string }> {
+    const socketPath = path.join(this.folderOf(AGENTS.planning), 'admin.sock');
+    const client = new Client('http://localhost', { connect: { socketPath } });
+    try {
+      const { statusCode, body } = await client.request({ method: 'POST', path: '/tasks', body: chain });
+      const text = await body.text();
+      if (statusCode !== 201) throw new Error(`the planning agent's sidecar refused the task: ${text}`);
+      return JSON.parse(text) as { handle: string; task: string };
+    } finally {
+      await client.close();
+    }
+  }
+
+  private async startApis(): Promise<Record<ApiRole, number>> {
+    const logFile = path.join(this.directory, 'apis.log');
+    this.apiProcess = this.children.start({ name: 'the APIs', args: [API_PROGRAM, this.directory], logFile });
+    return this.apiProcess.order<Record<ApiRole, number>>('listen');
+  }
+
+  private async startSidecar(name: string, document: object): Promise<void> {
+    const folder = this.folderOf(name);
+    const config = path.join(folder, AGENT_FILES.sidecar);
+    writeFileSync(config, stringify(document));
+    const started = Promise.withResolvers<Started>();
+    const child = this.children.start({
+      name: `the sidecar of ${name}`,
+      args: [MAIN, 'sidecar', '--config', config],
+      logFile: path.join(folder, 'sidecar.log'),
+      onLine: (line) => {
+        const addresses = readStarted(line);
+        if (addresses !== undefined) started.resolve(addresses);
+      },
+    });
+    const { inbound, health } = await Promise.race([started.promise, child.failed]);
+    this.doors.set(name, inbound.port);
+    this.sidecars.set(name, {
+      name,
+      child,
+      folder,
+      logFile: path.join(folder, 'state', 'audit.log'),
+      inboundPort: inbound.port,
+      healthPort: health.port,
+    });
+  }
+
+  private async startAgent(role: AgentRole): Promise<void> {
+    const name = AGENTS[role];
+    const folder = this.folderOf(name);
+    // The port is the agent's before either of the two starts: the sidecar must know it, and the agent the sidecar's.
+    const { server, port } = await listenOnLoopback();
+    await this.startSidecar(name, agentSidecar(this.root, role, port, this.doors));
+    const agent = this.children.start({
+      name: `the ${role} agent`,
+      args: [AGENT_PROGRAM, role, folder],
+      logFile: path.join(folder, 'agent.log'),
+      env: proxyEnvironment(path.join(folder, 'state', 'proxy-url')),
+      onActed: (count) => this.onActed(role, count),
+    });
+    this.agents.set(role, agent);
+    await agent.order('listen', {}, server);
+    server.close();
+  }
+}
+
+/** How any agent is led to its sidecar. Node's fetch looks at `HTTP_PROXY` only when it is told to. */
+const proxyEnvironment = (proxyUrlFile: string): Readonly<Record<string, string>> => ({
+  HTTP_PROXY: readFileSync(proxyUrlFile, 'utf8').trim(),
+  NODE_USE_ENV_PROXY: '1',
+});
+
+interface Started {
+  readonly inbound: { readonly port: number };
+  readonly health: { readonly port: number };
+}
+
+/** The line in which a sidecar says where it listens. */
+const readStarted = (line: string): Started | undefined => {
+  try {
+    const said = JSON.parse(line) as Started & { readonly msg?: string };
+    return said.msg === 'sidecar started' ? said : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+const listenOnLoopback = (): Promise<{ readonly server: Server; readonly port: number }> =>
+  new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      if (address !== null && typeof address === 'object') resolve({ server, port: address.port });
+    });
+  });
+
+const checkReady = async ({ name, healthPort }: SidecarProcess): Promise<void> => {
+  const { statusCode, body } = await request(`http://127.0.0.1:${healthPort}/readyz`);
+  const text = await body.text();
+  if (statusCode !== 200) throw new Error(`the sidecar of ${name} is not ready: ${text.trim()}`);
+};
