@@ -124,6 +124,11 @@ const audit = z
 const limits = z
   .strictObject({
     connections: z.int().min(1).default(10_000).describe('Inbound connections.'),
+    requestsPerCaller: z
+      .int()
+      .min(1)
+      .default(128)
+      .describe('Requests that one agent may have under way here, streams included; more are caller_busy.'),
     handshakes: z.int().min(1).default(256).describe('Handshakes in flight, in total. Full means refuse.'),
     handshakesPerSource: z.int().min(1).default(64).describe('The same for one source address.'),
     handshakeTimeout: duration.prefault('5s').describe('TLS and handshake together.'),

@@ -195,6 +195,8 @@ export const REASONS = {
   http_headers_too_large: row('forward', 431, true, 'more than 32 KiB of headers'),
   http_body_too_large: row('forward', 413, true, 'the body is larger than the limit'),
   http_timeout: row('forward', 408, true, 'headers or body came too slowly'),
+  http_pipelined: row('forward', 400, true, 'more than 16 requests behind an unanswered one'),
+  caller_busy: row('forward', 429, true, 'the caller has too many requests under way here'),
   http_upgrade: row('forward', 501, true, 'protocol upgrades are not forwarded'),
   upstream_unreachable: row('forward', 502, true, 'the agent does not answer on its port'),
   upstream_failed: row('forward', 502, true, 'the agent broke off its response'),

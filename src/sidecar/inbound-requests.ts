@@ -23,11 +23,23 @@ const AGENT_CONNECTIONS = 256;
 /** How long a peer that was refused may take to hang up. */
 const LINGER_MS = 1000;
 
+/** Requests behind an unanswered one; our own connections to peers have none. */
+const MAX_PIPELINED = 16;
+
+/** What one agent has under way here, on all its connections. */
+interface Caller {
+  lines: number;
+  inFlight: number;
+}
+
 /** A proven connection. */
 interface Line {
   readonly session: Session;
+  readonly caller: Caller;
   /** Requests without a whole response yet: pipelining peers have more than one. */
   unanswered: number;
+  /** It ends; what still comes on it is nobody's request. */
+  broken: boolean;
 }
 
 export class InboundRequests {
@@ -37,6 +49,7 @@ export class InboundRequests {
   private readonly origin: string;
   private readonly assertions = new Assertions();
   private readonly lines = new WeakMap<object, Line>();
+  private readonly callers = new Map<string, Caller>();
 
   constructor(parts: Parts) {
     this.parts = parts;
@@ -81,7 +94,14 @@ export class InboundRequests {
   }
 
   serve(socket: TLSSocket, session: Session): void {
-    this.lines.set(socket, { session, unanswered: 0 });
+    const caller = this.callers.get(session.peer.id) ?? { lines: 0, inFlight: 0 };
+    caller.lines++;
+    this.callers.set(session.peer.id, caller);
+    socket.once('close', () => {
+      caller.lines--;
+      if (caller.lines === 0) this.callers.delete(session.peer.id);
+    });
+    this.lines.set(socket, { session, caller, unanswered: 0, broken: false });
     this.http.emit('connection', socket);
     // The frames were read paused; the parser waits for a socket that flows.
     socket.resume();
@@ -93,9 +113,18 @@ export class InboundRequests {
       request.socket.destroy();
       return;
     }
-    const { session } = line;
+    const { session, caller } = line;
+    if (line.broken) return;
+    if (line.unanswered >= MAX_PIPELINED) {
+      this.onBroken(request.socket as TLSSocket, 'http_pipelined', request.method ?? '');
+      return;
+    }
     line.unanswered++;
-    response.once('close', () => line.unanswered--);
+    caller.inFlight++;
+    response.once('close', () => {
+      line.unanswered--;
+      caller.inFlight--;
+    });
     const { parts } = this;
     const now = nowSeconds(parts);
     const headers = readRequestHeaders(request.rawHeaders);
@@ -117,7 +146,7 @@ export class InboundRequests {
         grantText: headers.grant,
         last: session.last,
         sessionDeadline: session.deadline,
-        fault: this.faultOf(request, session, headers, now),
+        fault: this.faultOf(request, line, headers, now),
       },
       {
         refuse: (denial) => sendProblem(response, denial, hop, false),
@@ -134,7 +163,7 @@ export class InboundRequests {
 
   private faultOf(
     request: IncomingMessage,
-    session: Session,
+    { session, caller }: Line,
     headers: RequestHeaders,
     now: number,
   ): Denial | undefined {
@@ -146,7 +175,10 @@ export class InboundRequests {
       return deny('http_headers_too_large', `more than ${MAX_HEADERS} headers`);
     if (now >= session.deadline)
       return deny('session_expired', `the session ended at ${session.deadline}, it is ${now}`);
-    const { bodyBytes } = parts.config.limits;
+    const { bodyBytes, requestsPerCaller } = parts.config.limits;
+    // One authorised agent must not take the whole of another.
+    if (caller.inFlight > requestsPerCaller)
+      return deny('caller_busy', `${session.peer.id} has ${requestsPerCaller} requests under way`);
     if (headers.contentLength !== undefined && headers.contentLength > bodyBytes)
       return deny('http_body_too_large', `${headers.contentLength} octets, at most ${bodyBytes}`);
     return headers.fault;
@@ -236,6 +268,8 @@ export class InboundRequests {
       socket.destroy();
       return;
     }
+    if (line.broken) return;
+    line.broken = true;
     const { session } = line;
     const hop = nextHopId(session);
     const denial = deny(reason, 'the connection is closed');

@@ -2,7 +2,7 @@
  * Compact JWS (RFC 7515 §3.1) with one fixed protected header for each type (SPEC.md section 2), read strictly
  * before any signature is looked at. Ids and signatures are over the signing input as sent.
  */
-import { createHash, hash, type KeyObject, verify as cryptoVerify } from 'node:crypto';
+import { createHash, verify as cryptoVerify, hash, type KeyObject } from 'node:crypto';
 import { MAX_BUNDLE_BYTES, MAX_LINK_BYTES, MAX_ROLES_BYTES, MAX_TOKEN_BYTES } from '../limits.ts';
 import { deny, grant, type Verdict } from '../verdict.ts';
 import { decodeBase64url, encodeBase64url, isBase64urlOf, isCanonicalBase64url } from './base64url.ts';
