@@ -85,9 +85,9 @@ describe('what passes', () => {
     peer.close();
   });
 
-  it('a hundred requests behind F3: each is decided on its own, in order', async () => {
+  it('as many requests behind F3 as may be unanswered: each is decided on its own, in order', async () => {
     const good = goodRequest();
-    const texts = Array.from({ length: 100 }, (_, index) => (index % 3 === 1 ? requestText({}) : good));
+    const texts = Array.from({ length: 16 }, (_, index) => (index % 3 === 1 ? requestText({}) : good));
     const { peer } = await connectPeer(target, planning(), { behind: texts.join('') });
     for (const [index, text] of texts.entries()) {
       const answer = await peer.readResponse();
