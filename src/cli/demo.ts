@@ -71,8 +71,9 @@ const tell = async (
     throw new CommandError(`the demo broke off: ${(error as Error).message}`);
   });
   if (typeof result === 'string') {
-    // It fails once its processes are gone, and nobody wants to hear that.
-    running.catch(() => undefined);
+    // Without its processes it fails, which nobody wants to hear; but its folder is not removed under it.
+    await children.stop();
+    await running.catch(() => undefined);
     throw new CommandError(`ended by ${result}`);
   }
   const seconds = (performance.now() - started) / 1000;

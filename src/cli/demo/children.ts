@@ -76,10 +76,6 @@ export class Child {
     this.failed.catch((error: Error) => this.rejectAll(error));
   }
 
-  get pid(): number | undefined {
-    return this.child.pid;
-  }
-
   get isRunning(): boolean {
     return this.child.pid !== undefined && this.child.exitCode === null && this.child.signalCode === null;
   }
@@ -134,22 +130,23 @@ export class Child {
 /** All of them, so that none is forgotten. */
 export class Children {
   private readonly all: Child[] = [];
+  private over = false;
 
+  /** Throws once they are being ended: nothing may start behind that. */
   start(options: ChildOptions): Child {
+    if (this.over) throw new Error('the demo is over');
     const child = new Child(options);
     this.all.push(child);
     return child;
   }
 
-  get pids(): readonly number[] {
-    return this.all.flatMap(({ pid, isRunning }) => (isRunning && pid !== undefined ? [pid] : []));
-  }
-
   async stop(): Promise<void> {
+    this.over = true;
     await Promise.all(this.all.map((child) => child.stop()));
   }
 
   kill(): void {
+    this.over = true;
     for (const child of this.all) child.kill();
   }
 }

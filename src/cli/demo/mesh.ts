@@ -164,17 +164,20 @@ export class DemoMesh {
     const folder = this.folderOf(name);
     // The port is the agent's before either of the two starts: the sidecar must know it, and the agent the sidecar's.
     const { server, port } = await listenOnLoopback();
-    await this.startSidecar(name, agentSidecar(this.root, role, port, this.doors));
-    const agent = this.children.start({
-      name: `the ${role} agent`,
-      args: [AGENT_PROGRAM, role, folder],
-      logFile: path.join(folder, 'agent.log'),
-      env: proxyEnvironment(path.join(folder, 'state', 'proxy-url')),
-      onActed: (count) => this.onActed(role, count),
-    });
-    this.agents.set(role, agent);
-    await agent.order('listen', {}, server);
-    server.close();
+    try {
+      await this.startSidecar(name, agentSidecar(this.root, role, port, this.doors));
+      const agent = this.children.start({
+        name: `the ${role} agent`,
+        args: [AGENT_PROGRAM, role, folder],
+        logFile: path.join(folder, 'agent.log'),
+        env: proxyEnvironment(path.join(folder, 'state', 'proxy-url')),
+        onActed: (count) => this.onActed(role, count),
+      });
+      this.agents.set(role, agent);
+      await agent.order('listen', {}, server);
+    } finally {
+      server.close();
+    }
   }
 }
 
