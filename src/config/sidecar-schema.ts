@@ -124,6 +124,11 @@ const audit = z
 const limits = z
   .strictObject({
     connections: z.int().min(1).default(10_000).describe('Inbound connections.'),
+    connectionsPerCaller: z
+      .int()
+      .min(1)
+      .default(256)
+      .describe('Inbound connections of one agent; more are hs_busy. Not less than its peerConnections.'),
     requestsPerCaller: z
       .int()
       .min(1)

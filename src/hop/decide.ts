@@ -36,8 +36,9 @@ export interface DecisionInput {
   readonly sessionDeadline: number;
 }
 
-/** Targets are the peer’s to choose; what is remembered of them is bounded. */
+/** Targets are the peer’s to choose, and so are grants: what is remembered of them is bounded in number and in octets. */
 const DECISIONS_PER_CHAIN = 256;
+const MAX_REMEMBERED_KEY = 384;
 
 const standing = ({ delegated, callee, method, target, trust }: DecisionInput): PolicyDecision => {
   const { revocations } = trust.bundle;
@@ -72,8 +73,10 @@ export const decide = (input: DecisionInput): { readonly ok: true; readonly valu
   const cached = decision !== undefined;
   if (decision === undefined) {
     decision = standing(input);
-    if (delegated.decisions.size >= DECISIONS_PER_CHAIN) delegated.decisions.clear();
-    delegated.decisions.set(key, decision);
+    if (key.length <= MAX_REMEMBERED_KEY) {
+      if (delegated.decisions.size >= DECISIONS_PER_CHAIN) delegated.decisions.clear();
+      delegated.decisions.set(key, decision);
+    }
   }
   if (!decision.ok) return { ...decision, cached };
   const ended = timeDenial(input, nowSeconds);

@@ -2,6 +2,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import type { ReasonCode } from '../core/reasons.ts';
+import type { AgentId } from '../core/spiffe-id.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import { httpExchange } from '../edge/http/exchange.ts';
 import { createServer } from '../edge/http/node-http.ts';
@@ -91,6 +92,11 @@ export class InboundRequests {
     );
     // Node watches header timeouts from `listening` on; this server listens to no port of its own.
     this.http.emit('listening');
+  }
+
+  /** Proven connections of one agent. */
+  linesOf(id: AgentId): number {
+    return this.callers.get(id)?.lines ?? 0;
   }
 
   serve(socket: TLSSocket, session: Session): void {

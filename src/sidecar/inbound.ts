@@ -183,6 +183,10 @@ export class Inbound {
     if (!trust.ok) return trust;
     const peer = this.identifyPeer(socket, trust.value, now);
     if (!peer.ok) return peer;
+    // Requests are bounded for each agent; connections that ask for nothing would shut the others out just as well.
+    const { connectionsPerCaller } = this.parts.config.limits;
+    if (this.requests.linesOf(peer.value.id) >= connectionsPerCaller)
+      return deny('hs_busy', `${peer.value.id} has ${connectionsPerCaller} connections`);
     const frames = new SocketFrames(socket);
     arrival.frames = frames;
     const own = ownSide(this.parts.identity());

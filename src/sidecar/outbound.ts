@@ -18,6 +18,8 @@ import { Peers } from './peers.ts';
 const MAX_HEADER_BYTES = 32_768;
 const TLS_RECORD_HANDSHAKE = 0x16;
 const PROXY_USER = 'hopgate';
+/** How long a refused CONNECT may take to hang up. */
+const LINGER_MS = 1000;
 
 export class Outbound {
   private readonly parts: Parts;
@@ -212,6 +214,8 @@ export class Outbound {
 const endConnect = (socket: Socket, denial: Denial): void => {
   const { status, body } = problemOf(denial, '', true);
   const challenge = status === 407 ? 'Proxy-Authenticate: Basic realm="hopgate"\r\n' : '';
+  // No server watches this socket any more: who doesn't hang up would keep it for ever.
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
   socket.end(
     `HTTP/1.1 ${status} Refused\r\n${challenge}Content-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );

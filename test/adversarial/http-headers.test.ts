@@ -44,6 +44,9 @@ describe('headers that claim what only we may say', () => {
     'x_http_method_override',
     'X-Original-URL',
     'X-Rewrite-Url',
+    'Script-Name',
+    'SCRIPT_NAME',
+    'PATH_INFO',
   ];
 
   it('none of them gets through in any spelling, and what was verified stands once', async () => {

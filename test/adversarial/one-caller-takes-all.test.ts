@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, expect, it } from 'vitest';
 import { type Mesh, makeMesh, sendThrough, TEST_SCOPE } from '../testkit/mesh.ts';
+import { openSession, requestText } from '../testkit/raw-peer.ts';
 
 let mesh: Mesh;
 afterEach(() => mesh.stop());
@@ -53,4 +54,22 @@ it('refuses what one caller asks beyond its share, and serves the others', async
   for (const response of held) response.end('late');
   expect((await Promise.all(slow)).map(({ status }) => status)).toEqual([200, 200]);
   expect(await ask('planning/abc123', contexts[0], 'quick')).toMatchObject({ status: 200 });
+});
+
+it('ends a connection on which more than 16 requests wait behind an unanswered one, on record', async () => {
+  const { held } = await hanging({});
+  const { domain } = mesh;
+  const inventory = mesh.agent('inventory/def456');
+  const planning = domain.agent('planning/abc123');
+  const peer = await openSession(inventory, planning);
+  const slow = requestText({
+    target: '/slow',
+    chain: domain.mintChain(['planning/abc123'], { scope: TEST_SCOPE }),
+  });
+  peer.write(slow.repeat(40));
+  await peer.ended();
+  const decisions = inventory.log().filter(({ kind }) => kind === 'decision');
+  expect(decisions.filter(({ verdict }) => verdict === 'permit')).toHaveLength(16);
+  expect(decisions.filter(({ reason }) => reason === 'http_pipelined')).toHaveLength(1);
+  expect(held.length).toBeLessThanOrEqual(16);
 });

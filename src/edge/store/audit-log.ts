@@ -147,10 +147,11 @@ export class AuditLog implements AuditPort {
     for (const timer of this.timers) clearInterval(timer);
     this.closing = true;
     this.writeRefusals();
+    // Whoever waits for a record is heard first: the outcomes that follow belong before the stop record.
+    this.flush(false);
     this.queue.push({ body: { kind: 'stop', reason }, written: undefined });
     this.flush(true);
     this.closed = true;
-    if (this.options.durability === 'disk') fdatasyncSync(this.fd);
     closeSync(this.fd);
   }
 
@@ -166,7 +167,8 @@ export class AuditLog implements AuditPort {
     this.scheduled = true;
     setImmediate(() => {
       this.scheduled = false;
-      this.flush(false);
+      // The number of a closed file is soon that of another one.
+      if (!this.closed) this.flush(false);
     });
   }
 
@@ -195,8 +197,14 @@ export class AuditLog implements AuditPort {
       this.sinceCheckpoint = due ? 0 : this.sinceCheckpoint + batch.length;
       if (due) this.rememberCheckpoint();
     }
-    if (ok && this.options.durability === 'disk' && batch.length > 0 && !this.closed) this.sync(batch);
-    else for (const { written } of batch) written?.(ok);
+    if (ok && this.options.durability === 'disk' && batch.length > 0) {
+      if (!this.closing) {
+        this.sync(batch);
+        return;
+      }
+      ok = this.syncNow();
+    }
+    for (const { written } of batch) written?.(ok);
   }
 
   private seal(body: AuditBody): string {
@@ -241,13 +249,24 @@ export class AuditLog implements AuditPort {
     this.syncing = true;
     fdatasync(this.fd, (error) => {
       this.syncing = false;
-      if (error !== null) {
+      if (error !== null && !this.closed) {
         this.broken = error;
         this.options.onFailure(error);
       }
-      for (const { written } of batch) written?.(error === null);
+      for (const { written } of batch) written?.(error === null && !this.closed);
       if (this.queue.length > 0) this.schedule();
     });
+  }
+
+  /** For the last records: nothing is left to wait for an answer of the disk. */
+  private syncNow(): boolean {
+    try {
+      fdatasyncSync(this.fd);
+      return true;
+    } catch (error) {
+      this.options.onFailure(error as Error);
+      return false;
+    }
   }
 
   private rememberCheckpoint(): void {
