@@ -108,7 +108,16 @@ export const sealRecord = (body: AuditBody, head: LogHead, sidecar: string, time
   return finishRecord(text, body.kind, head, seq);
 };
 
-const quote = JSON.stringify;
+/** Names, revisions and paths recur from record to record; what senders choose can't fill memory. */
+const quoted = new Map<string, string>();
+const quote = (text: string): string => {
+  const known = quoted.get(text);
+  if (known !== undefined) return known;
+  if (quoted.size >= 1024) quoted.clear();
+  const json = JSON.stringify(text);
+  quoted.set(text, json);
+  return json;
+};
 
 /** Lists recur with their chain, and are put into JSON once. */
 const listTexts = new WeakMap<object, string>();
@@ -130,7 +139,7 @@ export const sealDecision = (
   const seq = head.seq + 1;
   const text =
     `{"agents":${listText(r.agents)},"bundle":${quote(r.bundle)},"cached":${r.cached},"callee":${quote(r.callee)}` +
-    `,"caller":${quote(r.caller)},"direction":"${r.direction}","granted":${listText(r.granted)},"hop":${quote(r.hop)}` +
+    `,"caller":${quote(r.caller)},"direction":"${r.direction}","granted":${listText(r.granted)},"hop":${JSON.stringify(r.hop)}` +
     `,"kind":"decision","log":${quote(head.log)},"method":${quote(r.method)},"policy":${quote(r.policy)}` +
     `,"prev":"${head.hash}","principal":${quote(r.principal)},"reason":"${r.reason}","required":${listText(r.required)}` +
     `,"rule":${quote(r.rule)},"seq":${seq},"sidecar":${quote(sidecar)},"target":${quote(r.target)},"task":${quote(r.task)}` +
@@ -155,7 +164,7 @@ export const sealOutcome = (
 ): SealedRecord => {
   const seq = head.seq + 1;
   const text =
-    `{"direction":"${r.direction}","hop":${quote(r.hop)},"kind":"outcome","log":${quote(head.log)}` +
+    `{"direction":"${r.direction}","hop":${JSON.stringify(r.hop)},"kind":"outcome","log":${quote(head.log)}` +
     `,"prev":"${head.hash}","received":${r.received},"result":"${r.result}","sent":${r.sent},"seq":${seq}` +
     `,"sidecar":${quote(sidecar)},"status":${r.status},"time":${timeMs},"us":${r.us},"v":1}`;
   return finishRecord(text, r.kind, head, seq);

@@ -49,6 +49,7 @@ interface Waiting {
 
 const MAX_WAITING_NOTES = 10_000;
 const REMEMBER_MS = 1000;
+const SCRATCH_BYTES = 65_536;
 
 export class AuditLog implements AuditPort {
   private readonly options: AuditLogOptions;
@@ -60,6 +61,9 @@ export class AuditLog implements AuditPort {
   /** Octets of the file that are whole records. */
   private size = 0;
   private queue: Waiting[] = [];
+  /** One buffer for all batches; `waiting` octets of it are not written yet. */
+  private scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  private waiting = 0;
   private scheduled = false;
   private syncing = false;
   private sinceCheckpoint = 0;
@@ -183,10 +187,11 @@ export class AuditLog implements AuditPort {
     try {
       // What a failed write left behind must be gone before anything follows it.
       if (this.broken !== undefined) ftruncateSync(this.fd, this.size);
-      let text = '';
-      for (const { body } of batch) text += this.seal(body);
-      if (due) text += this.sealCheckpoint();
-      this.write(Buffer.from(text));
+      let octets = 0;
+      for (const { body } of batch) octets += this.put(this.seal(body));
+      if (due) octets += this.put(this.sealCheckpoint());
+      this.writeOut();
+      this.size += octets;
     } catch (error) {
       ok = false;
       this.head = before;
@@ -225,15 +230,28 @@ export class AuditLog implements AuditPort {
     );
   }
 
-  private write(octets: Buffer): void {
-    for (let at = 0; at < octets.length; ) at += writeSync(this.fd, octets, at);
-    this.size += octets.length;
+  /** Puts a line where it waits for the write of its batch; returns its octets. */
+  private put(line: string): number {
+    // Three octets are the most that UTF-8 needs for one unit of a string.
+    const room = line.length * 3;
+    if (this.waiting + room > this.scratch.length) this.writeOut();
+    if (room > this.scratch.length) this.scratch = Buffer.allocUnsafeSlow(room);
+    const octets = this.scratch.write(line, this.waiting);
+    this.waiting += octets;
+    return octets;
+  }
+
+  private writeOut(): void {
+    const end = this.waiting;
+    this.waiting = 0;
+    for (let at = 0; at < end; ) at += writeSync(this.fd, this.scratch, at, end - at);
   }
 
   /** A full disk can leave half a record: the file goes back to whole ones, and outcomes wait for room. */
   private takeBack(error: Error, batch: readonly Waiting[]): void {
     if (this.broken === undefined) this.options.onFailure(error);
     this.broken = error;
+    this.waiting = 0;
     try {
       ftruncateSync(this.fd, this.size);
     } catch (second) {
