@@ -84,7 +84,12 @@ export const REASONS = {
   svid_ext_key_usage: row('identify', 403, true, 'extendedKeyUsage lacks serverAuth or clientAuth'),
 
   // Handshake (SPEC 6, 11)
-  hs_busy: row('handshake', 503, true, 'too many handshakes in flight or connections, in total, from this source or by this agent'),
+  hs_busy: row(
+    'handshake',
+    503,
+    true,
+    'too many handshakes in flight or connections, in total, from this source or by this agent',
+  ),
   hs_timeout: row('handshake', 408, true, 'the handshake missed its deadline'),
   hs_frame: row(
     'handshake',
