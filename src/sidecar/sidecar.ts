@@ -245,7 +245,6 @@ export class Sidecar {
     while (live.size > 0 && this.parts.path.clock.monotonic() < deadline) {
       await new Promise((next) => setTimeout(next, 50));
     }
-    live.cutAll('draining');
     this.stop(reason);
     for (const listener of this.drained) listener();
   }
@@ -253,6 +252,8 @@ export class Sidecar {
   /** Ends at once: for tests, and for what drain leaves. */
   stop(reason: string): void {
     for (const stop of this.stops.splice(0)) stop();
+    // While the log is open: what is cut here has its outcome in it.
+    this.parts.path.live.cutAll('draining');
     this.inbound?.destroy();
     this.outbound?.destroy();
     this.health.close();

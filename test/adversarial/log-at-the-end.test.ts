@@ -6,6 +6,8 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { OutcomeRecord } from '../../src/core/audit/record.ts';
 import { systemClock } from '../../src/edge/clock.ts';
 import { AuditLog } from '../../src/edge/store/audit-log.ts';
+import { makeMesh, TEST_SCOPE } from '../testkit/mesh.ts';
+import { openSession, requestText } from '../testkit/raw-peer.ts';
 
 const OUTCOME: OutcomeRecord = {
   direction: 'inbound',
@@ -68,3 +70,24 @@ it.each(['process', 'disk'] as const)(
     expect([failures, log.lostNotes]).toEqual([[], 0]);
   },
 );
+
+it('a stream that a sudden stop cuts has its outcome in the log', async () => {
+  const mesh = await makeMesh({ domain: { anchor: { scope: TEST_SCOPE } } });
+  const inventory = await mesh.start('inventory/def456', {
+    handler: (_request, response) => {
+      response.writeHead(200);
+      response.write('first');
+    },
+  });
+  const planning = mesh.domain.agent('planning/abc123');
+  const peer = await openSession(inventory, planning);
+  const chain = mesh.domain.mintChain(['planning/abc123'], { scope: TEST_SCOPE });
+  const arrived = new Promise<void>((resolve) => peer.socket.once('data', () => resolve()));
+  peer.socket.write(requestText({ chain }));
+  await arrived;
+  inventory.sidecar.stop('at once');
+  const records = inventory.log().map(({ kind, result }) => result ?? kind);
+  expect(records).toEqual(['start', 'decision', 'draining', 'stop', 'checkpoint']);
+  peer.close();
+  mesh.stop();
+});
