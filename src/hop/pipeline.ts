@@ -4,11 +4,12 @@
  */
 import type { Direction } from '../core/audit/record.ts';
 import type { Holder } from '../core/delegation/chain.ts';
+import { REASONS } from '../core/reasons.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import type { AuditPort, Clock, Exchange, TrustPort, TrustSnapshot, UseCounter } from '../ports.ts';
 import { decisionRecord, type HopFacts } from './audit.ts';
-import { countsUses, decide, type Permit, type Refusal, takeUses } from './decide.ts';
+import { checkPermit, countsUses, decide, type Permit, type Refusal, takeUses } from './decide.ts';
 import { forward, type LiveHops } from './forward.ts';
 import type { ChainVerifier, Delegated } from './verify-chain.ts';
 
@@ -174,6 +175,23 @@ const recordPermit = (
       reply.refuse(deny('audit_unavailable', 'the decision could not be recorded'));
       return;
     }
+    const changed = facts.direction === 'inbound' ? sinceDecision(path, permit) : undefined;
+    if (changed !== undefined) {
+      const { direction, hop } = facts;
+      const { status } = REASONS[changed.reason];
+      path.audit.note({
+        direction,
+        hop,
+        kind: 'outcome',
+        received: 0,
+        result: changed.reason,
+        sent: 0,
+        status,
+        us: 0,
+      });
+      reply.refuse(changed);
+      return;
+    }
     const started = path.clock.monotonic();
     forward(
       permit,
@@ -194,6 +212,15 @@ const recordPermit = (
       },
     );
   });
+};
+
+/** Trust and policy may have been replaced while the record was written: a revocation holds for what is not sent on yet. */
+const sinceDecision = ({ trust, clock }: Path, permit: Permit): Denial | undefined => {
+  const current = trust.current();
+  if (!current.ok) return current;
+  const { generation } = permit.input.trust;
+  if (current.value.generation === generation) return undefined;
+  return checkPermit(permit, current.value, Math.floor(clock.now() / 1000), generation);
 };
 
 /** Records a refusal that fell before the path: no route, no context, a peer that doesn't answer. */

@@ -115,7 +115,7 @@ export class Admin {
     if (!verified.ok) return verified;
     const { chain } = verified.value;
     const revoked = trust.value.bundle.revocations.checkChain(chain);
-    return revoked ?? grant(parts.contexts.open(chainText, chain));
+    return revoked ?? grant(parts.contexts.open('task', chainText, chain));
   }
 
   private certificates(): unknown {

@@ -18,18 +18,34 @@ export interface Context {
 
 const HANDLE_BYTES = 24;
 const POOL_BYTES = HANDLE_BYTES * 128;
+/** Of all contexts, what one giver may hold: a caller that asks for ever more pushes out its own. */
+const SHARE = 1 / 4;
+
+/** The handles that came from one caller, oldest first; some may have ended since. */
+interface Giver {
+  handles: string[];
+  live: number;
+}
+
+interface Held extends Context {
+  readonly giver: string;
+}
 
 export class Contexts {
   private readonly clock: Clock;
-  private readonly contexts: LRUCache<string, Context>;
+  private readonly contexts: LRUCache<string, Held>;
+  private readonly givers = new Map<string, Giver>();
+  private readonly share: number;
   // Randomness in bulk: one system call for many handles.
   private readonly pool = Buffer.alloc(POOL_BYTES);
   private used = POOL_BYTES;
 
   constructor(most: number, idleMs: number, clock: Clock) {
     this.clock = clock;
+    this.share = Math.max(1, Math.floor(most * SHARE));
     this.contexts = new LRUCache({
       max: most,
+      dispose: (held) => this.forget(held),
       ttl: idleMs,
       updateAgeOnGet: true,
       ttlResolution: 0,
@@ -41,8 +57,16 @@ export class Contexts {
     return this.contexts.size;
   }
 
-  /** Opens a context; 32 characters of handle, 24 octets of randomness. */
-  open(chainText: string, chain: VerifiedChain): Context {
+  /** Opens a context for what `giver` granted; 32 characters of handle, 24 octets of randomness. */
+  open(giver: string, chainText: string, chain: VerifiedChain): Context {
+    const handle = this.nextHandle();
+    const context = { handle, chainText, chain, giver };
+    this.enter(giver, handle);
+    this.contexts.set(handle, context);
+    return context;
+  }
+
+  private nextHandle(): string {
     if (this.used === POOL_BYTES) {
       randomFillSync(this.pool);
       this.used = 0;
@@ -50,9 +74,25 @@ export class Contexts {
     const handle = this.pool.toString('base64url', this.used, this.used + HANDLE_BYTES);
     this.pool.fill(0, this.used, this.used + HANDLE_BYTES);
     this.used += HANDLE_BYTES;
-    const context = { handle, chainText, chain };
-    this.contexts.set(handle, context);
-    return context;
+    return handle;
+  }
+
+  /** Makes room in the giver's own share first. */
+  private enter(name: string, handle: string): void {
+    const giver = this.givers.get(name) ?? { handles: [], live: 0 };
+    this.givers.set(name, giver);
+    while (giver.live >= this.share) this.contexts.delete(giver.handles.shift() ?? '');
+    if (giver.handles.length >= 2 * this.share + 64)
+      giver.handles = giver.handles.filter((one) => this.contexts.has(one));
+    giver.handles.push(handle);
+    giver.live++;
+  }
+
+  private forget({ giver: name }: Held): void {
+    const giver = this.givers.get(name);
+    if (giver === undefined) return;
+    giver.live--;
+    if (giver.live === 0) this.givers.delete(name);
   }
 
   /** Refuses with `context_missing`, `context_unknown`. */

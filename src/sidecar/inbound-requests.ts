@@ -248,7 +248,8 @@ export class InboundRequests {
       `By=${identity.id};Hash=${session.peerCertificateHex};URI=${peer.id}`,
     );
     if (granted === undefined) return;
-    const { handle } = this.parts.contexts.open(`${delegated.chainText}~${delegated.grantText}`, granted);
+    const onward = `${delegated.chainText}~${delegated.grantText}`;
+    const { handle } = this.parts.contexts.open(peer.id, onward, granted);
     headers.push('hopgate-context', handle);
     addTracestate(headers, handle);
   }

@@ -159,7 +159,8 @@ export class Inbound {
     }
     arrival.proven();
     if (!session.ok) {
-      this.parts.log.info(
+      // Strangers cause this line: what everybody sees of them is the tally in the audit log.
+      this.parts.log.debug(
         { source: arrival.source, reason: session.reason, detail: session.detail },
         'connection refused',
       );

@@ -1,6 +1,6 @@
 /** The door out: the local agent's requests, authenticated, tied to a context, and taken down the path to a pinned peer. */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { resolve as resolvePath } from 'node:path';
@@ -66,7 +66,9 @@ export class Outbound {
   async listen(stateDirectory: string): Promise<string> {
     const { listen = { host: '127.0.0.1', port: 0 }, proxyUrlFile = 'proxy-url' } =
       this.parts.config.outbound ?? {};
-    if ('path' in listen) rmSync(listen.path, { force: true });
+    if ('path' in listen) removeSocket(listen.path);
+    // The mask holds from the moment of binding: between listen and chmod nobody else gets in.
+    const mask = 'path' in listen ? process.umask(0o117) : undefined;
     await new Promise<void>((resolve, reject) => {
       this.http.once('error', reject);
       const ready = (): void => {
@@ -75,6 +77,8 @@ export class Outbound {
       };
       if ('path' in listen) this.http.listen(listen.path, ready);
       else this.http.listen(listen.port, listen.host, ready);
+    }).finally(() => {
+      if (mask !== undefined) process.umask(mask);
     });
     if ('path' in listen) {
       chmodSync(listen.path, 0o660);
@@ -85,8 +89,9 @@ export class Outbound {
     const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
     const url = `http://${PROXY_USER}:${this.password}@${host}:${port}`;
     const file = resolvePath(stateDirectory, proxyUrlFile);
-    writeFileSync(file, `${url}\n`, { mode: 0o600 });
-    chmodSync(file, 0o600);
+    // A new file, so that nobody holds it open or reads it under an older mode.
+    rmSync(file, { force: true });
+    writeFileSync(file, `${url}\n`, { mode: 0o600, flag: 'wx' });
     return `${host}:${port}`;
   }
 
@@ -210,6 +215,13 @@ export class Outbound {
     this.peers.close();
   }
 }
+
+/** Only a socket that was left behind is removed; a file of that name is somebody's. */
+const removeSocket = (path: string): void => {
+  if (existsSync(path) && !statSync(path).isSocket())
+    throw new Error(`${path}: is not a socket; outbound.listen would replace it`);
+  rmSync(path, { force: true });
+};
 
 const endConnect = (socket: Socket, denial: Denial): void => {
   const { status, body } = problemOf(denial, '', true);

@@ -42,7 +42,12 @@ export const connectPeer = async (
     timeoutMs: limits.connectTimeout * 1000,
   });
   if (!socket.ok) return socket;
-  const session = await proveSession(parts, route, socket.value, limits.handshakeTimeout * 1000);
+  const session = await proveSession(parts, route, socket.value, limits.handshakeTimeout * 1000).catch(
+    (error: unknown) => {
+      parts.log.error({ err: error }, 'handshake failed unexpectedly');
+      return deny('internal', 'a fault in the handshake');
+    },
+  );
   if (!session.ok) {
     socket.value.destroy();
     return session;

@@ -38,9 +38,26 @@ export class PeerPool {
       const connection = this.takeIdle();
       if (connection !== undefined) return grant(connection);
       if (this.busy.size + this.connecting < this.parts.config.limits.peerConnections) return this.open();
-      const denial = await new Promise<Denial | undefined>((resolve) => this.queue.push(resolve));
+      const denial = await this.waitForTurn();
       if (denial !== undefined) return denial;
     }
+  }
+
+  private waitForTurn(): Promise<Denial | undefined> {
+    const { connectTimeout, peerConnections } = this.parts.config.limits;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.queue.splice(this.queue.indexOf(wake), 1);
+        resolve(
+          deny('peer_unreachable', `all ${peerConnections} connections were busy for ${connectTimeout} s`),
+        );
+      }, connectTimeout * 1000);
+      const wake = (denial: Denial | undefined): void => {
+        clearTimeout(timer);
+        resolve(denial);
+      };
+      this.queue.push(wake);
+    });
   }
 
   private takeIdle(): PeerConnection | undefined {

@@ -193,7 +193,9 @@ export class Sidecar {
       log.error({ fault }, 'reload refused; the last good one is kept');
     try {
       const identity = this.readIdentity();
-      const { wit, certificate, kb } = this.identity;
+      const { id, wit, certificate, kb } = this.identity;
+      // The log is this agent's: another one starts another sidecar.
+      if (identity.id !== id) throw new Error(`the files now name ${identity.id}, this sidecar is ${id}`);
       if (identity.wit !== wit || identity.certificate !== certificate || identity.kb.sig !== kb.sig) {
         this.identity = identity;
         log.info(

@@ -36,7 +36,11 @@ const ROLES: Readonly<Record<string, Role>> = Object.assign(Object.create(null),
   te: 'drop',
   trailer: 'drop',
   expect: 'drop',
-  'x-forwarded-client-cert': 'drop',
+  // What frameworks believe of a proxy on loopback; the one on loopback is this sidecar.
+  forwarded: 'drop',
+  'x-real-ip': 'drop',
+  'remote-user': 'drop',
+  'x-remote-user': 'drop',
   // Frameworks that heed these run another method or path than the one that was decided.
   'x-http-method': 'drop',
   'x-http-method-override': 'drop',
@@ -62,7 +66,8 @@ const roleOf = (name: string): Role => {
     // Another spelling of a name that means something is never passed on, and never read as that name.
     return name.includes('_') ? 'drop' : role;
   }
-  if (folded.startsWith('hopgate-') || folded.startsWith('delegation-')) return 'drop';
+  if (folded.startsWith('hopgate-') || folded.startsWith('delegation-') || folded.startsWith('x-forwarded-'))
+    return 'drop';
   // Node 22 and 24 send Sec-Fetch-Mode with every fetch; no browser sends it without Sec-Fetch-Site.
   return folded.startsWith('sec-fetch-') && folded !== 'sec-fetch-mode' ? 'browser' : 'pass';
 };
