@@ -5,7 +5,7 @@ import type { ReasonCode } from '../core/reasons.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import { httpExchange } from '../edge/http/exchange.ts';
-import { createServer } from '../edge/http/node-http.ts';
+import { makeListener } from '../edge/http/listener.ts';
 import { problemOf, sendProblem } from '../edge/http/problem.ts';
 import { addTracestate, type RequestHeaders, readRequestHeaders } from '../edge/http/request-headers.ts';
 import { Pool } from '../edge/http/undici.ts';
@@ -17,7 +17,6 @@ import type { Exchange } from '../ports.ts';
 import { Assertions } from './assertion.ts';
 import { nowSeconds, type Parts } from './parts.ts';
 
-const MAX_HEADER_BYTES = 32_768;
 const MAX_HEADERS = 200;
 /** Toward the agent: on loopback, so many are cheap. */
 const AGENT_CONNECTIONS = 256;
@@ -68,18 +67,8 @@ export class InboundRequests {
         ...('path' in agent ? { socketPath: agent.path } : {}),
       },
     });
-    this.http = createServer({
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: limits.headersTimeout * 1000,
-      // Long uploads are fine; one that stands still is ended by the exchange.
-      requestTimeout: 0,
-      keepAliveTimeout: limits.idleTimeout * 1000,
-      connectionsCheckingInterval: 1000,
-      insecureHTTPParser: false,
-      // Node would refuse these itself, off the path and off the record.
-      requireHostHeader: false,
-      noDelay: true,
-    });
+    // Node would refuse a missing Host itself, off the path and off the record.
+    this.http = makeListener(limits, { requireHostHeader: false });
     this.http.maxHeadersCount = MAX_HEADERS;
     this.http.on('request', (request, response) => this.onRequest(request, response));
     this.http.on('checkContinue', (request, response) => this.onRequest(request, response, true));

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { resolve as resolvePath } from 'node:path';
 import type { OutboundRoute } from '../config/sidecar-schema.ts';
 import { type Denial, deny } from '../core/verdict.ts';
-import { createServer } from '../edge/http/node-http.ts';
+import { makeListener } from '../edge/http/listener.ts';
 import { problemOf, sendProblem } from '../edge/http/problem.ts';
 import { type RequestHeaders, readRequestHeaders } from '../edge/http/request-headers.ts';
 import { refuseHop } from '../hop/pipeline.ts';
@@ -15,7 +15,6 @@ import { findRoute, readOutboundTarget, withoutUserinfo } from './outbound-targe
 import type { Parts } from './parts.ts';
 import { Peers } from './peers.ts';
 
-const MAX_HEADER_BYTES = 32_768;
 const TLS_RECORD_HANDSHAKE = 0x16;
 const PROXY_USER = 'hopgate';
 /** How long a refused CONNECT may take to hang up. */
@@ -44,15 +43,7 @@ export class Outbound {
       : undefined;
     this.peers = new Peers(parts);
     this.requests = new OutboundRequests(parts, this.peers);
-    this.http = createServer({
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: limits.headersTimeout * 1000,
-      requestTimeout: 0,
-      keepAliveTimeout: limits.idleTimeout * 1000,
-      connectionsCheckingInterval: 1000,
-      insecureHTTPParser: false,
-      noDelay: true,
-    });
+    this.http = makeListener(limits, { requireHostHeader: true });
     this.http.on('connection', (socket: Socket) => {
       this.sockets.add(socket);
       socket.once('close', () => this.sockets.delete(socket));

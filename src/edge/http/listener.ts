@@ -1,0 +1,28 @@
+/** An HTTP/1.1 server with the bounds that both doors share. */
+import type { Server } from 'node:http';
+import { createServer } from './node-http.ts';
+
+/** Octets of headers in one request (SPEC.md section 15). */
+const MAX_HEADER_BYTES = 32_768;
+
+export interface ListenerLimits {
+  /** Seconds. */
+  readonly headersTimeout: number;
+  readonly idleTimeout: number;
+}
+
+/** Strict parsing, bounded headers and idleness; bodies are bounded by the exchange, since long uploads are fine. */
+export const makeListener = (
+  { headersTimeout, idleTimeout }: ListenerLimits,
+  options: { readonly requireHostHeader: boolean },
+): Server =>
+  createServer({
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: headersTimeout * 1000,
+    requestTimeout: 0,
+    keepAliveTimeout: idleTimeout * 1000,
+    connectionsCheckingInterval: 1000,
+    insecureHTTPParser: false,
+    ...options,
+    noDelay: true,
+  });
