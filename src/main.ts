@@ -2,6 +2,7 @@
 import yargs, { type Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { type Command, CommandError, EXIT } from './cli/command.ts';
+import { version } from './version.ts';
 
 // Imported when asked for: a sidecar doesn't load what only `init` needs.
 const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Command | readonly Command[] }>>> =
@@ -25,7 +26,7 @@ const main = async (args: readonly string[]): Promise<number> => {
     .strict()
     .demandCommand(1, 'Name a command; "hopgate --help" lists them.')
     .recommendCommands()
-    .version()
+    .version(version)
     .help()
     .wrap(Math.min(100, process.stdout.columns ?? 100))
     .exitProcess(false)
