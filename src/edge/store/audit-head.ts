@@ -1,25 +1,20 @@
 /** Where a log on disk ends, and where its last checkpoint is known to have been. */
 import { fstatSync, readFileSync, readSync, renameSync, writeFileSync } from 'node:fs';
+import { type KnownHead, parseKnownHead } from '../../core/audit/known-head.ts';
 import type { LogHead } from '../../core/audit/record.ts';
 import { parseStrictObjectText } from '../../core/encoding/json.ts';
 
-/** `<log>.head`: the last checkpoint. A log that is shorter was cut. */
-export interface HeadFile {
-  readonly log: string;
-  readonly seq: number;
-  readonly hash: string;
-}
-
+/** `<log>.head` holds the last checkpoint. A log that is shorter was cut. */
 export const headFileOf = (file: string): string => `${file}.head`;
 
 export const writeHeadFile = (file: string, { log, seq, hash }: LogHead): void => {
   const temporary = `${headFileOf(file)}.tmp`;
-  writeFileSync(temporary, `${JSON.stringify({ log, seq, hash } satisfies HeadFile)}\n`, { mode: 0o600 });
+  writeFileSync(temporary, `${JSON.stringify({ log, seq, hash } satisfies KnownHead)}\n`, { mode: 0o600 });
   renameSync(temporary, headFileOf(file));
 };
 
 /** The head file of a log; `undefined` when there is none. Throws when it is not one. */
-export const readHeadFile = (file: string): HeadFile | undefined => {
+export const readHeadFile = (file: string): KnownHead | undefined => {
   let text: string;
   try {
     text = readFileSync(headFileOf(file), 'utf8');
@@ -27,12 +22,9 @@ export const readHeadFile = (file: string): HeadFile | undefined => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-  const parsed = parseStrictObjectText(text);
-  const value = parsed.ok ? parsed.value : {};
-  const { log, seq, hash } = value;
-  if (typeof log !== 'string' || typeof seq !== 'number' || typeof hash !== 'string')
-    throw new Error(`${headFileOf(file)} is not a head file`);
-  return { log, seq, hash };
+  const head = parseKnownHead(text);
+  if (!head.ok) throw new Error(`${headFileOf(file)} is not a head file: ${head.detail}`);
+  return head.value;
 };
 
 const CHUNK = 1 << 16;
