@@ -1,7 +1,7 @@
 /** What may go wrong outside of us, as one line for the person at the keyboard. */
 import { ConfigError } from '../config/load.ts';
-import { LockedError } from '../verifier/atomic-file.ts';
-import { LocalDomainError } from '../verifier/local-layout.ts';
+import { LockedError } from '../edge/store/atomic-file.ts';
+import { LocalDomainError } from '../verifier/local/layout.ts';
 import { CommandError, EXIT } from './command.ts';
 
 /** The line for a fault that a person can put right; `undefined` for a bug. */

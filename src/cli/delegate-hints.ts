@@ -1,7 +1,7 @@
 /** What a person can do about a refused delegation. */
 import { canonicalJson } from '../core/encoding/json.ts';
 import type { ReasonCode } from '../core/reasons.ts';
-import { layoutOf } from '../verifier/local-layout.ts';
+import { layoutOf } from '../verifier/local/layout.ts';
 import type { KnownTrust } from './known-trust.ts';
 import { shellWord } from './shell-word.ts';
 import { describeDuration } from './time-words.ts';

@@ -1,8 +1,8 @@
 /** What `hopgate init` says when it is done. */
 import path from 'node:path';
-import type { Addition, Renewal, RenewedAgent } from '../verifier/local-domain.ts';
-import { AGENT_FILES, agentIdIn, type DomainState, layoutOf, portsOf } from '../verifier/local-layout.ts';
-import { DEFAULT_SCOPE_SET } from '../verifier/local-templates.ts';
+import type { Addition, Renewal, RenewedAgent } from '../verifier/local/domain.ts';
+import { AGENT_FILES, agentIdIn, type DomainState, layoutOf, portsOf } from '../verifier/local/layout.ts';
+import { DEFAULT_SCOPE_SET } from '../verifier/local/templates.ts';
 import { shellWord } from './shell-word.ts';
 import { print, printJson, table } from './terminal.ts';
 import { describeExpiry, describeMoment, formatTime } from './time-words.ts';

@@ -8,9 +8,9 @@ import {
   createLocalDomain,
   type Renewal,
   renewLocalDomain,
-} from '../verifier/local-domain.ts';
-import { readState } from '../verifier/local-files.ts';
-import { isAgentName, isPrincipalName, layoutOf, MAX_SVID_TTL_SECONDS } from '../verifier/local-layout.ts';
+} from '../verifier/local/domain.ts';
+import { readState } from '../verifier/local/files.ts';
+import { isAgentName, isPrincipalName, layoutOf, MAX_SVID_TTL_SECONDS } from '../verifier/local/layout.ts';
 import { type Command, CommandError, EXIT, type ExitCode } from './command.ts';
 import { faultLine, usageError, withFaultLines } from './command-faults.ts';
 import { reportAddition, reportCreation, reportRenewal } from './init-report.ts';

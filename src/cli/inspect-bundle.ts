@@ -4,7 +4,7 @@ import { parseJws, type UnverifiedJws } from '../core/encoding/jws.ts';
 import { type AgentJwk, thumbprintOf } from '../core/keys.ts';
 import { type Bundle, verifyBundle } from '../core/trust/bundle.ts';
 import type { Verdict } from '../core/verdict.ts';
-import { ORDER_FREE } from '../verifier/local-files.ts';
+import { ORDER_FREE } from '../verifier/local/files.ts';
 import {
   expiryRow,
   type Inspection,

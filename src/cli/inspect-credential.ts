@@ -10,7 +10,7 @@ import { isAgentId, trustDomainOf } from '../core/spiffe-id.ts';
 import { KEY_BINDING_MEMBERS, type KeyBinding, verifyKeyBinding, verifyWit } from '../core/trust/wit.ts';
 import { deny } from '../core/verdict.ts';
 import { parsePeerCertificate } from '../edge/tls/peer-certificate.ts';
-import { AGENT_FILES } from '../verifier/local-layout.ts';
+import { AGENT_FILES } from '../verifier/local/layout.ts';
 import {
   expiredIf,
   expiryRow,

@@ -9,8 +9,8 @@ import { checkAgentLists } from '../core/policy/evaluate.ts';
 import type { Policy } from '../core/policy/model.ts';
 import { type Bundle, verifyBundle } from '../core/trust/bundle.ts';
 import { type Denial, deny, type Verdict } from '../core/verdict.ts';
-import { ORDER_FREE, readState } from '../verifier/local-files.ts';
-import { type DomainState, layoutOf } from '../verifier/local-layout.ts';
+import { ORDER_FREE, readState } from '../verifier/local/files.ts';
+import { type DomainState, layoutOf } from '../verifier/local/layout.ts';
 import { usageError } from './command-faults.ts';
 
 export interface TrustOptions {

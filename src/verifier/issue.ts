@@ -27,7 +27,7 @@ import { type AgentJwk, jwkOf } from '../core/keys.ts';
 import { type AgentId, type IdPattern, trustDomainOf } from '../core/spiffe-id.ts';
 import { mintBundle, mintRoles } from '../core/trust/bundle.ts';
 import { type KeyBinding, mintKeyBinding, mintWit } from '../core/trust/wit.ts';
-import type { SigningKey } from './signing-key.ts';
+import type { SigningKey } from '../edge/keys/signing-key.ts';
 
 const P256 = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 const SIGNATURE = { name: 'ECDSA', hash: 'SHA-256' } as const;

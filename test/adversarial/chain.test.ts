@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import type { ReasonCode } from '../../src/core/reasons.ts';
-import { makeSigningKey } from '../../src/verifier/signing-key.ts';
+import { makeSigningKey } from '../../src/edge/keys/signing-key.ts';
 import { expectAllowed, expectDenied } from '../testkit/attack.ts';
 import { makeDomain, type TestAgent, type TestDomain } from '../testkit/domain.ts';
 import {

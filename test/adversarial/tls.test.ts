@@ -7,8 +7,8 @@ import path from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { REASONS, type ReasonCode } from '../../src/core/reasons.ts';
+import { privateKeyPem } from '../../src/edge/keys/signing-key.ts';
 import { issueAuthority, issueSvid, makeTlsKey } from '../../src/verifier/issue.ts';
-import { privateKeyPem } from '../../src/verifier/signing-key.ts';
 import { RefusalCount } from '../testkit/attack.ts';
 import {
   type CertificateFault,

@@ -11,8 +11,8 @@ import {
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509';
+import { privateKeyPem } from '../../src/edge/keys/signing-key.ts';
 import { type Authority, makeTlsKey } from '../../src/verifier/issue.ts';
-import { privateKeyPem } from '../../src/verifier/signing-key.ts';
 
 export { ExtendedKeyUsage, KeyUsageFlags } from '@peculiar/x509';
 

@@ -20,6 +20,7 @@ import { type AgentId, agentTypeOf, type IdPattern, parseAgentId } from '../../s
 import { type Bundle, verifyBundle } from '../../src/core/trust/bundle.ts';
 import type { KeyBinding } from '../../src/core/trust/wit.ts';
 import type { Verdict } from '../../src/core/verdict.ts';
+import { makeSigningKey, privateKeyPem, type SigningKey } from '../../src/edge/keys/signing-key.ts';
 import {
   type AnchorEntry,
   type Authority,
@@ -31,7 +32,6 @@ import {
   makeTokenId,
   type RevocationEntry,
 } from '../../src/verifier/issue.ts';
-import { makeSigningKey, privateKeyPem, type SigningKey } from '../../src/verifier/signing-key.ts';
 
 /** The value of a verdict that a test takes for granted. */
 export const must = <T>(verdict: Verdict<T>): T => {

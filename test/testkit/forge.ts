@@ -1,7 +1,7 @@
 /** Chains and credentials of a test domain with any fault in them. Nothing here checks anything. */
 import { createHash } from 'node:crypto';
 import { mintKeyBinding } from '../../src/core/trust/wit.ts';
-import { makeSigningKey, type SigningKey } from '../../src/verifier/signing-key.ts';
+import { makeSigningKey, type SigningKey } from '../../src/edge/keys/signing-key.ts';
 import { agentIdOf, type TestAgent, type TestDomain } from './domain.ts';
 import { type Claims, signCompact } from './raw-peer.ts';
 

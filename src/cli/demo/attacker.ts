@@ -17,8 +17,8 @@ import { connectTls } from '../../edge/tls/connect.ts';
 import { SocketFrames } from '../../edge/tls/frame-channel.ts';
 import { parsePeerCertificate } from '../../edge/tls/peer-certificate.ts';
 import { authoritiesPem, channelExporter, secureContextOptions } from '../../edge/tls/settings.ts';
-import { ORDER_FREE } from '../../verifier/local-files.ts';
-import { AGENT_FILES, layoutOf } from '../../verifier/local-layout.ts';
+import { ORDER_FREE } from '../../verifier/local/files.ts';
+import { AGENT_FILES, layoutOf } from '../../verifier/local/layout.ts';
 import { nowSeconds } from '../time-words.ts';
 import { idOf, TRUST_DOMAIN } from './story.ts';
 

@@ -1,6 +1,6 @@
 /** Ten attacks on the running mesh: what each attacker has, what he tries, and the reason that must refuse him. */
 import type { ReasonCode } from '../../core/reasons.ts';
-import { makeSigningKey } from '../../verifier/signing-key.ts';
+import { makeSigningKey } from '../../edge/keys/signing-key.ts';
 import type { Attacker, Outcome, Target } from './attacker.ts';
 import { extendChain, type Signer } from './forged-link.ts';
 import { AGENTS, APIS, idOf, RPC_PATH } from './story.ts';

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Trace } from '../../core/audit/trace.ts';
-import { AGENT_FILES } from '../../verifier/local-layout.ts';
+import { AGENT_FILES } from '../../verifier/local/layout.ts';
 import { type AuditReport, readIssuers, verifyLogs } from '../audit-verify.ts';
 import { nowSeconds } from '../time-words.ts';
 import { Alice } from './alice.ts';

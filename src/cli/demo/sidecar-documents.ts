@@ -1,5 +1,5 @@
 /** The `kind: Sidecar` documents of the demo's mesh. */
-import { AGENT_FILES } from '../../verifier/local-layout.ts';
+import { AGENT_FILES } from '../../verifier/local/layout.ts';
 import {
   AGENTS,
   type AgentRole,

@@ -1,5 +1,5 @@
 /** The quarterly infrastructure review as data: who takes part, on whose authority, who may what, and how much each does. */
-import { agentIdIn } from '../../verifier/local-layout.ts';
+import { agentIdIn } from '../../verifier/local/layout.ts';
 
 export const TRUST_DOMAIN = 'company.com';
 export const ALICE = { name: 'alice', uri: 'mailto:alice@company.com' } as const;

@@ -9,7 +9,7 @@ import { parseLink } from '../../../src/core/delegation/link.ts';
 import { signJws } from '../../../src/core/encoding/jws.ts';
 import { jwkOf, thumbprintOf, thumbprintUrn } from '../../../src/core/keys.ts';
 import { deny, grant } from '../../../src/core/verdict.ts';
-import { makeSigningKey } from '../../../src/verifier/signing-key.ts';
+import { makeSigningKey } from '../../../src/edge/keys/signing-key.ts';
 import { makeDomain, must, type TestBundleOptions } from '../../testkit/domain.ts';
 
 const NOW = 1_800_000_000;

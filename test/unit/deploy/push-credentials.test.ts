@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createLocalDomain } from '../../../src/verifier/local-domain.ts';
+import { createLocalDomain } from '../../../src/verifier/local/domain.ts';
 import { ROOT } from '../../testkit/manifests.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'hopgate-push-'));

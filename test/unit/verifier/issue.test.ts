@@ -9,13 +9,13 @@ import { BasicConstraintsExtension, X509Certificate as ParsedCertificate } from 
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { verifyBundle } from '../../../src/core/trust/bundle.ts';
 import { verifyKeyBinding, verifyWit } from '../../../src/core/trust/wit.ts';
-import { issueAuthority, issueSvid, makeTlsKey } from '../../../src/verifier/issue.ts';
 import {
   makeSigningKey,
   parsePrivateKey,
   privateKeyPem,
   signingKeyOf,
-} from '../../../src/verifier/signing-key.ts';
+} from '../../../src/edge/keys/signing-key.ts';
+import { issueAuthority, issueSvid, makeTlsKey } from '../../../src/verifier/issue.ts';
 import { agentIdOf, makeDomain, must } from '../../testkit/domain.ts';
 
 const NOW = 1_800_000_000;

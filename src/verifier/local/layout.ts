@@ -1,10 +1,10 @@
 /** The folder of a local trust domain: what it is called, what stands in `domain.json`, who gets which ports. */
 import path from 'node:path';
 import { z } from 'zod';
-import { principal, scopePattern, thumbprint, trustDomain } from '../config/forms.ts';
-import { HARD_MAX_DEPTH, MAX_SCOPE_PATTERNS } from '../core/limits.ts';
-import { type AgentId, parseAgentId } from '../core/spiffe-id.ts';
-import type { RevocationEntry } from './issue.ts';
+import { principal, scopePattern, thumbprint, trustDomain } from '../../config/forms.ts';
+import { HARD_MAX_DEPTH, MAX_SCOPE_PATTERNS } from '../../core/limits.ts';
+import { type AgentId, parseAgentId } from '../../core/spiffe-id.ts';
+import type { RevocationEntry } from '../issue.ts';
 
 /** Whose message is for the person at the keyboard. */
 export class LocalDomainError extends Error {}

@@ -4,21 +4,21 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { parseConfig } from '../../../src/config/load.ts';
-import { parsePolicy } from '../../../src/config/policy.ts';
-import { sidecarSchema } from '../../../src/config/sidecar-schema.ts';
-import { expandScope } from '../../../src/core/delegation/scope.ts';
-import { compilePolicy, evaluatePolicy } from '../../../src/core/policy/evaluate.ts';
-import { withLock, writeFilesAtomic } from '../../../src/verifier/atomic-file.ts';
+import { parseConfig } from '../../../../src/config/load.ts';
+import { parsePolicy } from '../../../../src/config/policy.ts';
+import { sidecarSchema } from '../../../../src/config/sidecar-schema.ts';
+import { expandScope } from '../../../../src/core/delegation/scope.ts';
+import { compilePolicy, evaluatePolicy } from '../../../../src/core/policy/evaluate.ts';
+import { withLock, writeFilesAtomic } from '../../../../src/edge/store/atomic-file.ts';
 import {
   addToLocalDomain,
   createLocalDomain,
   type DomainSpec,
   renewLocalDomain,
-} from '../../../src/verifier/local-domain.ts';
-import { readBundle, readState } from '../../../src/verifier/local-files.ts';
-import { DEFAULT_SCOPE_SET } from '../../../src/verifier/local-templates.ts';
-import { makeDomain, must } from '../../testkit/domain.ts';
+} from '../../../../src/verifier/local/domain.ts';
+import { readBundle, readState } from '../../../../src/verifier/local/files.ts';
+import { DEFAULT_SCOPE_SET } from '../../../../src/verifier/local/templates.ts';
+import { makeDomain, must } from '../../../testkit/domain.ts';
 
 const NOW = 1_800_000_000;
 const SPEC: DomainSpec = {

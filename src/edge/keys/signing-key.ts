@@ -1,7 +1,7 @@
 /** Ed25519 private keys as the verifier holds them: made, written as PKCS#8 PEM, read again. */
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign as signOctets } from 'node:crypto';
-import type { Sign } from '../core/encoding/jws.ts';
-import { thumbprintOf } from '../core/keys.ts';
+import type { Sign } from '../../core/encoding/jws.ts';
+import { thumbprintOf } from '../../core/keys.ts';
 
 /** A private key with the names of its public half. */
 export interface SigningKey {

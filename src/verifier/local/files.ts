@@ -2,14 +2,15 @@
 import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { ConfigError, parseConfig } from '../config/load.ts';
-import { parsePolicy } from '../config/policy.ts';
-import { sidecarSchema } from '../config/sidecar-schema.ts';
-import { type Bundle, verifyBundle } from '../core/trust/bundle.ts';
-import type { Verdict } from '../core/verdict.ts';
-import { IdentityError, loadIdentity } from '../edge/store/identity-files.ts';
-import { parsePeerCertificate } from '../edge/tls/peer-certificate.ts';
-import { type Authority, readAuthority } from './issue.ts';
+import { ConfigError, parseConfig } from '../../config/load.ts';
+import { parsePolicy } from '../../config/policy.ts';
+import { sidecarSchema } from '../../config/sidecar-schema.ts';
+import { type Bundle, verifyBundle } from '../../core/trust/bundle.ts';
+import type { Verdict } from '../../core/verdict.ts';
+import { parsePrivateKey, type SigningKey, signingKeyOf } from '../../edge/keys/signing-key.ts';
+import { IdentityError, loadIdentity } from '../../edge/store/identity-files.ts';
+import { parsePeerCertificate } from '../../edge/tls/peer-certificate.ts';
+import { type Authority, readAuthority } from '../issue.ts';
 import {
   AGENT_FILES,
   agentIdIn,
@@ -17,8 +18,7 @@ import {
   domainSchema,
   LocalDomainError,
   layoutOf,
-} from './local-layout.ts';
-import { parsePrivateKey, type SigningKey, signingKeyOf } from './signing-key.ts';
+} from './layout.ts';
 
 /** For those who look at a bundle and keep none: any order is new. */
 export const ORDER_FREE = { last: { epoch: 0, seq: 0 } } as const;

@@ -4,10 +4,11 @@
  */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { withLock, writeFilesAtomic } from './atomic-file.ts';
-import { issueAuthority } from './issue.ts';
-import { makeAgent, makePrincipal, type RenewedAgent, renewAgent, signBundle } from './local-credentials.ts';
-import { checkConfiguration, checkTrust, readState } from './local-files.ts';
+import { makeSigningKey, privateKeyPem } from '../../edge/keys/signing-key.ts';
+import { withLock, writeFilesAtomic } from '../../edge/store/atomic-file.ts';
+import { issueAuthority } from '../issue.ts';
+import { makeAgent, makePrincipal, type RenewedAgent, renewAgent, signBundle } from './credentials.ts';
+import { checkConfiguration, checkTrust, readState } from './files.ts';
 import {
   AGENT_FILES,
   type DomainState,
@@ -15,11 +16,10 @@ import {
   LocalDomainError,
   layoutOf,
   MAX_AGENTS,
-} from './local-layout.ts';
-import { DEFAULT_CEILING, policyTemplate, routesTemplate, sidecarTemplate } from './local-templates.ts';
-import { makeSigningKey, privateKeyPem } from './signing-key.ts';
+} from './layout.ts';
+import { DEFAULT_CEILING, policyTemplate, routesTemplate, sidecarTemplate } from './templates.ts';
 
-export type { RenewedAgent } from './local-credentials.ts';
+export type { RenewedAgent } from './credentials.ts';
 
 // The CA of a local domain lives in a folder, next to its root key: a shorter life would protect nothing.
 const AUTHORITY_TTL_SECONDS = 10 * 365 * 86_400;

@@ -1,12 +1,13 @@
 /** What stands in a local domain’s folders for a principal, for an agent, and for all: keys, credentials, the bundle. */
 import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { jwkOf } from '../core/keys.ts';
-import { agentTypeOf, type IdPattern } from '../core/spiffe-id.ts';
-import { verifyBundle } from '../core/trust/bundle.ts';
-import { type FileContent, writeFilesAtomic } from './atomic-file.ts';
-import { issueBundle, issueSvid, issueTokens, makeTlsKey } from './issue.ts';
-import { ORDER_FREE, readAuthorityIn, readKey } from './local-files.ts';
+import { jwkOf } from '../../core/keys.ts';
+import { agentTypeOf, type IdPattern } from '../../core/spiffe-id.ts';
+import { verifyBundle } from '../../core/trust/bundle.ts';
+import { makeSigningKey, privateKeyPem, type SigningKey } from '../../edge/keys/signing-key.ts';
+import { type FileContent, writeFilesAtomic } from '../../edge/store/atomic-file.ts';
+import { issueBundle, issueSvid, issueTokens, makeTlsKey } from '../issue.ts';
+import { ORDER_FREE, readAuthorityIn, readKey } from './files.ts';
 import {
   AGENT_FILES,
   agentIdIn,
@@ -14,9 +15,8 @@ import {
   folderNameOf,
   LocalDomainError,
   layoutOf,
-} from './local-layout.ts';
-import { sidecarTemplate } from './local-templates.ts';
-import { makeSigningKey, privateKeyPem, type SigningKey } from './signing-key.ts';
+} from './layout.ts';
+import { sidecarTemplate } from './templates.ts';
 
 export interface RenewedAgent {
   readonly name: string;

@@ -1,7 +1,7 @@
 /** The configuration files that a local trust domain starts with: commented, since people read and change them. */
 import { stringify } from 'yaml';
-import type { DomainState } from './local-layout.ts';
-import { AGENT_FILES, agentIdIn, hostsOf, portsOf } from './local-layout.ts';
+import type { DomainState } from './layout.ts';
+import { AGENT_FILES, agentIdIn, hostsOf, portsOf } from './layout.ts';
 
 /** A scalar in YAML, quoted where it must be. */
 const scalar = (text: string): string => stringify(text, { lineWidth: 0 }).trimEnd();
