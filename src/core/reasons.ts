@@ -13,6 +13,7 @@ export type Stage =
   | 'forward'
   | 'outbound'
   | 'trust'
+  | 'verifier'
   | 'audit';
 
 export interface Reason {
@@ -169,6 +170,12 @@ export const REASONS = {
   // Decision (SPEC 8, 9, 12, 13)
   revoked_link: row('decide', 403, true, 'a link was revoked'),
   revoked_key: row('decide', 403, true, 'an agent key in the chain was revoked'),
+  agent_key_lost: row(
+    'decide',
+    403,
+    true,
+    'an agent of the chain has lost the key that this was granted to; delegate anew',
+  ),
   revoked_agent: row('decide', 403, true, 'an agent in the chain was revoked'),
   revoked_task: row('decide', 403, true, 'the task was revoked'),
   revoked_principal: row('decide', 403, true, 'what the principal granted was revoked'),
@@ -192,6 +199,27 @@ export const REASONS = {
   caveat_before: row('decide', 403, true, 'a caveat’s time has passed'),
   caveat_approval: row('decide', 403, true, 'a caveat asks for an approval that is not there'),
   caveat_max_uses: row('decide', 403, true, 'a caveat’s uses are used up'),
+  score_too_low: row(
+    'decide',
+    403,
+    false,
+    'an agent of the chain has a lower trust score than the scope demands',
+  ),
+  approval_required: row(
+    'decide',
+    403,
+    true,
+    'policy wants a human’s approval for this; the detail has the approval id',
+  ),
+  approval_invalid: row(
+    'decide',
+    403,
+    true,
+    'the approval is for something else, by nobody who may, or over',
+  ),
+  approval_used: row('decide', 403, true, 'the approval was used before'),
+  approval_unavailable: row('decide', 503, true, 'the verifier can’t be asked for the approval'),
+  task_too_old: row('verify', 403, true, 'the task began longer ago than policy allows'),
   policy_unavailable: row('decide', 503, true, 'no valid policy is loaded'),
 
   // HTTP and forwarding
@@ -262,6 +290,47 @@ export const REASONS = {
     false,
     'the bundle is older than one accepted before, or another under the same number',
   ),
+  bundle_role: row('trust', 503, false, 'a key in a role that the root did not give it, or in two roles'),
+  bundle_stale: row(
+    'trust',
+    503,
+    true,
+    'nothing has been heard of the verifier for longer than policy allows for this scope',
+  ),
+
+  // The verifier's API (docs: openapi)
+  api_malformed: row('verifier', 400, true, 'a request that is not of the documented form'),
+  api_unauthenticated: row('verifier', 401, true, 'no SVID of this trust domain'),
+  api_forbidden: row('verifier', 403, true, 'none of the caller’s roles may do this'),
+  api_not_found: row('verifier', 404, true, 'there is no such thing'),
+  api_conflict: row('verifier', 409, true, 'somebody else changed it, or it exists already'),
+  api_too_large: row('verifier', 413, true, 'the body is larger than the limit'),
+  api_busy: row('verifier', 429, true, 'too many attempts from this source'),
+  api_unavailable: row('verifier', 503, true, 'the verifier can’t do this now; its log says why'),
+  verifier_unreachable: row('verifier', 502, true, 'the verifier does not answer'),
+  verifier_untrusted: row('verifier', 502, true, 'who answers is not the verifier of this root'),
+  attestation_refused: row('verifier', 403, true, 'nothing proves that this workload is who it says'),
+  attestation_expired: row('verifier', 403, true, 'the evidence has expired; compare both clocks'),
+  entry_unmatched: row(
+    'verifier',
+    403,
+    true,
+    'no registration entry has selectors that this workload fulfils',
+  ),
+  enrolment_proof: row(
+    'verifier',
+    403,
+    true,
+    'the request does not prove that the keys are the workload’s own',
+  ),
+  id_retired: row('verifier', 403, true, 'the agent was retired or revoked'),
+  login_refused: row('verifier', 403, true, 'the identity token is not one that this trust domain accepts'),
+  login_expired: row('verifier', 403, true, 'the identity token has expired; compare both clocks'),
+  login_unknown: row('verifier', 403, true, 'no principal is registered for this issuer and subject'),
+  standing_lost: row('verifier', 403, true, 'the principal may not grant this any more'),
+  policy_invalid: row('verifier', 400, true, 'the policy does not pass its check'),
+  policy_unapproved: row('verifier', 409, true, 'the revision waits for a second person'),
+  self_approval: row('verifier', 403, true, 'who asked can’t be who approves'),
 
   // Log verification (SPEC 14)
   audit_line: row('audit', 500, false, 'a line that is not a record in canonical form'),
