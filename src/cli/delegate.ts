@@ -6,7 +6,7 @@ import { admitKey } from '../core/keys.ts';
 import { deny, grant, type Verdict } from '../core/verdict.ts';
 import type { SigningKey } from '../edge/keys/signing-key.ts';
 import { writeFilesAtomic } from '../edge/store/atomic-file.ts';
-import { makeTokenId } from '../verifier/issue.ts';
+import { makeTokenId } from '../verifier/authority/tokens.ts';
 import { type Command, CommandError, EXIT, type ExitCode } from './command.ts';
 import { usageError, withFaultLines } from './command-faults.ts';
 import { delegateHint } from './delegate-hints.ts';

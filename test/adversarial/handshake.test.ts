@@ -3,7 +3,7 @@ import { MAX_FRAME_BODY_BYTES } from '../../src/core/limits.ts';
 import type { ReasonCode } from '../../src/core/reasons.ts';
 import { mintWit } from '../../src/core/trust/wit.ts';
 import { makeSigningKey, type SigningKey } from '../../src/edge/keys/signing-key.ts';
-import { makeTokenId } from '../../src/verifier/issue.ts';
+import { makeTokenId } from '../../src/verifier/authority/tokens.ts';
 import { expectAllowed, RefusalCount } from '../testkit/attack.ts';
 import { agentIdOf, makeDomain, type TestAgent, type TestDomain } from '../testkit/domain.ts';
 import { b64u, forgeChain } from '../testkit/forge.ts';

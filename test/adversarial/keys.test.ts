@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ReasonCode } from '../../src/core/reasons.ts';
 import { mintWit } from '../../src/core/trust/wit.ts';
-import { makeTokenId } from '../../src/verifier/issue.ts';
+import { makeTokenId } from '../../src/verifier/authority/tokens.ts';
 import { expectAllowed, expectDenied, RefusalCount } from '../testkit/attack.ts';
 import type { TestAgent } from '../testkit/domain.ts';
 import { forgeChain, forgeLinks, invent, resign } from '../testkit/forge.ts';

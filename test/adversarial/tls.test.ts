@@ -8,7 +8,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { REASONS, type ReasonCode } from '../../src/core/reasons.ts';
 import { privateKeyPem } from '../../src/edge/keys/signing-key.ts';
-import { issueAuthority, issueSvid, makeTlsKey } from '../../src/verifier/issue.ts';
+import { issueSvid, issueSvidCa, makeTlsKey } from '../../src/verifier/authority/certificates.ts';
 import { RefusalCount } from '../testkit/attack.ts';
 import {
   type CertificateFault,
@@ -90,7 +90,7 @@ describe('a client that is nobody', () => {
   });
 
   it('with a self-signed CA that claims to be ours', async () => {
-    const fake = await issueAuthority('company.com', { now: nowSeconds(), ttlSeconds: 3600 });
+    const fake = await issueSvidCa('company.com', { now: nowSeconds(), ttlSeconds: 3600 });
     await expectTurnedAway({ cert: fake.certificatePem, key: privateKeyPem(fake.key) }, 'svid_untrusted');
   });
 

@@ -1,7 +1,8 @@
 /** A federated trust domain whose keys we hold: it may speak for its own names and for no others. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { privateKeyPem } from '../../src/edge/keys/signing-key.ts';
-import { issueSvid, issueTokens, makeTlsKey } from '../../src/verifier/issue.ts';
+import { issueSvid, makeTlsKey } from '../../src/verifier/authority/certificates.ts';
+import { issueTokens } from '../../src/verifier/authority/tokens.ts';
 import { agentIdOf, makeDomain, type TestAgent, type TestDomain } from '../testkit/domain.ts';
 import { type Mesh, type MeshAgent, makeMesh, TEST_SCOPE } from '../testkit/mesh.ts';
 import { connectPeer, openSession, type RawPeer, requestText } from '../testkit/raw-peer.ts';

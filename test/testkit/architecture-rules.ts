@@ -11,10 +11,11 @@ export const MAX_LINES = 500;
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: ['core'],
   config: ['config', 'core'],
+  api: ['api', 'config', 'core'],
   // What the path needs from the world: named between hop, which asks, and edge, which answers.
   ports: ['core'],
   hop: ['hop', 'ports', 'core'],
-  edge: ['edge', 'ports', 'config', 'core'],
+  edge: ['edge', 'ports', 'config', 'api', 'core'],
 };
 /** Values that the pure layers may take from packages; `*` is any. Types are free in hop and in the ports. */
 const PACKAGES: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
@@ -23,6 +24,7 @@ const PACKAGES: Readonly<Record<string, Readonly<Record<string, readonly string[
     '@noble/ed25519': ['*'],
     'lru-cache': ['*'],
   },
+  api: { zod: ['*'] },
   hop: { 'lru-cache': ['*'] },
   ports: {},
 };

@@ -12,7 +12,7 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509';
 import { privateKeyPem } from '../../src/edge/keys/signing-key.ts';
-import { type Authority, makeTlsKey } from '../../src/verifier/issue.ts';
+import { makeTlsKey, type SvidCa } from '../../src/verifier/authority/certificates.ts';
 
 export { ExtendedKeyUsage, KeyUsageFlags } from '@peculiar/x509';
 
@@ -39,7 +39,7 @@ const SVID_USES = [ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth];
 
 /** A leaf by `authority` that is an SVID but for its fault. */
 export const forgeCertificate = async (
-  authority: Authority,
+  authority: SvidCa,
   fault: CertificateFault = {},
 ): Promise<ForgedCertificate> => {
   const {

@@ -22,16 +22,13 @@ import type { KeyBinding } from '../../src/core/trust/wit.ts';
 import type { Verdict } from '../../src/core/verdict.ts';
 import { makeSigningKey, privateKeyPem, type SigningKey } from '../../src/edge/keys/signing-key.ts';
 import {
-  type AnchorEntry,
-  type Authority,
-  issueAuthority,
-  issueBundle,
   issueSvid,
-  issueTokens,
+  issueSvidCa,
   makeTlsKey,
-  makeTokenId,
-  type RevocationEntry,
-} from '../../src/verifier/issue.ts';
+  type SvidCa,
+} from '../../src/verifier/authority/certificates.ts';
+import { issueTokens, makeTokenId } from '../../src/verifier/authority/tokens.ts';
+import { type AnchorEntry, issueBundle, type RevocationEntry } from '../../src/verifier/issue.ts';
 
 /** The value of a verdict that a test takes for granted. */
 export const must = <T>(verdict: Verdict<T>): T => {
@@ -123,12 +120,12 @@ export class TestDomain {
   readonly root: SigningKey;
   readonly policyKey: SigningKey;
   readonly issuer: SigningKey;
-  readonly authority: Authority;
+  readonly authority: SvidCa;
   readonly principals: ReadonlyMap<string, TestPrincipal>;
   private readonly agents = new Map<string, TestAgent>();
   private readonly svidTtlSeconds: number;
 
-  constructor(options: DomainOptions, trustDomain: string, now: number, authority: Authority) {
+  constructor(options: DomainOptions, trustDomain: string, now: number, authority: SvidCa) {
     this.trustDomain = trustDomain;
     this.now = now;
     this.authority = authority;
@@ -328,7 +325,7 @@ export class TestDomain {
 export const makeDomain = async (options: DomainOptions = {}): Promise<TestDomain> => {
   const trustDomain = options.trustDomain ?? 'company.com';
   const now = options.now ?? Math.floor(Date.now() / 1000);
-  const authority = await issueAuthority(trustDomain, { now, ttlSeconds: 86_400 });
+  const authority = await issueSvidCa(trustDomain, { now, ttlSeconds: 86_400 });
   const domain = new TestDomain(options, trustDomain, now, authority);
   for (const name of options.agents ?? ['planning/abc123', 'inventory/def456']) await domain.enrol(name);
   return domain;

@@ -3,7 +3,7 @@ import { mintRootLink } from '../../core/delegation/mint.ts';
 import { expandScope } from '../../core/delegation/scope.ts';
 import type { AgentId } from '../../core/spiffe-id.ts';
 import type { SigningKey } from '../../edge/keys/signing-key.ts';
-import { makeTokenId } from '../../verifier/issue.ts';
+import { makeTokenId } from '../../verifier/authority/tokens.ts';
 import { readKey } from '../../verifier/local/files.ts';
 import { layoutOf } from '../../verifier/local/layout.ts';
 import { ALICE, POLICY, PURPOSE, REVIEW, TRUST_DOMAIN } from './story.ts';

@@ -4,7 +4,7 @@ import { type Sign, signJws } from '../../core/encoding/jws.ts';
 import { jwkOf } from '../../core/keys.ts';
 import type { AgentId } from '../../core/spiffe-id.ts';
 import type { KeyBinding } from '../../core/trust/wit.ts';
-import { makeTokenId } from '../../verifier/issue.ts';
+import { makeTokenId } from '../../verifier/authority/tokens.ts';
 import { nowSeconds } from '../time-words.ts';
 
 /** Who signs: a key, and a key binding that may be another's. */

@@ -6,7 +6,9 @@ import { agentTypeOf, type IdPattern } from '../../core/spiffe-id.ts';
 import { verifyBundle } from '../../core/trust/bundle.ts';
 import { makeSigningKey, privateKeyPem, type SigningKey } from '../../edge/keys/signing-key.ts';
 import { type FileContent, writeFilesAtomic } from '../../edge/store/atomic-file.ts';
-import { issueBundle, issueSvid, issueTokens, makeTlsKey } from '../issue.ts';
+import { issueSvid, makeTlsKey } from '../authority/certificates.ts';
+import { issueTokens } from '../authority/tokens.ts';
+import { issueBundle } from '../issue.ts';
 import { ORDER_FREE, readAuthorityIn, readKey } from './files.ts';
 import {
   AGENT_FILES,

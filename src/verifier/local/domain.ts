@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSy
 import path from 'node:path';
 import { makeSigningKey, privateKeyPem } from '../../edge/keys/signing-key.ts';
 import { withLock, writeFilesAtomic } from '../../edge/store/atomic-file.ts';
-import { issueAuthority } from '../issue.ts';
+import { issueSvidCa } from '../authority/certificates.ts';
 import { makeAgent, makePrincipal, type RenewedAgent, renewAgent, signBundle } from './credentials.ts';
 import { checkConfiguration, checkTrust, readState } from './files.ts';
 import {
@@ -96,7 +96,7 @@ const fill = async (directory: string, spec: DomainSpec, now: number): Promise<D
   const at = layoutOf(directory);
   for (const folder of [at.root, at.principals, at.agents]) mkdirSync(folder, { mode: 0o700 });
   const root = makeSigningKey();
-  const authority = await issueAuthority(spec.trustDomain, { now, ttlSeconds: AUTHORITY_TTL_SECONDS });
+  const authority = await issueSvidCa(spec.trustDomain, { now, ttlSeconds: AUTHORITY_TTL_SECONDS });
   writeFilesAtomic([
     { file: at.rootKey, content: privateKeyPem(root.key) },
     { file: at.policyKey, content: privateKeyPem(makeSigningKey().key) },

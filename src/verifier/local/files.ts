@@ -10,7 +10,7 @@ import type { Verdict } from '../../core/verdict.ts';
 import { parsePrivateKey, type SigningKey, signingKeyOf } from '../../edge/keys/signing-key.ts';
 import { IdentityError, loadIdentity } from '../../edge/store/identity-files.ts';
 import { parsePeerCertificate } from '../../edge/tls/peer-certificate.ts';
-import { type Authority, readAuthority } from '../issue.ts';
+import { readSvidCa, type SvidCa } from '../authority/certificates.ts';
 import {
   AGENT_FILES,
   agentIdIn,
@@ -50,12 +50,12 @@ export const readKey = (file: string): SigningKey => {
   return signing;
 };
 
-export const readAuthorityIn = (directory: string, trustDomain: string): Authority => {
+export const readAuthorityIn = (directory: string, trustDomain: string): SvidCa => {
   const at = layoutOf(directory);
   const key = parsePrivateKey(readText(at.caKey));
   if (key?.asymmetricKeyType !== 'ec')
     throw new LocalDomainError(`${at.caKey} is not an EC private key in PKCS#8 PEM`);
-  return readAuthority(trustDomain, readText(at.ca), key);
+  return readSvidCa(trustDomain, readText(at.ca), key);
 };
 
 /** The bundle of a local domain, verified under the root that `domain.json` names. */

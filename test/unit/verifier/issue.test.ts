@@ -15,7 +15,7 @@ import {
   privateKeyPem,
   signingKeyOf,
 } from '../../../src/edge/keys/signing-key.ts';
-import { issueAuthority, issueSvid, makeTlsKey } from '../../../src/verifier/issue.ts';
+import { issueSvid, issueSvidCa, makeTlsKey } from '../../../src/verifier/authority/certificates.ts';
 import { agentIdOf, makeDomain, must } from '../../testkit/domain.ts';
 
 const NOW = 1_800_000_000;
@@ -72,7 +72,7 @@ describe('an X.509-SVID', async () => {
   });
 
   it('does not outlive its CA', async () => {
-    const authority = await issueAuthority('company.com', { now: NOW, ttlSeconds: 600 });
+    const authority = await issueSvidCa('company.com', { now: NOW, ttlSeconds: 600 });
     const id = agentIdOf('company.com', 'planning/1');
     const { notAfter } = await issueSvid(authority, { id, key: makeTlsKey(), now: NOW, ttlSeconds: 3600 });
     expect(notAfter).toBe(NOW + 600);
@@ -94,7 +94,7 @@ describe('an X.509-SVID', async () => {
 
   it('can be issued in a trust domain of 255 characters', async () => {
     const long = `${'a'.repeat(250)}.test`;
-    const authority = await issueAuthority(long, { now: NOW, ttlSeconds: 600 });
+    const authority = await issueSvidCa(long, { now: NOW, ttlSeconds: 600 });
     const id = agentIdOf(long, 'planning/1');
     const { pem } = await issueSvid(authority, { id, key: makeTlsKey(), now: NOW, ttlSeconds: 60 });
     expect(new X509Certificate(pem).checkIssued(new X509Certificate(authority.certificatePem))).toBe(true);
