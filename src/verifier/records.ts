@@ -3,7 +3,7 @@
  * that says who did it and why. Nothing changes without one.
  */
 import type { z } from 'zod';
-import { canonicalJson } from '../core/encoding/json.ts';
+import { canonicalJson, parseStrictObjectText } from '../core/encoding/json.ts';
 import { sha256Base64url } from '../core/encoding/jws.ts';
 import type { Clock } from '../ports.ts';
 import type { Actor } from './actor.ts';
@@ -32,7 +32,7 @@ export interface EventBody {
   readonly actor: Actor;
   /** In the words of who did it; "" where nobody was asked. */
   readonly why: string;
-  /** What changed; no secret. */
+  /** What changed; no secret. Whole numbers only, nested 7 deep at most: lines are read strictly. */
   readonly data: Readonly<Record<string, unknown>>;
 }
 
@@ -135,6 +135,8 @@ export class Records {
         data,
       };
       const text = canonicalJson(line);
+      const read = parseStrictObjectText(text);
+      if (!read.ok) throw new TypeError(`the data of ${event} can't stand in the ledger: ${read.detail}`);
       hash = sha256Base64url(text);
       lines.push({ seq, hash, line: `${text.slice(0, -1)},"hash":"${hash}"}` });
     }

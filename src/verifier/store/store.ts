@@ -5,7 +5,7 @@
  */
 
 export interface StoredValue {
-  /** `kind/name`, see `records.ts`. */
+  /** `kind/name`, see `records.ts`: 1–4096 printable ASCII characters. */
   readonly key: string;
   /** JSON. */
   readonly value: string;
@@ -35,6 +35,9 @@ export interface Change {
 /** Somebody else changed what this change rests on: read again. */
 export class ConflictError extends Error {}
 
+/** The store can't be opened, read or written: what, where, and what to do. Nothing has changed. */
+export class StoreError extends Error {}
+
 export interface Store {
   read(key: string): Promise<StoredValue | undefined>;
   /** In key order, from after `after`. */
@@ -43,7 +46,7 @@ export interface Store {
     page?: { readonly after?: string; readonly limit?: number },
   ): Promise<readonly StoredValue[]>;
   count(prefix: string): Promise<number>;
-  /** Resolves with the commit's revision when it is on disk. Throws {@link ConflictError}, or an I/O error: then nothing has changed. */
+  /** Resolves with the commit's revision when it is on disk. Throws {@link ConflictError} or {@link StoreError}: then nothing has changed. */
   commit(change: Change): Promise<number>;
   events(page: { readonly after: number; readonly limit: number }): Promise<readonly StoredEvent[]>;
   lastEvent(): Promise<StoredEvent | undefined>;
