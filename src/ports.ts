@@ -22,6 +22,10 @@ export interface TrustSnapshot {
   readonly policy: CompiledPolicy;
   /** `epoch.seq` */
   readonly bundleName: string;
+  /** Seconds: when the verifier last said that this is its newest. */
+  readonly freshAt: number;
+  /** Seconds after `freshAt` until which it may be decided with; a scope may demand less. */
+  readonly maxStalenessSeconds: number;
 }
 
 export interface TrustPort {

@@ -3,6 +3,8 @@ import { z } from 'zod';
 import {
   DEFAULT_LINK_TTL_SECONDS,
   DEFAULT_MAX_DEPTH,
+  DEFAULT_MAX_STALENESS_SECONDS,
+  DEFAULT_MAX_TASK_AGE_SECONDS,
   HARD_LINK_TTL_SECONDS,
   HARD_MAX_DEPTH,
 } from '../core/limits.ts';
@@ -39,6 +41,14 @@ const limits = z
       .default('denied')
       .describe('Whether an agent may occur twice in a chain (A → B → A).'),
     session: duration.prefault('1h').describe('Longest life of a connection between sidecars.'),
+    maxStaleness: duration
+      .prefault(`${DEFAULT_MAX_STALENESS_SECONDS / 3600}h`)
+      .describe(
+        'How long a sidecar decides on without a word of the verifier. For a domain in files the bundle’s end counts alone.',
+      ),
+    maxTaskAge: duration
+      .prefault(`${DEFAULT_MAX_TASK_AGE_SECONDS / 3600}h`)
+      .describe('How long after its beginning a renewed task may still hold.'),
   })
   .refine((value) => value.allowLongLinks || value.linkTtl <= HARD_LINK_TTL_SECONDS, {
     path: ['linkTtl'],
@@ -115,6 +125,22 @@ const rule = z.strictObject({
   routes: z.array(ruleName).min(1).optional().describe('Names of routes.'),
 });
 
+const demand = z
+  .strictObject({
+    scopes: z.array(scopePattern).min(1).describe('For requests that require a scope one of these covers.'),
+    approval: z
+      .literal('required')
+      .optional()
+      .describe('A human must have approved the delegation, or this very request.'),
+    minScore: z.int().min(1).max(1000).optional().describe('Least trust score of every agent in the chain.'),
+    maxStaleness: duration.optional().describe('How old the last word of the verifier may be.'),
+  })
+  .refine(
+    ({ approval, minScore, maxStaleness }) =>
+      approval !== undefined || minScore !== undefined || maxStaleness !== undefined,
+    'demands nothing: give approval, minScore or maxStaleness',
+  );
+
 export const policySchema = z
   .strictObject({
     apiVersion: z.literal('hopgate.dev/v1').describe('Version of this form.'),
@@ -134,6 +160,10 @@ export const policySchema = z
     rules: z
       .array(rule)
       .describe('Who may. Every selector that is given must match; deny overrides; no allow is a denial.'),
+    demands: z
+      .array(demand)
+      .default([])
+      .describe('What some scopes demand besides being held; of several demands the strictest counts.'),
   })
   .describe('What the mesh allows. The same policy is for every sidecar of a trust domain.');
 

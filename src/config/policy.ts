@@ -21,6 +21,7 @@ const findFaults = (source: Source<PolicyConfig>): ConfigFault[] => [
   ...scopeSetFaults(source),
   ...routeFaults(source),
   ...ruleFaults(source),
+  ...demandFaults(source),
 ];
 
 const scopeSetFaults = (source: Source<PolicyConfig>): ConfigFault[] => {
@@ -73,6 +74,16 @@ const ruleFaults = (source: Source<PolicyConfig>): ConfigFault[] => {
   return faults;
 };
 
+const demandFaults = (source: Source<PolicyConfig>): ConfigFault[] => {
+  const { demands, scopeSets } = source.value;
+  return demands.flatMap((demand, index) =>
+    demand.scopes.flatMap((scope, at) => {
+      const fault = setInsteadOfPattern(scope, scopeSets);
+      return fault === undefined ? [] : [source.fault(['demands', index, 'scopes', at], fault)];
+    }),
+  );
+};
+
 /** A name where a pattern belongs is never expanded: an allow would allow nothing, and a deny would deny nothing. */
 const setInsteadOfPattern = (scope: string, sets: PolicyConfig['scopeSets']): string | undefined =>
   Object.hasOwn(sets, scope) ? `"${scope}" is a scope set; name its patterns here` : undefined;
@@ -85,6 +96,8 @@ const toPolicy = (config: PolicyConfig): Policy => ({
     callbacks: config.limits.callbacks === 'allowed',
     humanRoot: config.limits.humanRoot === 'required',
     sessionSeconds: config.limits.session,
+    maxStalenessSeconds: config.limits.maxStaleness,
+    maxTaskAgeSeconds: config.limits.maxTaskAge,
   },
   scopeSets: config.scopeSets,
   lists: {
@@ -108,5 +121,11 @@ const toPolicy = (config: PolicyConfig): Policy => ({
     principals: rule.principals,
     scopes: rule.scopes as ScopePattern[] | undefined,
     routes: rule.routes,
+  })),
+  demands: config.demands.map((demand) => ({
+    scopes: demand.scopes as ScopePattern[],
+    approval: demand.approval === undefined ? undefined : true,
+    minScore: demand.minScore,
+    maxStalenessSeconds: demand.maxStaleness,
   })),
 });

@@ -3,12 +3,15 @@ export const MAX_LINK_BYTES = 4096;
 export const MAX_CHAIN_BYTES = 8192;
 export const MAX_LINKS = 16;
 export const MAX_TOKEN_BYTES = 4096;
-export const MAX_ROLES_BYTES = 16_384;
-export const MAX_BUNDLE_BYTES = 1_048_576;
+export const MAX_ROLES_BYTES = 32_768;
+export const MAX_BUNDLE_BYTES = 8_388_608;
 export const HARD_MAX_DEPTH = 8;
 export const DEFAULT_MAX_DEPTH = 5;
 export const DEFAULT_LINK_TTL_SECONDS = 7200;
 export const HARD_LINK_TTL_SECONDS = 14_400;
+/** How long a sidecar decides on without a word of the verifier, and how old a task may get, unless policy says otherwise. */
+export const DEFAULT_MAX_STALENESS_SECONDS = 3600;
+export const DEFAULT_MAX_TASK_AGE_SECONDS = 86_400;
 export const CLOCK_SKEW_SECONDS = 30;
 export const MAX_JSON_DEPTH = 8;
 /** F2 holds a WIT and a proof, 4096 octets each, and some more. */

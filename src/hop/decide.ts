@@ -3,7 +3,8 @@ import { caveatDeadline } from '../core/delegation/caveats.ts';
 import { verifyChain } from '../core/delegation/chain.ts';
 import type { ScopeLiteral } from '../core/delegation/scope.ts';
 import { CLOCK_SKEW_SECONDS } from '../core/limits.ts';
-import { evaluatePolicy, type PolicyDecision } from '../core/policy/evaluate.ts';
+import type { Demanded } from '../core/policy/demands.ts';
+import { type Allowed, evaluatePolicy, type PolicyDecision } from '../core/policy/evaluate.ts';
 import { parseTarget } from '../core/policy/target.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
 import { type Denial, deny, grant } from '../core/verdict.ts';
@@ -19,6 +20,7 @@ export interface Permit {
   readonly route: string;
   readonly rule: string;
   readonly required: readonly ScopeLiteral[];
+  readonly demanded: Demanded;
   readonly cached: boolean;
   /** What was asked: asked again when trust or policy change under what still streams. */
   readonly input: DecisionInput;
@@ -79,8 +81,10 @@ export const decide = (input: DecisionInput): { readonly ok: true; readonly valu
     }
   }
   if (!decision.ok) return { ...decision, cached };
-  const ended = timeDenial(input, nowSeconds);
-  if (ended !== undefined) return { ...decision.value, ...ended, cached };
+  const ended =
+    timeDenial(input, nowSeconds) ?? demandDenial(input.delegated, decision.value, input.trust, nowSeconds);
+  if (ended !== undefined)
+    return { ...ended, rule: decision.value.rule, required: decision.value.required, cached };
   return grant({ ...decision.value, delegated, cached, input } as unknown as Permit);
 };
 
@@ -98,6 +102,28 @@ const timeDenial = (
     return deny('link_expired', `what permitted this expired at ${exp}, it is ${nowSeconds}`);
   if (nowSeconds >= sessionDeadline)
     return deny('session_expired', `the session ended at ${sessionDeadline}, it is ${nowSeconds}`);
+  return undefined;
+};
+
+/** What the required scopes demand of the age of trust and of the agents: both change with time. */
+const demandDenial = (
+  { chain }: Delegated,
+  { demanded }: Pick<Allowed, 'demanded'>,
+  { freshAt, maxStalenessSeconds, bundle }: TrustSnapshot,
+  nowSeconds: number,
+): Denial | undefined => {
+  const allowed = Math.min(maxStalenessSeconds, demanded.maxStalenessSeconds);
+  if (nowSeconds - freshAt > allowed)
+    return deny(
+      'bundle_stale',
+      `nothing was heard of the verifier since ${freshAt}; allowed are ${allowed} s`,
+    );
+  if (demanded.minScore === 0) return undefined;
+  for (const { delegatee } of chain.links) {
+    const { score } = bundle.scores.of(delegatee, nowSeconds);
+    if (score < demanded.minScore)
+      return deny('score_too_low', `${delegatee} has ${score}, the scope demands ${demanded.minScore}`);
+  }
   return undefined;
 };
 
@@ -123,16 +149,18 @@ export const takeUses = async ({ delegated }: Permit, counter: UseCounter): Prom
  * generation of trust that it was last held against; under another one all is asked anew.
  */
 export const checkPermit = (
-  { input }: Permit,
+  { input, demanded }: Permit,
   trust: TrustSnapshot,
   nowSeconds: number,
   seen: number,
 ): Denial | undefined => {
-  const ended = timeDenial(input, nowSeconds);
+  const ended =
+    timeDenial(input, nowSeconds) ?? demandDenial(input.delegated, { demanded }, trust, nowSeconds);
   if (ended !== undefined || trust.generation === seen) return ended;
   const { chain, chainText } = input.delegated;
   const verified = verifyChain(chainText, chain.holder, chainContext(trust, nowSeconds));
   if (!verified.ok) return verified;
   const decision = standing({ ...input, trust });
-  return decision.ok ? undefined : decision;
+  if (!decision.ok) return decision;
+  return demandDenial(input.delegated, decision.value, trust, nowSeconds);
 };

@@ -1,7 +1,8 @@
 /** The bundle of a trust domain in files. Time is passed in, in seconds. */
 import { type AgentJwk, jwkOf } from '../core/keys.ts';
 import type { AgentId, IdPattern } from '../core/spiffe-id.ts';
-import { mintBundle, mintRoles } from '../core/trust/bundle.ts';
+import { mintBundle } from '../core/trust/bundle.ts';
+import { mintRoles } from '../core/trust/roles.ts';
 import type { SigningKey } from '../edge/keys/signing-key.ts';
 
 /** An anchor as a bundle carries it (SPEC.md section 9). */
@@ -23,6 +24,7 @@ export type RevocationEntry =
   | { readonly link: string }
   | { readonly link: string; readonly parent: string; readonly delegatee: AgentId }
   | { readonly key: string }
+  | { readonly key: string; readonly lost: true }
   | { readonly agent: AgentId }
   | { readonly task: string; readonly principal: string }
   | { readonly principal: string; readonly before: number };
@@ -43,19 +45,35 @@ export interface BundleOptions {
   readonly revoked: readonly RevocationEntry[];
 }
 
+const derText = (der: Buffer): string => der.toString('base64url');
+
 /** Signs the roles with the root key and the bundle with the policy key; both end together. */
 export const issueBundle = (options: BundleOptions): string => {
   const { root, policy, trustDomain, epoch, seq, now } = options;
   const exp = now + options.ttlSeconds;
+  const { [trustDomain]: ours = { x509: [], issuers: [] }, ...foreign } = options.domains;
+  const rootIssuers = options.anchors.filter(({ kind }) => kind === 'root-issuer').map(({ jwk }) => jwk);
   const roles = mintRoles(
-    { trust_domain: trustDomain, epoch, iat: now, exp, root: jwkOf(root.x), policy: [jwkOf(policy.x)] },
+    {
+      trust_domain: trustDomain,
+      epoch,
+      iat: now,
+      exp,
+      root: jwkOf(root.x),
+      policy: [jwkOf(policy.x)],
+      // A domain in files is signed as a whole whenever it changes: its bundle is its own timestamp.
+      timestamp: [],
+      issuers: ours.issuers.map(jwkOf),
+      root_issuers: rootIssuers,
+      x509: ours.x509.map(derText),
+    },
     root.sign,
     root.thumbprint,
   );
   const domains = Object.fromEntries(
-    Object.entries(options.domains).map(([name, { x509, issuers }]) => [
+    Object.entries(foreign).map(([name, { x509, issuers }]) => [
       name,
-      { x509: x509.map((der) => der.toString('base64url')), issuers: issuers.map(jwkOf) },
+      { x509: x509.map(derText), issuers: issuers.map(jwkOf) },
     ]),
   );
   return mintBundle(

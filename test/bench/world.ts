@@ -25,7 +25,14 @@ import { ALPN_PROTOCOLS, channelExporter } from '../../src/edge/tls/settings.ts'
 import { initiate } from '../../src/hop/handshake.ts';
 import { identify } from '../../src/hop/identify.ts';
 import type { TrustSnapshot } from '../../src/ports.ts';
-import { makeDomain, must, type TestAgent, type TestDomain, writeIdentity } from '../testkit/domain.ts';
+import {
+  ALWAYS_FRESH,
+  makeDomain,
+  must,
+  type TestAgent,
+  type TestDomain,
+  writeIdentity,
+} from '../testkit/domain.ts';
 import { TEST_POLICY, TEST_SCOPE } from '../testkit/mesh.ts';
 
 const here = import.meta.dirname;
@@ -74,7 +81,13 @@ export class BenchWorld {
     writeFileSync(path.join(this.directory, 'policy.yaml'), stringify(TEST_POLICY));
     writeFileSync(path.join(this.directory, 'ca.pem'), domain.authority.certificatePem);
     const policy = compilePolicy(parsePolicy(stringify(TEST_POLICY), 'policy.yaml'));
-    this.trust = { generation: 1, bundle: domain.verifiedBundle(), policy, bundleName: '1.1' };
+    this.trust = {
+      generation: 1,
+      bundle: domain.verifiedBundle(),
+      policy,
+      bundleName: '1.1',
+      ...ALWAYS_FRESH,
+    };
     this.clientContext = createSecureContext({
       cert: this.caller.svidPem,
       key: this.caller.svidKeyPem,

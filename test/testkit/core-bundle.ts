@@ -1,10 +1,12 @@
 /** A trust bundle of the test mesh, signed by its root and policy keys. */
 import { jwkOf } from '../../src/core/keys.ts';
-import { type BundleOrder, mintBundle, mintRoles } from '../../src/core/trust/bundle.ts';
+import { type BundleOrder, mintBundle } from '../../src/core/trust/bundle.ts';
+import { mintRoles } from '../../src/core/trust/roles.ts';
 import { ALICE, DOMAIN, issuerKey, NOW, principalKey, type TestKey, testKey } from './core-world.ts';
 
 export const rootKey = testKey('root of company.com');
 export const policyKey = testKey('policy signer');
+export const timestampKey = testKey('timestamp signer');
 
 export interface BundleChanges {
   readonly bundle?: Readonly<Record<string, unknown>>;
@@ -42,6 +44,10 @@ export const sealedBundle = (changes: BundleChanges = {}) => {
       exp: NOW + 86_400,
       root: jwkOf(rootKey.x),
       policy: [jwkOf(policyKey.x)],
+      timestamp: [jwkOf(timestampKey.x)],
+      issuers: [jwkOf(issuerKey.x)],
+      root_issuers: [],
+      x509: ['AAEC'],
       ...changes.roles,
     },
     rolesSigner.sign,
@@ -55,7 +61,7 @@ export const sealedBundle = (changes: BundleChanges = {}) => {
       iat: NOW - 10,
       exp: NOW + 600,
       roles,
-      domains: { [DOMAIN]: { x509: [], issuers: [jwkOf(issuerKey.x)] } },
+      domains: {},
       anchors: [anchorClaims()],
       revoked: [],
       ...changes.bundle,

@@ -30,6 +30,9 @@ import {
 import { issueTokens, makeTokenId } from '../../src/verifier/authority/tokens.ts';
 import { type AnchorEntry, issueBundle, type RevocationEntry } from '../../src/verifier/issue.ts';
 
+/** What a snapshot says of its age where no verifier stands behind it. */
+export const ALWAYS_FRESH = { freshAt: 1, maxStalenessSeconds: Number.POSITIVE_INFINITY };
+
 /** The value of a verdict that a test takes for granted. */
 export const must = <T>(verdict: Verdict<T>): T => {
   if (!verdict.ok) throw new Error(`${verdict.reason}: ${verdict.detail}`);
@@ -103,7 +106,7 @@ export type TestRootOptions = TestLinkOptions & {
   /** Name of the principal; by default the first. */
   readonly principal?: string;
   readonly maxDepth?: number;
-  readonly task?: string;
+  readonly renews?: { readonly task: string; readonly start: number };
 };
 export type TestChildOptions = TestLinkOptions & { readonly remainingDepth?: number };
 
@@ -270,7 +273,7 @@ export class TestDomain {
           jti: makeTokenId(),
           ...(options.caveats && { caveats: options.caveats }),
           ...(options.purpose && { purpose: options.purpose }),
-          ...(options.task && { task: options.task }),
+          ...(options.renews && { renews: options.renews }),
         },
         principal.sign,
       ),

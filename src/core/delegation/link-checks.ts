@@ -2,7 +2,7 @@
 import { canonicalJson } from '../encoding/json.ts';
 import { verifyJws } from '../encoding/jws.ts';
 import { admitKey } from '../keys.ts';
-import { CLOCK_SKEW_SECONDS, HARD_MAX_DEPTH } from '../limits.ts';
+import { CLOCK_SKEW_SECONDS, DEFAULT_MAX_TASK_AGE_SECONDS, HARD_MAX_DEPTH } from '../limits.ts';
 import { idMatches, trustDomainOf } from '../spiffe-id.ts';
 import { type Issuers, verifyKeyBinding } from '../trust/wit.ts';
 import { type Denial, deny } from '../verdict.ts';
@@ -92,6 +92,13 @@ export const checkTimes = (
         index,
         'link_ttl',
         `lives ${link.exp - link.iat} s, policy allows ${limits.linkTtlSeconds} s`,
+      );
+    const maxTaskAge = limits.maxTaskAgeSeconds ?? DEFAULT_MAX_TASK_AGE_SECONDS;
+    if (link.root && link.taskStart !== undefined && link.exp > link.taskStart + maxTaskAge)
+      return denyAt(
+        index,
+        'task_too_old',
+        `the task began at ${link.taskStart}, policy allows ${maxTaskAge} s, the link ends at ${link.exp}`,
       );
     if (parent !== undefined) {
       if (link.iat < parent.iat)

@@ -46,6 +46,8 @@ export interface RootLink extends LinkBase {
   readonly principal: string;
   /** The link id of the first L0 of a renewed task. */
   readonly renews: string | undefined;
+  /** Seconds: `iat` of that first L0; there exactly when `renews` is. */
+  readonly taskStart: number | undefined;
 }
 
 /** Li: the delegatee of the parent delegates further. */
@@ -79,6 +81,7 @@ const ROOT = {
   sub: (value: unknown) => typeof value === 'string' && isPrincipal(value),
   orig: optional(isObject),
   task: optional(isDigest),
+  task_start: optional(isTime),
   ...BOTH,
 } as const;
 
@@ -140,12 +143,19 @@ const rootLink = (base: LinkBase, payload: JsonObject): Verdict<RootLink> => {
     const orig = checkMembers(payload.orig as JsonObject, ORIG, 'orig');
     if (!orig.ok) return orig;
   }
+  const taskStart = payload.task_start as number | undefined;
+  if ((payload.task === undefined) !== (taskStart === undefined) || (taskStart ?? 0) > base.iat)
+    return deny(
+      'claim_invalid',
+      'task and task_start stand together, and a task starts before it is renewed',
+    );
   return grant({
     ...base,
     root: true,
     anchor: parseThumbprintUrn(payload.iss as string) ?? '',
     principal: payload.sub as string,
     renews: payload.task as string | undefined,
+    taskStart,
   });
 };
 

@@ -15,6 +15,16 @@ interface Delegatee {
   readonly x: string;
 }
 
+/** What is known of an OIDC login; for the audit, no verifier judges it. */
+export interface LoginFacts {
+  readonly iss: string;
+  readonly sub: string;
+  readonly auth_time: number;
+  /** base64url SHA-256 of the ID token. */
+  readonly token_hash: string;
+  readonly acr?: string;
+}
+
 export interface RootLinkOptions {
   /** The anchor's public key, base64url of 32 octets. */
   readonly anchorX: string;
@@ -29,8 +39,10 @@ export interface RootLinkOptions {
   readonly jti: string;
   readonly caveats?: readonly Caveat[];
   readonly purpose?: string;
-  /** Link id of the first L0 of the task that this renews. */
-  readonly task?: string;
+  /** The task that this renews: link id and `iat` of its first L0. */
+  readonly renews?: { readonly task: string; readonly start: number };
+  /** The verified login that this rests on, where the root issuer mints. */
+  readonly orig?: LoginFacts;
 }
 
 /** A link whose `aud` leaves out the delegatee's own trust domain would verify nowhere. */
@@ -48,7 +60,9 @@ export const mintRootLink = (options: RootLinkOptions, sign: Sign): Verdict<stri
     {
       iss: thumbprintUrn(thumbprintOf(options.anchorX)),
       sub: options.principal,
-      task: options.task,
+      orig: options.orig,
+      task: options.renews?.task,
+      task_start: options.renews?.start,
       act: { sub: options.delegatee.id },
       cnf: { jwk: jwkOf(options.delegatee.x) },
       aud: options.aud,

@@ -26,6 +26,8 @@ export interface ChainLimits {
   readonly callbacks: boolean;
   /** Whether the anchor must stand for a human. */
   readonly humanRoot: boolean;
+  /** How long after its first L0 a renewed task may still hold; a day unless given. */
+  readonly maxTaskAgeSeconds?: number | undefined;
 }
 
 export interface ChainContext {

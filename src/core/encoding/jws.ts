@@ -16,6 +16,12 @@ export type JwsType =
   | 'wit+jwt'
   | 'roles+jwt'
   | 'bundle+jwt'
+  | 'timestamp+jwt'
+  | 'enrol+jwt'
+  | 'rotate+jwt'
+  | 'approval+jwt'
+  | 'link-approval+jwt'
+  | 'revoke+jwt'
   | 'audit-cp+jwt'
   | 'hop+jwt';
 
@@ -27,6 +33,12 @@ const MAX_BYTES: Readonly<Record<JwsType, number>> = {
   'wit+jwt': MAX_TOKEN_BYTES,
   'roles+jwt': MAX_ROLES_BYTES,
   'bundle+jwt': MAX_BUNDLE_BYTES,
+  'timestamp+jwt': MAX_TOKEN_BYTES,
+  'enrol+jwt': MAX_TOKEN_BYTES,
+  'rotate+jwt': MAX_TOKEN_BYTES,
+  'approval+jwt': MAX_TOKEN_BYTES,
+  'link-approval+jwt': MAX_TOKEN_BYTES,
+  'revoke+jwt': MAX_TOKEN_BYTES,
   'audit-cp+jwt': MAX_TOKEN_BYTES,
   'hop+jwt': MAX_TOKEN_BYTES,
 };
@@ -37,6 +49,12 @@ const NAMES_KEY: ReadonlySet<JwsType> = new Set([
   'wit+jwt',
   'roles+jwt',
   'bundle+jwt',
+  'timestamp+jwt',
+  'enrol+jwt',
+  'rotate+jwt',
+  'approval+jwt',
+  'link-approval+jwt',
+  'revoke+jwt',
   'audit-cp+jwt',
   'hop+jwt',
 ]);

@@ -5,17 +5,21 @@ import type { VerifiedChain } from '../delegation/chain.ts';
 import { isCovered, type ScopeLiteral } from '../delegation/scope.ts';
 import { type AgentId, agentTypeOf, idMatches } from '../spiffe-id.ts';
 import { type Denial, deny, grant, type Verdict } from '../verdict.ts';
+import { type Demanded, demandsOf } from './demands.ts';
 import type { AccessRule, Policy, PolicyLists } from './model.ts';
 import { RouteTable } from './routes.ts';
 
 /** A policy made ready to be asked. */
 export interface CompiledPolicy {
   readonly policy: Policy;
+  /** The policy's own, and those of the bundle: an agent has to pass each. */
+  readonly lists: readonly PolicyLists[];
   readonly routes: RouteTable;
 }
 
-export const compilePolicy = (policy: Policy): CompiledPolicy => ({
+export const compilePolicy = (policy: Policy, lists?: PolicyLists): CompiledPolicy => ({
   policy,
+  lists: lists === undefined ? [policy.lists] : [policy.lists, lists],
   routes: new RouteTable(policy.routes),
 });
 
@@ -33,6 +37,8 @@ export interface Allowed {
   readonly route: string;
   readonly rule: string;
   readonly required: readonly ScopeLiteral[];
+  /** What the required scopes demand besides; time decides whether it is met. */
+  readonly demanded: Demanded;
 }
 
 /** A denial with what was known when it fell, for the audit. */
@@ -113,11 +119,13 @@ const ruleMatches = (
  * the caller's to check on every request. Refuses with `list_*`, `route_*`, `scope_missing`, `rule_*`, `caveat_*`.
  */
 export const evaluatePolicy = (
-  { policy, routes }: CompiledPolicy,
+  { policy, lists, routes }: CompiledPolicy,
   request: DecisionRequest,
 ): PolicyDecision => {
-  const barred = checkLists(policy.lists, request);
-  if (barred !== undefined) return { ...barred, rule: '', required: [] };
+  for (const one of lists) {
+    const barred = checkLists(one, request);
+    if (barred !== undefined) return { ...barred, rule: '', required: [] };
+  }
   const match = routes.match(request.callee, request.method, request.path);
   if (!match.ok) return { ...match, rule: '', required: [] };
   const { route, required } = match.value;
@@ -140,5 +148,5 @@ export const evaluatePolicy = (
     };
   const caveat = evaluateCaveats(request.chain.leaf.caveats, request);
   if (caveat !== undefined) return { ...caveat, rule: allow.name, required };
-  return grant({ route, rule: allow.name, required });
+  return grant({ route, rule: allow.name, required, demanded: demandsOf(policy, required) });
 };

@@ -39,12 +39,27 @@ export interface AccessRule {
   readonly routes: readonly string[] | undefined;
 }
 
+/** What requests whose scope one of these patterns covers must have besides. */
+export interface ScopeDemand {
+  readonly scopes: readonly ScopePattern[];
+  /** A human must have approved the delegation or this very request. */
+  readonly approval: true | undefined;
+  /** Of every agent in the chain, 1–1000. */
+  readonly minScore: number | undefined;
+  /** Age of the last word of the verifier. */
+  readonly maxStalenessSeconds: number | undefined;
+}
+
 export interface Policy {
   /** Names this version in the audit. */
   readonly revision: string;
-  readonly limits: ChainLimits & { readonly sessionSeconds: number };
+  readonly limits: ChainLimits & {
+    readonly sessionSeconds: number;
+    readonly maxStalenessSeconds?: number | undefined;
+  };
   readonly scopeSets: ScopeSets;
   readonly lists: PolicyLists;
   readonly routes: readonly RouteRule[];
   readonly rules: readonly AccessRule[];
+  readonly demands: readonly ScopeDemand[];
 }

@@ -12,6 +12,7 @@ const FORMS = [
   { link: isDigest },
   { link: isDigest, parent: isDigest, delegatee: isAgentId },
   { key: isDigest },
+  { key: isDigest, lost: (value: unknown) => value === true },
   { agent: isAgentId },
   { task: isDigest, principal: isUri },
   { principal: isUri, before: isTime },
@@ -24,6 +25,8 @@ export class Revocations {
   /** `parent delegatee`: bars making the same link again. */
   private readonly minted = new Set<string>();
   private readonly keys = new Set<string>();
+  /** Keys that their agent no longer has. */
+  private readonly lost = new Set<string>();
   private readonly agents = new Set<string>();
   /** `task principal` */
   private readonly tasks = new Set<string>();
@@ -56,7 +59,7 @@ export class Revocations {
     const text = entry as Readonly<Record<string, string>>;
     if (entry.link !== undefined) this.links.add(text.link ?? '');
     if (entry.parent !== undefined) this.minted.add(`${text.parent} ${text.delegatee}`);
-    if (entry.key !== undefined) this.keys.add(text.key ?? '');
+    if (entry.key !== undefined) (entry.lost === true ? this.lost : this.keys).add(text.key ?? '');
     if (entry.agent !== undefined) this.agents.add(text.agent ?? '');
     if (entry.task !== undefined) this.tasks.add(`${text.task} ${text.principal}`);
     else if (entry.principal !== undefined) {
@@ -65,15 +68,17 @@ export class Revocations {
     }
   }
 
-  /** A name and key on their own: the peer of a session. Refuses with `revoked_agent`, `revoked_key`. */
+  /** A name and key on their own: the peer of a session. Refuses with `revoked_agent`, `revoked_key`, `agent_key_lost`. */
   checkHolder(id: AgentId, thumbprint: string): Denial | undefined {
     if (this.size === 0) return undefined;
     if (this.agents.has(id)) return deny('revoked_agent', `${id} was revoked`);
     if (this.keys.has(thumbprint)) return deny('revoked_key', `a key of ${id} was revoked`);
+    if (this.lost.has(thumbprint))
+      return deny('agent_key_lost', `${id} has lost the key that this was granted to`);
     return undefined;
   }
 
-  /** Every position of a chain. Refuses with `revoked_*`. */
+  /** Every position of a chain. Refuses with `revoked_*`, `agent_key_lost`. */
   checkChain(chain: VerifiedChain): Denial | undefined {
     if (this.size === 0) return undefined;
     // A minter that rotates its key goes on below a rebind link; the bar on what it made before must follow it.

@@ -65,7 +65,7 @@ export class TrustFiles implements TrustPort {
     this.order = readOrder(options.files.order);
     const policy = this.readPolicy();
     const bundle = this.readBundle();
-    this.snapshot = { generation: 1, bundle, policy, bundleName: `${bundle.epoch}.${bundle.seq}` };
+    this.snapshot = snapshotOf(1, bundle, policy);
     if (bundle.digest !== this.order.digest) {
       this.order = orderOf(bundle);
       this.keepOrder();
@@ -104,12 +104,7 @@ export class TrustFiles implements TrustPort {
     const policy = attempt(() => this.readPolicy()) ?? this.snapshot.policy;
     const bundle = attempt(() => this.readBundle()) ?? this.snapshot.bundle;
     if (this.bundleText !== bundleText || this.policyText !== policyText) {
-      this.snapshot = {
-        generation: this.snapshot.generation + 1,
-        bundle,
-        policy,
-        bundleName: `${bundle.epoch}.${bundle.seq}`,
-      };
+      this.snapshot = snapshotOf(this.snapshot.generation + 1, bundle, policy);
       this.order = orderOf(bundle);
       this.isOrderKept = false;
       for (const listener of this.listeners) listener();
@@ -150,6 +145,16 @@ export class TrustFiles implements TrustPort {
     this.isOrderKept = true;
   }
 }
+
+/** A domain in files is signed as a whole: the bundle is as fresh as it is old, and only its end or a demand ends it. */
+const snapshotOf = (generation: number, bundle: Bundle, policy: CompiledPolicy): TrustSnapshot => ({
+  generation,
+  bundle,
+  policy,
+  bundleName: `${bundle.epoch}.${bundle.seq}`,
+  freshAt: bundle.iat,
+  maxStalenessSeconds: Number.POSITIVE_INFINITY,
+});
 
 const readText = (file: string, what: string): string => {
   try {

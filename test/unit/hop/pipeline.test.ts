@@ -8,7 +8,7 @@ import { LiveHops } from '../../../src/hop/forward.ts';
 import { type Path, takeHop } from '../../../src/hop/pipeline.ts';
 import { ChainVerifier } from '../../../src/hop/verify-chain.ts';
 import type { AuditPort, TrustSnapshot } from '../../../src/ports.ts';
-import { makeDomain, type TestBundleOptions } from '../../testkit/domain.ts';
+import { ALWAYS_FRESH, makeDomain, type TestBundleOptions } from '../../testkit/domain.ts';
 import { TEST_POLICY } from '../../testkit/mesh.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
 
@@ -36,6 +36,7 @@ const prepare = async () => {
     bundle: domain.verifiedBundle(options),
     policy,
     bundleName: `1.${generation}`,
+    ...ALWAYS_FRESH,
   });
   const audit = new SlowLog();
   let trust = snapshot(1);

@@ -4,7 +4,7 @@ import { parsePolicy } from '../../../src/config/policy.ts';
 import { compilePolicy } from '../../../src/core/policy/evaluate.ts';
 import { ChainVerifier } from '../../../src/hop/verify-chain.ts';
 import type { TrustSnapshot } from '../../../src/ports.ts';
-import { makeDomain, must, type TestAgent, type TestDomain } from '../../testkit/domain.ts';
+import { ALWAYS_FRESH, makeDomain, must, type TestAgent, type TestDomain } from '../../testkit/domain.ts';
 import { TEST_POLICY } from '../../testkit/mesh.ts';
 
 let domain: TestDomain;
@@ -19,7 +19,7 @@ beforeAll(async () => {
   planning = domain.agent('planning/abc123');
   inventory = domain.agent('inventory/def456');
   const policy = compilePolicy(parsePolicy(stringify(TEST_POLICY), 'policy.yaml'));
-  trust = { generation: 1, bundle: domain.verifiedBundle(), policy, bundleName: '1.1' };
+  trust = { generation: 1, bundle: domain.verifiedBundle(), policy, bundleName: '1.1', ...ALWAYS_FRESH };
   chain = domain.mintChain(['planning/abc123']);
   grant = domain.mintGrant(chain, planning, inventory);
 });

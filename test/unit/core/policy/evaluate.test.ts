@@ -45,6 +45,7 @@ const policy = (changes: Partial<Policy> = {}): Policy => ({
   lists: { allowAgents: [], blockAgents: [], blockPrincipals: [] },
   routes: [READ, BOTH],
   rules: [ALLOW],
+  demands: [],
   ...changes,
 });
 const request = (changes: Partial<DecisionRequest> = {}): DecisionRequest => ({

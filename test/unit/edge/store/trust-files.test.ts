@@ -15,6 +15,7 @@ const POLICY: Policy = {
   lists: { allowAgents: [], blockAgents: [], blockPrincipals: [] },
   routes: [],
   rules: [],
+  demands: [],
 };
 
 let directory: string;
