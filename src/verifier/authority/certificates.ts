@@ -146,7 +146,7 @@ export interface Issued {
  * Issues an X.509-SVID (X509-SVID §4): one URI SAN, no CA, digitalSignature, serverAuth and clientAuth.
  * It ends with its CA at the latest. Throws when the ID is of another trust domain or the CA has expired.
  */
-export const issueSvid = (ca: SvidCa, options: SvidOptions): Promise<Issued> => {
+export const issueSvid = async (ca: SvidCa, options: SvidOptions): Promise<Issued> => {
   if (trustDomainOf(options.id) !== ca.trustDomain)
     throw new RangeError(`${options.id} is not of the trust domain ${ca.trustDomain}`);
   return issueLeaf(ca, options.id, options);
