@@ -1,0 +1,67 @@
+/** How many wrong secrets one source may bring: a fixed table, so that nobody can fill memory with addresses. */
+import { hash, randomBytes } from 'node:crypto';
+import { isIPv6 } from 'node:net';
+import type { Clock } from '../../ports.ts';
+
+const SLOTS = 4096;
+
+export interface GuessLimits {
+  /** Wrong ones at once. */
+  readonly burst: number;
+  /** One more after so long. */
+  readonly refillSeconds: number;
+}
+
+/** A host has a whole /64 of IPv6 addresses to itself. */
+const networkOf = (source: string): string => {
+  const mapped = /^::ffff:([0-9.]+)$/i.exec(source)?.[1];
+  if (mapped !== undefined || !isIPv6(source)) return mapped ?? source;
+  const [head = '', tail] = source.split('::');
+  const left = head === '' ? [] : head.split(':');
+  const right = tail === undefined || tail === '' ? [] : tail.split(':');
+  const groups =
+    tail === undefined ? left : [...left, ...Array(8 - left.length - right.length).fill('0'), ...right];
+  return groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':');
+};
+
+/**
+ * Only what is wrong counts, after it was found wrong; a source that asks many times at once goes into debt for them. Sources
+ * that share a slot share its allowance: the table's key is secret, so that nobody can choose whose.
+ */
+export class GuessLimit {
+  private readonly limits: GuessLimits;
+  private readonly clock: Clock;
+  private readonly key = randomBytes(16).toString('hex');
+  /** Wrong ones that are not forgiven yet, as of the time beside them. */
+  private readonly wrong = new Float64Array(SLOTS);
+  private readonly since = new Float64Array(SLOTS);
+
+  constructor(limits: GuessLimits, clock: Clock) {
+    this.limits = limits;
+    this.clock = clock;
+  }
+
+  /** Whether this source may bring another one. */
+  allows(source: string): boolean {
+    return this.standing(this.slotOf(source)) < this.limits.burst;
+  }
+
+  /** A secret from this source was wrong. */
+  countWrong(source: string): void {
+    const slot = this.slotOf(source);
+    this.wrong[slot] = this.standing(slot) + 1;
+    this.since[slot] = this.clock.monotonic();
+  }
+
+  private slotOf(source: string): number {
+    return Number.parseInt(hash('sha256', this.key + networkOf(source)).slice(0, 8), 16) % SLOTS;
+  }
+
+  private standing(slot: number): number {
+    const seconds = (this.clock.monotonic() - (this.since[slot] ?? 0)) / 1000;
+    return Math.max(0, (this.wrong[slot] ?? 0) - seconds / this.limits.refillSeconds);
+  }
+}
