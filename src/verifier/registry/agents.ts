@@ -1,0 +1,118 @@
+/** Agents that have enrolled: looked at, and retired. */
+import type { AgentView, Entry } from '../../api/registry.ts';
+import type { AgentId } from '../../core/spiffe-id.ts';
+import type { Clock } from '../../ports.ts';
+import type { Actor } from '../actor.ts';
+import { Edit, type EventBody, type Recorded, type Records } from '../records.ts';
+import { Refusal } from '../refusal.ts';
+import { AGENT, type AgentRecord, viewOf } from './agent-records.ts';
+import type { Barring } from './barring.ts';
+import { ENTRY, type Entries } from './entries.ts';
+
+/** So many agents of one entry are retired in one commit; what follows waits for the next. */
+const BATCH = 200;
+
+export class Agents {
+  private readonly records: Records;
+  private readonly clock: Clock;
+  private readonly entries: Entries;
+  private readonly barring: Barring;
+
+  constructor(records: Records, clock: Clock, entries: Entries, barring: Barring) {
+    this.records = records;
+    this.clock = clock;
+    this.entries = entries;
+    this.barring = barring;
+  }
+
+  async list(page: { readonly after?: string; readonly limit?: number } = {}): Promise<readonly AgentView[]> {
+    return (await this.records.list(AGENT, page)).map(({ value }) => viewOf(value, this.now));
+  }
+
+  find(id: AgentId): Promise<Recorded<AgentRecord> | undefined> {
+    return this.records.get(AGENT, id);
+  }
+
+  /** Throws `api_not_found`. */
+  async get(id: AgentId): Promise<AgentView> {
+    return viewOf((await this.recorded(id)).value, this.now);
+  }
+
+  /** Whether an ID is nobody any more. For every request: one read, and what revocation knows. */
+  async isBarred(id: AgentId): Promise<boolean> {
+    const record = await this.find(id);
+    if (record?.value.state === 'retired') return true;
+    return (await this.barring.barred(id, record?.value.thumbprint)) !== undefined;
+  }
+
+  /** Revoked in the same commit, and never renewed. Throws `api_not_found`. */
+  async retire(actor: Actor, id: AgentId, why: string): Promise<AgentView> {
+    const was = await this.recorded(id);
+    if (was.value.state === 'retired') return viewOf(was.value, this.now);
+    const edit = new Edit();
+    await this.records.commit(await this.retirement(edit, was, actor, why), edit);
+    return viewOf({ ...was.value, state: 'retired' }, this.now);
+  }
+
+  /**
+   * The entry first, so that no agent comes after; then its agents. Asked again after a fault, it goes on.
+   * Throws `api_not_found`.
+   */
+  async retireEntry(
+    actor: Actor,
+    name: string,
+    why: string,
+  ): Promise<{ readonly entry: Entry; readonly agents: readonly AgentId[] }> {
+    const was = await this.entries.recorded(name);
+    let { value: entry } = was;
+    if (entry.state === 'active') {
+      entry = { ...entry, state: 'retired', updatedAt: this.now };
+      await this.records.commit(
+        { event: 'entry.retired', actor, why, data: { entry: name, id: entry.id } },
+        new Edit().set(ENTRY, name, entry, was),
+      );
+    }
+    const agents: AgentId[] = [];
+    for await (const batch of this.liveOf(name)) {
+      const edit = new Edit();
+      const events: EventBody[] = [];
+      for (const agent of batch) events.push(...(await this.retirement(edit, agent, actor, why)));
+      await this.records.commit(events, edit);
+      agents.push(...batch.map(({ value }) => value.id));
+    }
+    return { entry, agents };
+  }
+
+  private async *liveOf(entry: string): AsyncGenerator<readonly Recorded<AgentRecord>[]> {
+    let after: string | undefined;
+    for (;;) {
+      const page = await this.records.list(AGENT, { limit: BATCH, ...(after !== undefined && { after }) });
+      const live = page.filter(({ value }) => value.entry === entry && value.state === 'live');
+      if (live.length > 0) yield live;
+      if (page.length < BATCH) return;
+      after = page.at(-1)?.name;
+    }
+  }
+
+  private async retirement(
+    edit: Edit,
+    was: Recorded<AgentRecord>,
+    actor: Actor,
+    why: string,
+  ): Promise<readonly EventBody[]> {
+    const { id, thumbprint } = was.value;
+    edit.set(AGENT, id, { ...was.value, state: 'retired' }, was);
+    const barred = await this.barring.bar(edit, id, { actor, why });
+    return [{ event: 'agent.retired', actor, why, data: { id, key: thumbprint } }, ...barred];
+  }
+
+  private async recorded(id: AgentId): Promise<Recorded<AgentRecord>> {
+    const found = await this.find(id);
+    if (found === undefined) throw new Refusal('api_not_found', `${id} has not enrolled`);
+    return found;
+  }
+
+  private get now(): number {
+    return Math.floor(this.clock.now() / 1000);
+  }
+}

@@ -1,0 +1,45 @@
+/** Registration entries and agents at the API. */
+import type { registryEndpoints } from '../../../api/registry.ts';
+import { parseAgentId } from '../../../core/spiffe-id.ts';
+import { Refusal } from '../../refusal.ts';
+import type { Agents } from '../../registry/agents.ts';
+import type { Entries } from '../../registry/entries.ts';
+import type { JoinTokens } from '../../registry/join-tokens.ts';
+import type { Handlers } from '../handler.ts';
+
+const agentId = (text: string) => {
+  const id = parseAgentId(text);
+  if (id === undefined) throw new Refusal('api_malformed', 'not a SPIFFE ID of an agent');
+  return id;
+};
+
+export const registryHandlers = ({
+  entries,
+  agents,
+  tokens,
+}: {
+  readonly entries: Entries;
+  readonly agents: Agents;
+  readonly tokens: JoinTokens;
+}): Handlers<typeof registryEndpoints> => ({
+  listEntries: async ({ query: { id, after, limit } }) => ({
+    entries: [
+      ...(id === undefined
+        ? await entries.list({ limit, ...(after !== undefined && { after }) })
+        : await entries.forId(id)),
+    ],
+  }),
+  getEntry: ({ params }) => entries.get(params.name),
+  addEntry: ({ actor, body: { why, ...wish } }) => entries.add(actor, wish, why),
+  updateEntry: ({ actor, params, body: { why, ...wish } }) => entries.update(actor, params.name, wish, why),
+  retireEntry: async ({ actor, params, body }) => {
+    const { entry, agents: retired } = await agents.retireEntry(actor, params.name, body.why);
+    return { entry, agents: [...retired] };
+  },
+  addJoinToken: ({ actor, params, body }) => tokens.make(actor, params.name, body),
+  listAgents: async ({ query: { after, limit } }) => ({
+    agents: [...(await agents.list({ limit, ...(after !== undefined && { after }) }))],
+  }),
+  getAgent: ({ params }) => agents.get(agentId(params.id)),
+  retireAgent: ({ actor, params, body }) => agents.retire(actor, agentId(params.id), body.why),
+});
