@@ -1,11 +1,15 @@
 /** Every endpoint of the verifier, by its name. */
 import type { AnyEndpoint } from './endpoint.ts';
+import { enrolmentEndpoints } from './enrolment.ts';
+import { registryEndpoints } from './registry.ts';
 import { roleBindingEndpoints } from './role-bindings.ts';
 import { serviceEndpoints } from './service.ts';
 
 export const CONTRACT = {
   ...serviceEndpoints,
   ...roleBindingEndpoints,
+  ...registryEndpoints,
+  ...enrolmentEndpoints,
 } as const satisfies Readonly<Record<string, AnyEndpoint>>;
 
 export type Contract = typeof CONTRACT;
