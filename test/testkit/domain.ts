@@ -28,7 +28,8 @@ import {
   type SvidCa,
 } from '../../src/verifier/authority/certificates.ts';
 import { issueTokens, makeTokenId } from '../../src/verifier/authority/tokens.ts';
-import { type AnchorEntry, issueBundle, type RevocationEntry } from '../../src/verifier/issue.ts';
+import { issueBundle } from '../../src/verifier/local/bundle.ts';
+import type { AnchorEntry, RevocationEntry } from '../../src/verifier/publication/entries.ts';
 
 /** What a snapshot says of its age where no verifier stands behind it. */
 export const ALWAYS_FRESH = { freshAt: 1, maxStalenessSeconds: Number.POSITIVE_INFINITY };

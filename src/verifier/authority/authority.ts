@@ -1,4 +1,6 @@
 /** The authority of a trust domain: issues SVIDs and tokens, lends its role keys to those who sign, and renews itself. */
+import type { RolesRequest } from '../../api/keys.ts';
+import type { Roles } from '../../core/trust/roles.ts';
 import { KeyEncryption } from '../../edge/keys/key-encryption.ts';
 import { privateKeyPem, type SigningKey } from '../../edge/keys/signing-key.ts';
 import type { Clock } from '../../ports.ts';
@@ -15,7 +17,6 @@ import {
 import type { Issuing, SvidRequest, TokensRequest } from './issuing.ts';
 import { type KeyRecord, ROLES_NAME, rolesKind, type SigningRole } from './key-records.ts';
 import { KeyRing } from './key-ring.ts';
-import type { RolesRequest } from './roles-document.ts';
 import { keyFilesIn, makeRootKey, readRootKey } from './root-key.ts';
 import { type RotationRequest, Succession } from './succession.ts';
 import { DEFAULT_TIMING, type Timing } from './timing.ts';
@@ -109,9 +110,9 @@ export class Authority implements Issuing {
     return this.succession.roles.epoch;
   }
 
-  /** Seconds. */
-  get rolesExp(): number {
-    return this.succession.roles.exp;
+  /** What the root says now. */
+  get roles(): Roles {
+    return this.succession.roles;
   }
 
   /** The roles document in force, a JWS. */

@@ -1,9 +1,10 @@
 /** The role keys as they are kept, but for the root. */
 import { z } from 'zod';
+import { KEY_ROLE } from '../../api/keys.ts';
 import { kind } from '../records.ts';
 
 /** What a key may sign, in the order of the README. */
-export const KEY_ROLES = ['svid-ca', 'wit-issuer', 'root-issuer', 'policy', 'timestamp'] as const;
+export const KEY_ROLES = KEY_ROLE.options;
 export type KeyRole = (typeof KEY_ROLES)[number];
 /** Those whose key is Ed25519; the CA's is P-256 and known by its certificate. */
 export type SigningRole = Exclude<KeyRole, 'svid-ca'>;
@@ -18,7 +19,7 @@ export type KeyState = (typeof KEY_STATES)[number];
 const seconds = z.int().min(0);
 
 export const keyRecord = z.strictObject({
-  role: z.enum(KEY_ROLES),
+  role: KEY_ROLE,
   /** RFC 7638 of an Ed25519 key; base64url SHA-256 of a certificate. */
   thumbprint: z.string(),
   state: z.enum(KEY_STATES),

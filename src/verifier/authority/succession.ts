@@ -2,6 +2,7 @@
  * Who signs now and who will next, in the name of the root: makes, names, rotates and drops role keys, each step one commit.
  * With the root key on this machine nobody is needed; without it, `request` says what is to be signed.
  */
+import type { RolesPayload, RolesRequest } from '../../api/keys.ts';
 import { sha256Base64url } from '../../core/encoding/jws.ts';
 import { thumbprintOf } from '../../core/keys.ts';
 import { parseRoles, type Roles, verifyRoles } from '../../core/trust/roles.ts';
@@ -13,7 +14,7 @@ import { Edit, type EventBody, type Recorded, type Records } from '../records.ts
 import { Refusal } from '../refusal.ts';
 import { type KeyRecord, type KeyRole, ROLES_NAME, type RolesRecord, rolesKind } from './key-records.ts';
 import type { KeyRing } from './key-ring.ts';
-import { namedBy, payloadOf, type RolesPayload, type RolesRequest, signRoles } from './roles-document.ts';
+import { namedBy, payloadOf, signRoles } from './roles-document.ts';
 import { readRootKey } from './root-key.ts';
 import {
   activeOf,

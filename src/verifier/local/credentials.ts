@@ -8,7 +8,7 @@ import { makeSigningKey, privateKeyPem, type SigningKey } from '../../edge/keys/
 import { type FileContent, writeFilesAtomic } from '../../edge/store/atomic-file.ts';
 import { issueSvid, makeTlsKey } from '../authority/certificates.ts';
 import { issueTokens } from '../authority/tokens.ts';
-import { issueBundle } from '../issue.ts';
+import { issueBundle } from './bundle.ts';
 import { ORDER_FREE, readAuthorityIn, readKey } from './files.ts';
 import {
   AGENT_FILES,

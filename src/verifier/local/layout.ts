@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { principal, scopePattern, thumbprint, trustDomain } from '../../config/forms.ts';
 import { HARD_MAX_DEPTH, MAX_SCOPE_PATTERNS } from '../../core/limits.ts';
 import { type AgentId, parseAgentId } from '../../core/spiffe-id.ts';
-import type { RevocationEntry } from '../issue.ts';
+import type { RevocationEntry } from '../publication/entries.ts';
 
 /** Whose message is for the person at the keyboard. */
 export class LocalDomainError extends Error {}
