@@ -77,7 +77,10 @@ export const credentials = z.strictObject({
   keyBinding,
   entry: z.string().describe('The registration entry that made it.'),
   roles: z.string().describe('JWS, typ roles+jwt.'),
-  bundle: z.string().optional().describe('JWS, typ bundle+jwt; left out where none has been published yet.'),
+  packed: z
+    .string()
+    .optional()
+    .describe('The bundle, bundle+jwt: base64 of gzip; left out where none has been published yet.'),
   timestamp: z.string().optional().describe('JWS, typ timestamp+jwt.'),
 });
 export type Credentials = z.output<typeof credentials>;

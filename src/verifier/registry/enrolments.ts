@@ -27,7 +27,8 @@ import { type ProvenRequest, proveRequest } from './proven-request.ts';
 /** What everybody who enrols is given besides: the newest of each. */
 export interface Published {
   readonly roles: string;
-  readonly bundle?: string | undefined;
+  /** base64 of gzip. */
+  readonly packed?: string | undefined;
   readonly timestamp?: string | undefined;
 }
 
@@ -238,7 +239,7 @@ export class Enrolments {
       keyBinding,
       entry: entry.name,
       roles: newest.roles,
-      ...(newest.bundle !== undefined && { bundle: newest.bundle }),
+      ...(newest.packed !== undefined && { packed: newest.packed }),
       ...(newest.timestamp !== undefined && { timestamp: newest.timestamp }),
     };
   }
