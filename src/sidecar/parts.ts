@@ -1,7 +1,7 @@
 /** What the doors of one sidecar share. */
 import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
-import type { TrustFiles } from '../edge/store/trust-files.ts';
+import type { HeldTrust } from '../edge/store/trust-state.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
 import type { OwnSide } from '../hop/handshake.ts';
 import type { Path } from '../hop/pipeline.ts';
@@ -11,7 +11,7 @@ export interface Parts {
   readonly config: SidecarConfig;
   readonly log: Logger;
   readonly path: Path;
-  readonly trust: TrustFiles;
+  readonly trust: HeldTrust;
   readonly contexts: Contexts;
   /** The identity of now; renewals replace it. */
   readonly identity: () => SidecarIdentity;

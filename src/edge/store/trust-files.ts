@@ -1,15 +1,14 @@
 /** Bundle and policy from files: hot reloaded, the last good one kept, no way back to an older bundle. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { parseStrictObjectText } from '../../core/encoding/json.ts';
-import { isDigest } from '../../core/encoding/members.ts';
-import { CLOCK_SKEW_SECONDS } from '../../core/limits.ts';
+import { readFileSync } from 'node:fs';
 import { type CompiledPolicy, compilePolicy } from '../../core/policy/evaluate.ts';
 import type { Policy } from '../../core/policy/model.ts';
-import { type Bundle, type BundleOrder, verifyBundle } from '../../core/trust/bundle.ts';
-import { deny, grant, type Verdict } from '../../core/verdict.ts';
-import type { Clock, TrustPort, TrustSnapshot } from '../../ports.ts';
+import { type Bundle, verifyBundle } from '../../core/trust/bundle.ts';
+import type { Verdict } from '../../core/verdict.ts';
+import type { Clock, TrustSnapshot } from '../../ports.ts';
 import { authoritiesPem } from '../tls/settings.ts';
+import { readOrder, writeOrder } from './bundle-order.ts';
+import { TrustError } from './trust-error.ts';
+import { type HeldTrust, TrustState } from './trust-state.ts';
 
 export interface TrustFileNames {
   readonly bundle: string;
@@ -27,66 +26,41 @@ export interface TrustFilesOptions {
   readonly parsePolicy: (text: string, file: string) => Policy;
 }
 
-export class TrustError extends Error {}
+/** A domain in files is signed as a whole: the bundle is as fresh as it is old, and only its end or a demand ends it. */
+const freshnessOf = ({ iat }: Bundle) => ({ freshAt: iat, maxStalenessSeconds: Number.POSITIVE_INFINITY });
 
-const readOrder = (file: string): BundleOrder => {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { epoch: 0, seq: 0 };
-    throw error;
-  }
-  const parsed = parseStrictObjectText(text);
-  const { epoch, seq, digest } = parsed.ok ? parsed.value : {};
-  // Without the order, a rollback can't be seen: better not to start.
-  if (typeof epoch !== 'number' || typeof seq !== 'number')
-    throw new TrustError(`${file}: is damaged; it holds the order of the last accepted bundle`);
-  // A file of an older version has no digest; the next bundle brings one.
-  if (digest === undefined) return { epoch, seq };
-  if (!isDigest(digest)) throw new TrustError(`${file}: is damaged; its digest is none`);
-  return { epoch, seq, digest: digest as string };
-};
-
-const orderOf = ({ epoch, seq, digest }: Bundle): BundleOrder => ({ epoch, seq, digest });
-
-export class TrustFiles implements TrustPort {
+export class TrustFiles implements HeldTrust {
   private readonly options: TrustFilesOptions;
-  private readonly listeners: (() => void)[] = [];
-  private order: BundleOrder;
-  private isOrderKept = true;
-  private snapshot: TrustSnapshot;
+  private readonly state: TrustState;
+  private isOrderKept: boolean;
   private bundleText = '';
   private policyText = '';
 
   /** Reads both files. Throws {@link TrustError} or a configuration error: a sidecar doesn't start without trust. */
   constructor(options: TrustFilesOptions) {
     this.options = options;
-    this.order = readOrder(options.files.order);
+    this.state = new TrustState(options.clock, readOrder(options.files.order));
     const policy = this.readPolicy();
     const bundle = this.readBundle();
-    this.snapshot = snapshotOf(1, bundle, policy);
-    if (bundle.digest !== this.order.digest) {
-      this.order = orderOf(bundle);
-      this.keepOrder();
-    }
+    this.isOrderKept = bundle.digest === this.state.order.digest;
+    this.state.replace(bundle, policy, freshnessOf(bundle));
+    if (!this.isOrderKept) this.keepOrder();
   }
 
   current(): Verdict<TrustSnapshot> {
-    const { exp } = this.snapshot.bundle;
-    const now = Math.floor(this.options.clock.now() / 1000);
-    return now < exp + CLOCK_SKEW_SECONDS
-      ? grant(this.snapshot)
-      : deny('bundle_expired', `the trust bundle expired at ${exp}, it is ${now}`);
+    return this.state.current();
   }
 
-  /** Even when it has expired: what a sidecar needs to say so. */
   get last(): TrustSnapshot {
-    return this.snapshot;
+    return this.state.last;
+  }
+
+  get known(): TrustSnapshot {
+    return this.state.last;
   }
 
   onChange(listener: () => void): void {
-    this.listeners.push(listener);
+    this.state.onChange(listener);
   }
 
   /** Reads the files again. What is bad is left out and returned as a sentence each; the last good one stays. */
@@ -101,13 +75,11 @@ export class TrustFiles implements TrustPort {
       }
     };
     const { bundleText, policyText } = this;
-    const policy = attempt(() => this.readPolicy()) ?? this.snapshot.policy;
-    const bundle = attempt(() => this.readBundle()) ?? this.snapshot.bundle;
+    const policy = attempt(() => this.readPolicy()) ?? this.last.policy;
+    const bundle = attempt(() => this.readBundle()) ?? this.last.bundle;
     if (this.bundleText !== bundleText || this.policyText !== policyText) {
-      this.snapshot = snapshotOf(this.snapshot.generation + 1, bundle, policy);
-      this.order = orderOf(bundle);
       this.isOrderKept = false;
-      for (const listener of this.listeners) listener();
+      this.state.replace(bundle, policy, freshnessOf(bundle));
     }
     // A disk that is full must not keep a revocation from taking effect.
     if (!this.isOrderKept) attempt(() => this.keepOrder());
@@ -128,7 +100,7 @@ export class TrustFiles implements TrustPort {
     const bundle = verifyBundle(text, {
       trustDomain,
       root,
-      last: this.order,
+      last: this.state.order,
       now: Math.floor(clock.now() / 1000),
     });
     if (!bundle.ok) throw new TrustError(`${files.bundle}: ${bundle.detail} (${bundle.reason})`);
@@ -138,23 +110,10 @@ export class TrustFiles implements TrustPort {
   }
 
   private keepOrder(): void {
-    const { order } = this.options.files;
-    mkdirSync(dirname(order), { recursive: true });
-    writeFileSync(`${order}.tmp`, `${JSON.stringify(this.order)}\n`, { mode: 0o600 });
-    renameSync(`${order}.tmp`, order);
+    writeOrder(this.options.files.order, this.state.order);
     this.isOrderKept = true;
   }
 }
-
-/** A domain in files is signed as a whole: the bundle is as fresh as it is old, and only its end or a demand ends it. */
-const snapshotOf = (generation: number, bundle: Bundle, policy: CompiledPolicy): TrustSnapshot => ({
-  generation,
-  bundle,
-  policy,
-  bundleName: `${bundle.epoch}.${bundle.seq}`,
-  freshAt: bundle.iat,
-  maxStalenessSeconds: Number.POSITIVE_INFINITY,
-});
 
 const readText = (file: string, what: string): string => {
   try {

@@ -1,10 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sha256Base64url } from '../../../../src/core/encoding/jws.ts';
 import type { Policy } from '../../../../src/core/policy/model.ts';
 import { TrustFiles } from '../../../../src/edge/store/trust-files.ts';
+import { issueSvidCa } from '../../../../src/verifier/authority/certificates.ts';
 import { type BundleChanges, rootKey, sealedBundle } from '../../../testkit/core-bundle.ts';
 import { DOMAIN, LIMITS, NOW } from '../../../testkit/core-world.ts';
 
@@ -19,6 +20,12 @@ const POLICY: Policy = {
 };
 
 let directory: string;
+// Trust whose CAs TLS could not use is not taken: this one is real.
+let x509: readonly string[];
+beforeAll(async () => {
+  const { certificateDer } = await issueSvidCa(DOMAIN, { now: NOW, ttlSeconds: 3600 });
+  x509 = [certificateDer.toString('base64url')];
+});
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'hopgate-trust-'));
   writeFileSync(join(directory, 'policy.yaml'), '');
@@ -27,7 +34,7 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 const orderFile = (): string => join(directory, 'order.json');
 const putBundle = (bundle: BundleChanges['bundle'] = {}): string => {
-  const { text } = sealedBundle({ bundle });
+  const { text } = sealedBundle({ bundle, roles: { x509 } });
   writeFileSync(join(directory, 'bundle.jws'), text);
   return text;
 };
