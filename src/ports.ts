@@ -1,9 +1,12 @@
 /** What the path needs from outside: each port is filled by an adapter in `edge` or by a test. */
+import type { RequestFacts } from './core/approval/request-approval.ts';
 import type { AuditBody, Outcome, OutcomeRecord } from './core/audit/record.ts';
 import type { ChainContext } from './core/delegation/chain.ts';
+import type { ScopeLiteral } from './core/delegation/scope.ts';
 import type { FrameType } from './core/handshake/frames.ts';
 import type { CompiledPolicy } from './core/policy/evaluate.ts';
 import type { ReasonCode } from './core/reasons.ts';
+import type { AgentId } from './core/spiffe-id.ts';
 import type { Bundle } from './core/trust/bundle.ts';
 import type { Verdict } from './core/verdict.ts';
 
@@ -55,6 +58,24 @@ export interface AuditPort {
 export interface UseCounter {
   /** Takes one use, durably; false when `limit` were taken. */
   take(linkId: string, index: number, limit: number): Promise<boolean>;
+}
+
+/** A request that waits for a human: what will be approved, and what helps to decide. */
+export interface AskedApproval extends RequestFacts {
+  /** Those of the request for which policy wants a human. */
+  readonly scopes: readonly ScopeLiteral[];
+  /** Everybody in the chain, the first delegatee first: none of them may approve. */
+  readonly agents: readonly AgentId[];
+  /** As the principal's delegation says it; for people. */
+  readonly purpose: string | undefined;
+}
+
+/** Where people approve: the one thing for which the verifier is on the path of a request. */
+export interface ApprovalPort {
+  /** The token under this id; undefined while there is none. Refuses with `approval_denied`, `approval_unavailable`. */
+  token(id: string): Promise<Verdict<string | undefined>>;
+  /** Lets it wait for an approver; to ask again changes nothing. Refuses with `approval_unavailable`. */
+  ask(request: AskedApproval): Promise<Verdict<true>>;
 }
 
 /** The handshake's octets on a TLS connection. */

@@ -1,4 +1,5 @@
 /** A delegation chain, explained link by link and verified as a sidecar would. */
+import { parseLinkApproval } from '../core/approval/link-approval.ts';
 import type { Caveat } from '../core/delegation/caveats.ts';
 import { type Holder, verifyChain } from '../core/delegation/chain.ts';
 import { parseLink, type UnverifiedLink } from '../core/delegation/link.ts';
@@ -18,7 +19,7 @@ import {
   unverified,
 } from './inspection.ts';
 import { bundlelessContext, chainContext, checkStanding, type KnownTrust } from './known-trust.ts';
-import { describeDuration, describeMoment, formatTime } from './time-words.ts';
+import { describeDuration, describeExpiry, describeMoment, formatTime } from './time-words.ts';
 
 const KIND = 'delegation chain';
 
@@ -154,10 +155,24 @@ const describeCaveat = (caveat: Caveat, now: number): string => {
     case 'before':
       return `only before ${formatTime(caveat.time)} (${describeMoment(caveat.time, now)})`;
     case 'approval':
-      return `only with approval ${caveat.id}`;
+      return describeApproval(caveat.token, now);
     case 'max_uses':
       return `only ${caveat.uses} times, counted at ${caveat.at}`;
   }
+};
+
+const describeApproval = (token: string, now: number): string => {
+  const parsed = parseLinkApproval(token);
+  if (!parsed.ok) return `with an approval that can’t be read: ${parsed.reason}`;
+  const { approver, scope, exp } = parsed.value.claims;
+  return `approved by ${approver}: ${scope.join(' ')}; ${describeExpiry(exp, now)}`;
+};
+
+/** What a caveat says; of an approval its claims, without the signature. */
+const caveatData = (caveat: Caveat): object => {
+  if (caveat.type !== 'approval') return caveat;
+  const parsed = parseLinkApproval(caveat.token);
+  return { type: caveat.type, ...(parsed.ok && parsed.value.claims) };
 };
 
 const linkData = (link: UnverifiedLink) => ({
@@ -171,6 +186,6 @@ const linkData = (link: UnverifiedLink) => ({
   aud: link.aud,
   maxDepth: link.maxDepth,
   ...timesData(link.iat, link.exp),
-  ...(link.caveats.length > 0 && { caveats: link.caveats }),
+  ...(link.caveats.length > 0 && { caveats: link.caveats.map(caveatData) }),
   ...(link.purpose !== undefined && { purpose: link.purpose }),
 });

@@ -197,7 +197,6 @@ export const REASONS = {
   caveat_resource: row('decide', 403, true, 'a caveat names other resources'),
   caveat_tool: row('decide', 403, true, 'a caveat names other tools'),
   caveat_before: row('decide', 403, true, 'a caveat’s time has passed'),
-  caveat_approval: row('decide', 403, true, 'a caveat asks for an approval that is not there'),
   caveat_max_uses: row('decide', 403, true, 'a caveat’s uses are used up'),
   score_too_low: row(
     'decide',
@@ -217,6 +216,7 @@ export const REASONS = {
     true,
     'the approval is for something else, by nobody who may, or over',
   ),
+  approval_denied: row('decide', 403, true, 'an approver has refused this'),
   approval_used: row('decide', 403, true, 'the approval was used before'),
   approval_unavailable: row('decide', 503, true, 'the verifier can’t be asked for the approval'),
   task_too_old: row('verify', 403, true, 'the task began longer ago than policy allows'),

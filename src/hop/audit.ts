@@ -49,8 +49,10 @@ export const decisionRecord = (
   const permitted = 'permit' in decision;
   const authority = authorityOf(permitted ? decision.permit.delegated : decision.delegated);
   const basis = permitted ? decision.permit : decision.refusal;
+  const approvals = basis.approvals ?? [];
   return {
     agents: authority.agents,
+    ...(approvals.length > 0 && { approvals }),
     bundle: facts.trust?.bundleName ?? '',
     cached: basis.cached ?? false,
     callee: facts.callee,

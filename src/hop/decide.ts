@@ -1,13 +1,27 @@
 /** Stage 4: revocation, lists, routes, scopes, rules, caveats; a permit or a denial (SPEC.md section 13). */
+import { checkApprovalTime } from '../core/approval/approver.ts';
+import {
+  type RequestApproval,
+  type RequestFacts,
+  requestApprovalId,
+  verifyRequestApproval,
+} from '../core/approval/request-approval.ts';
+import type { ApprovalNote, Direction } from '../core/audit/record.ts';
 import { caveatDeadline } from '../core/delegation/caveats.ts';
 import { verifyChain } from '../core/delegation/chain.ts';
+import {
+  checkLinkApprovalTimes,
+  type LinkApprovals,
+  linkApprovalsOf,
+  splitApproved,
+} from '../core/delegation/link-approvals.ts';
 import type { ScopeLiteral } from '../core/delegation/scope.ts';
 import { CLOCK_SKEW_SECONDS } from '../core/limits.ts';
 import type { Demanded } from '../core/policy/demands.ts';
 import { type Allowed, evaluatePolicy, type PolicyDecision } from '../core/policy/evaluate.ts';
 import { parseTarget } from '../core/policy/target.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
-import { type Denial, deny, grant } from '../core/verdict.ts';
+import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import { chainContext, type TrustSnapshot, type UseCounter } from '../ports.ts';
 import type { Delegated } from './verify-chain.ts';
 
@@ -21,12 +35,18 @@ export interface Permit {
   readonly rule: string;
   readonly required: readonly ScopeLiteral[];
   readonly demanded: Demanded;
+  /** The approvals that it rests on; none where policy asks for none. */
+  readonly approvals: readonly ApprovalNote[];
+  /** Of this one request: its use is to be counted before it is used. */
+  readonly requestApproval: RequestApproval | undefined;
   readonly cached: boolean;
   /** What was asked: asked again when trust or policy change under what still streams. */
   readonly input: DecisionInput;
 }
 
 export interface DecisionInput {
+  /** The caller's own sidecar passes a demand for approval on: only the callee can count its use. */
+  readonly direction: Direction;
   readonly delegated: Delegated;
   readonly callee: AgentId;
   readonly method: string;
@@ -42,7 +62,10 @@ export interface DecisionInput {
 const DECISIONS_PER_CHAIN = 256;
 const MAX_REMEMBERED_KEY = 384;
 
-const standing = ({ delegated, callee, method, target, trust }: DecisionInput): PolicyDecision => {
+const standing = (
+  { delegated, callee, method, target, trust }: DecisionInput,
+  approvals: LinkApprovals,
+): PolicyDecision => {
   const { revocations } = trust.bundle;
   const revoked = revocations.checkChain(delegated.granted ?? delegated.chain);
   if (revoked !== undefined) return revoked;
@@ -54,6 +77,7 @@ const standing = ({ delegated, callee, method, target, trust }: DecisionInput): 
     path: parsed.value.path,
     tool: undefined,
     chain: delegated.chain,
+    approvals,
   });
 };
 
@@ -62,35 +86,117 @@ export interface Refusal extends Denial {
   readonly rule?: string;
   readonly required?: readonly ScopeLiteral[];
   readonly cached?: boolean;
+  readonly approvals?: readonly ApprovalNote[];
+  /** The id of the approval that would permit it: who asks needs it. */
+  readonly approval?: string;
 }
+
+/** All is well but for a human's word on these scopes; with it, {@link approve} makes the permit. */
+export interface Unapproved extends Refusal {
+  readonly reason: 'approval_required';
+  readonly unapproved: readonly ScopeLiteral[];
+  readonly allowed: Allowed;
+  readonly input: DecisionInput;
+}
+
+export const isUnapproved = (refusal: Refusal): refusal is Unapproved => 'unapproved' in refusal;
 
 /**
  * Decides one request. Counted uses are {@link takeUses}: they cost a write and come last.
  * Refuses with the codes of SPEC.md section 13.
  */
-export const decide = (input: DecisionInput): { readonly ok: true; readonly value: Permit } | Refusal => {
+export const decide = (
+  input: DecisionInput,
+): { readonly ok: true; readonly value: Permit } | Refusal | Unapproved => {
   const { delegated, nowSeconds } = input;
   const key = `${input.method} ${input.target} ${input.callee}`;
   let decision = delegated.decisions.get(key);
   const cached = decision !== undefined;
   if (decision === undefined) {
-    decision = standing(input);
+    decision = standing(input, delegated.approvals);
     if (key.length <= MAX_REMEMBERED_KEY) {
       if (delegated.decisions.size >= DECISIONS_PER_CHAIN) delegated.decisions.clear();
       delegated.decisions.set(key, decision);
     }
   }
   if (!decision.ok) return { ...decision, cached };
+  const { value: allowed } = decision;
+  const { rule, required, demanded } = allowed;
   const ended =
-    timeDenial(input, nowSeconds) ?? demandDenial(input.delegated, decision.value, input.trust, nowSeconds);
-  if (ended !== undefined)
-    return { ...ended, rule: decision.value.rule, required: decision.value.required, cached };
-  return grant({ ...decision.value, delegated, cached, input } as unknown as Permit);
+    timeDenial(input, delegated.approvals, nowSeconds) ??
+    demandDenial(delegated, allowed, input.trust, nowSeconds);
+  if (ended !== undefined) return { ...ended, rule, required, cached };
+  const { missing, by } = splitApproved(demanded.approval, delegated.approvals);
+  if (missing.length > 0 && input.direction === 'inbound')
+    return { ...approvalRequired(missing), rule, required, cached, unapproved: missing, allowed, input };
+  return grant(permitOf(allowed, input, cached, by, undefined));
+};
+
+const approvalRequired = (scopes: readonly ScopeLiteral[]) => ({
+  ...deny('approval_required', `nobody has approved ${scopes.join(' ')}`),
+  reason: 'approval_required' as const,
+});
+
+const permitOf = (
+  allowed: Allowed,
+  input: DecisionInput,
+  cached: boolean,
+  approvals: readonly ApprovalNote[],
+  requestApproval: RequestApproval | undefined,
+): Permit =>
+  ({
+    ...allowed,
+    delegated: input.delegated,
+    cached,
+    input,
+    approvals,
+    requestApproval,
+  }) as unknown as Permit;
+
+/** What a request has to be approved as. `body`: base64url SHA-256 of its octets. */
+export const factsToApprove = (
+  { delegated: { chain }, callee, method, target }: DecisionInput,
+  body: string,
+): RequestFacts => ({
+  principal: chain.principal,
+  caller: chain.holder.id,
+  callee,
+  chain: chain.leaf.id,
+  method,
+  target,
+  body,
+});
+
+/**
+ * Makes the permit that lacked nothing but this token. Its use is not counted yet.
+ * Refuses with `approval_invalid`, parse faults, and with what has changed since the request was decided.
+ */
+export const approve = (
+  { allowed, input, unapproved, cached = false }: Unapproved,
+  token: string,
+  body: string,
+  trust: TrustSnapshot,
+  nowSeconds: number,
+): Verdict<Permit> => {
+  const { delegated } = input;
+  const facts = factsToApprove(input, body);
+  const keys = delegated.chain.links.map(({ delegateeThumbprint }) => delegateeThumbprint);
+  const verified = verifyRequestApproval(token, facts, trust.bundle.approvers, keys);
+  if (!verified.ok) return verified;
+  const expired = checkApprovalTime(verified.value, nowSeconds);
+  if (expired !== undefined) return expired;
+  const scopes = allowed.demanded.approval.filter((scope) => !unapproved.includes(scope));
+  const { by } = splitApproved(scopes, delegated.approvals);
+  const { approver } = verified.value;
+  const approvals = [...by, { approver, id: requestApprovalId(facts) }];
+  const permit = permitOf(allowed, input, cached, approvals, verified.value);
+  return checkPermit(permit, trust, nowSeconds, input.trust.generation) ?? grant(permit);
 };
 
 /** What time ends. The bundle's own end is not among it: a newer bundle takes its place (`TrustPort.current`). */
 const timeDenial = (
   { delegated, sessionDeadline }: DecisionInput,
+  approvals: LinkApprovals,
   nowSeconds: number,
 ): Denial | undefined => {
   const { chain, granted } = delegated;
@@ -102,7 +208,7 @@ const timeDenial = (
     return deny('link_expired', `what permitted this expired at ${exp}, it is ${nowSeconds}`);
   if (nowSeconds >= sessionDeadline)
     return deny('session_expired', `the session ended at ${sessionDeadline}, it is ${nowSeconds}`);
-  return undefined;
+  return checkLinkApprovalTimes(approvals, nowSeconds);
 };
 
 /** What the required scopes demand of the age of trust and of the agents: both change with time. */
@@ -149,18 +255,42 @@ export const takeUses = async ({ delegated }: Permit, counter: UseCounter): Prom
  * generation of trust that it was last held against; under another one all is asked anew.
  */
 export const checkPermit = (
-  { input, demanded }: Permit,
+  permit: Permit,
   trust: TrustSnapshot,
   nowSeconds: number,
   seen: number,
 ): Denial | undefined => {
-  const ended =
-    timeDenial(input, nowSeconds) ?? demandDenial(input.delegated, { demanded }, trust, nowSeconds);
-  if (ended !== undefined || trust.generation === seen) return ended;
-  const { chain, chainText } = input.delegated;
+  const { input, demanded } = permit;
+  const { chain, chainText, approvals } = input.delegated;
+  if (trust.generation === seen)
+    return (
+      timeDenial(input, approvals, nowSeconds) ??
+      demandDenial(input.delegated, { demanded }, trust, nowSeconds)
+    );
   const verified = verifyChain(chainText, chain.holder, chainContext(trust, nowSeconds));
   if (!verified.ok) return verified;
-  const decision = standing({ ...input, trust });
+  const approvalsNow = linkApprovalsOf(verified.value, trust.bundle.approvers);
+  const decision = standing({ ...input, trust }, approvalsNow);
   if (!decision.ok) return decision;
-  return demandDenial(input.delegated, decision.value, trust, nowSeconds);
+  return (
+    timeDenial(input, approvalsNow, nowSeconds) ??
+    demandDenial(input.delegated, decision.value, trust, nowSeconds) ??
+    checkApproved(permit, decision.value, approvalsNow, trust)
+  );
+};
+
+/** Another policy may ask for approval where the last one did not, and another bundle no longer know an approver. */
+const checkApproved = (
+  { input, requestApproval }: Permit,
+  { demanded }: Allowed,
+  approvals: LinkApprovals,
+  { bundle }: TrustSnapshot,
+): Denial | undefined => {
+  if (input.direction === 'outbound') return undefined;
+  const { missing } = splitApproved(demanded.approval, approvals);
+  if (missing.length === 0) return undefined;
+  const known = [...bundle.approvers.values()].some(
+    ({ principal }) => principal === requestApproval?.approver,
+  );
+  return known ? undefined : approvalRequired(missing);
 };

@@ -6,10 +6,28 @@ import type { Direction } from '../core/audit/record.ts';
 import type { Holder } from '../core/delegation/chain.ts';
 import { REASONS } from '../core/reasons.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
-import { type Denial, deny } from '../core/verdict.ts';
-import type { AuditPort, Clock, Exchange, TrustPort, TrustSnapshot, UseCounter } from '../ports.ts';
+import { type Denial, deny, type Verdict } from '../core/verdict.ts';
+import type {
+  ApprovalPort,
+  AuditPort,
+  Clock,
+  Exchange,
+  TrustPort,
+  TrustSnapshot,
+  UseCounter,
+} from '../ports.ts';
+import { seekApproval } from './approval.ts';
 import { decisionRecord, type HopFacts } from './audit.ts';
-import { checkPermit, countsUses, decide, type Permit, type Refusal, takeUses } from './decide.ts';
+import {
+  checkPermit,
+  countsUses,
+  decide,
+  isUnapproved,
+  type Permit,
+  type Refusal,
+  takeUses,
+  type Unapproved,
+} from './decide.ts';
 import { forward, type LiveHops } from './forward.ts';
 import type { ChainVerifier, Delegated } from './verify-chain.ts';
 
@@ -20,6 +38,8 @@ export interface Path {
   readonly chains: ChainVerifier;
   readonly uses: UseCounter;
   readonly live: LiveHops;
+  /** Left out where there is no verifier to ask. */
+  readonly approvals?: ApprovalPort | undefined;
 }
 
 /** One request, as a door of the sidecar hands it over. */
@@ -43,7 +63,12 @@ export interface HopRequest {
 
 /** What the door does with the answer. Exactly one of these is called, after the decision is on record. */
 export interface HopReply {
-  refuse(denial: Denial): void;
+  refuse(refusal: Refusal): void;
+  /**
+   * The whole body, read once and kept for the exchange: only asked for when it is the body that is approved.
+   * Refuses with `http_body_too_large`, `http_timeout`, `client_aborted`, `caller_busy`.
+   */
+  body?(): Promise<Verdict<Buffer>>;
   /** Builds the exchange; the permit is what it may rely on. */
   exchange(permit: Permit, delegated: Delegated): Exchange;
 }
@@ -93,16 +118,27 @@ export const takeHop = (
   }
   const delegated = verified.value;
   remember?.(delegated);
-  const { callee, method, target, sessionDeadline } = request;
-  const decision = decide({ delegated, callee, method, target, trust, nowSeconds, sessionDeadline });
+  const { direction, callee, method, target, sessionDeadline } = request;
+  const decision = decide({
+    direction,
+    delegated,
+    callee,
+    method,
+    target,
+    trust,
+    nowSeconds,
+    sessionDeadline,
+  });
   const decidedAt = clock.monotonic();
   const us = {
     decide: micros(decidedAt - verifiedAt),
     total: micros(decidedAt - started),
     verify: micros(verifiedAt - started),
   };
-  if (!decision.ok) recordRefusal(path, facts, decision, delegated, us, reply);
-  else if (request.direction === 'inbound' && countsUses(decision.value))
+  if (!decision.ok) {
+    if (isUnapproved(decision)) void approveThenCount(path, facts, decision, us, reply);
+    else recordRefusal(path, facts, decision, delegated, us, reply);
+  } else if (request.direction === 'inbound' && countsUses(decision.value))
     void countThenRecord(path, facts, decision.value, us, reply);
   else recordPermit(path, facts, decision.value, us, reply);
 };
@@ -135,6 +171,27 @@ const recordRefusal = (
   // What is never sent is no hop between two sidecars: its number is the next request's.
   const known = facts.direction === 'outbound' ? { ...facts, hop: '' } : facts;
   audit.append(decisionRecord(known, { refusal, delegated }, us), () => reply.refuse(refusal));
+};
+
+/** What only a human may permit. Whatever fails on the way to that word is a denial. */
+const approveThenCount = async (
+  path: Path,
+  facts: HopFacts,
+  unapproved: Unapproved,
+  us: Readonly<Record<string, number>>,
+  reply: HopReply,
+): Promise<void> => {
+  const { rule, required, input } = unapproved;
+  const refuse = (refusal: Refusal): void =>
+    recordRefusal(path, facts, { ...refusal, rule, required } as Refusal, input.delegated, us, reply);
+  try {
+    const permit = await seekApproval(path, unapproved, reply.body);
+    if (!permit.ok) refuse(permit);
+    else if (countsUses(permit.value)) await countThenRecord(path, facts, permit.value, us, reply);
+    else recordPermit(path, facts, permit.value, us, reply);
+  } catch {
+    refuse(deny('internal', 'the approval could not be looked at'));
+  }
 };
 
 const countThenRecord = async (

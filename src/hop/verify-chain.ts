@@ -8,6 +8,7 @@ import {
   verifyChain,
   verifyGrant,
 } from '../core/delegation/chain.ts';
+import { type LinkApprovals, linkApprovalsOf } from '../core/delegation/link-approvals.ts';
 import type { PolicyDecision } from '../core/policy/evaluate.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import { chainContext, type TrustSnapshot } from '../ports.ts';
@@ -26,6 +27,8 @@ export interface Delegated {
   readonly generation: number;
   /** For the audit: who acts through whom. */
   readonly agents: readonly AgentLink[];
+  /** Those that the chain carries, under the approvers of that snapshot; their time is looked at on every hit. */
+  readonly approvals: LinkApprovals;
   /** `METHOD target callee` to what was decided for it; time and uses are looked at on every hit. */
   readonly decisions: Map<string, PolicyDecision>;
 }
@@ -104,6 +107,7 @@ export class ChainVerifier {
       granted,
       generation: trust.generation,
       agents: chain.value.links.map(({ delegatee, id }) => ({ id: delegatee, link: id })),
+      approvals: linkApprovalsOf(chain.value, trust.bundle.approvers),
       decisions: new Map<string, PolicyDecision>(),
     } as unknown as Delegated;
     this.known.set(keyOf(chainText, grantText), value);

@@ -3,10 +3,11 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import type { ReasonCode } from '../core/reasons.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
-import { type Denial, deny } from '../core/verdict.ts';
+import { type Denial, deny, type Verdict } from '../core/verdict.ts';
 import { httpExchange } from '../edge/http/exchange.ts';
 import { makeListener } from '../edge/http/listener.ts';
 import { problemOf, sendProblem } from '../edge/http/problem.ts';
+import { readRequestBody } from '../edge/http/request-body.ts';
 import { addTracestate, type RequestHeaders, readRequestHeaders } from '../edge/http/request-headers.ts';
 import { Pool } from '../edge/http/undici.ts';
 import type { Permit } from '../hop/decide.ts';
@@ -25,11 +26,14 @@ const LINGER_MS = 1000;
 
 /** Requests behind an unanswered one; our own connections to peers have none. */
 const MAX_PIPELINED = 16;
+/** Bodies of one agent that are held in memory for an approver's word. */
+const MAX_HELD_BODIES = 8;
 
 /** What one agent has under way here, on all its connections. */
 interface Caller {
   lines: number;
   inFlight: number;
+  heldBodies: number;
 }
 
 /** A proven connection. */
@@ -89,7 +93,7 @@ export class InboundRequests {
   }
 
   serve(socket: TLSSocket, session: Session): void {
-    const caller = this.callers.get(session.peer.id) ?? { lines: 0, inFlight: 0 };
+    const caller = this.callers.get(session.peer.id) ?? { lines: 0, inFlight: 0, heldBodies: 0 };
     caller.lines++;
     this.callers.set(session.peer.id, caller);
     socket.once('close', () => {
@@ -127,6 +131,7 @@ export class InboundRequests {
     const hop = nextHopId(session);
     if (isAging(session, now) || parts.isDraining()) response.shouldKeepAlive = false;
     const target = request.url ?? '';
+    let held: Buffer | undefined;
     takeHop(
       parts.path,
       {
@@ -145,9 +150,15 @@ export class InboundRequests {
       },
       {
         refuse: (denial) => sendProblem(response, denial, hop, false),
-        exchange: (permit, delegated) => {
+        body: async () => {
           if (wantsContinue) response.writeContinue();
-          return this.exchange(request, response, headers, session, permit, delegated, hop);
+          const body = await this.holdBody(request, response, line, headers);
+          held = body.ok ? body.value : undefined;
+          return body;
+        },
+        exchange: (permit, delegated) => {
+          if (wantsContinue && held === undefined) response.writeContinue();
+          return this.exchange(request, response, headers, session, permit, delegated, hop, held);
         },
       },
       (delegated) => {
@@ -179,6 +190,29 @@ export class InboundRequests {
     return headers.fault;
   }
 
+  /** Refuses with `caller_busy` and what {@link readRequestBody} refuses with. */
+  private async holdBody(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { caller, session }: Line,
+    { contentLength = 0, hasBody }: RequestHeaders,
+  ): Promise<Verdict<Buffer>> {
+    const { approvalBodyBytes, bodyTimeout } = this.parts.config.limits;
+    if (contentLength > approvalBodyBytes)
+      return deny(
+        'http_body_too_large',
+        `${contentLength} octets; at most ${approvalBodyBytes} can be approved`,
+      );
+    if (caller.heldBodies >= MAX_HELD_BODIES)
+      return deny('caller_busy', `${session.peer.id} has ${MAX_HELD_BODIES} requests before an approver`);
+    caller.heldBodies++;
+    response.once('close', () => {
+      caller.heldBodies--;
+    });
+    if (!hasBody) return { ok: true, value: Buffer.alloc(0) };
+    return readRequestBody(request, { mostBytes: approvalBodyBytes, idleMs: bodyTimeout * 1000 });
+  }
+
   private exchange(
     request: IncomingMessage,
     response: ServerResponse,
@@ -187,6 +221,7 @@ export class InboundRequests {
     permit: Permit,
     delegated: Delegated,
     hop: string,
+    body: Buffer | undefined,
   ): Exchange {
     const { limits } = this.parts.config;
     this.addVerified(headers.forwarded, session, permit, delegated, hop);
@@ -199,6 +234,7 @@ export class InboundRequests {
       headers: headers.forwarded,
       hasBody: headers.hasBody,
       contentLength: headers.contentLength,
+      body,
       maxBodyBytes: limits.bodyBytes,
       headersTimeoutMs: limits.responseTimeout * 1000,
       requestTimeoutMs: limits.bodyTimeout * 1000,

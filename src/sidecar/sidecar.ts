@@ -11,7 +11,7 @@ import { watchFiles } from '../edge/store/watched-files.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
 import { LiveHops } from '../hop/forward.ts';
 import { ChainVerifier } from '../hop/verify-chain.ts';
-import type { Clock } from '../ports.ts';
+import type { ApprovalPort, Clock } from '../ports.ts';
 import { Admin, isSocketAlive } from './admin.ts';
 import { Contexts } from './contexts.ts';
 import { Health } from './health.ts';
@@ -28,6 +28,8 @@ export interface SidecarOptions {
   readonly version: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Where humans approve requests, if there is a verifier. */
+  readonly approvals?: ApprovalPort | undefined;
 }
 
 /** What a started sidecar listens on. */
@@ -94,6 +96,7 @@ export class Sidecar {
         chains: new ChainVerifier(),
         uses: new FileUseCounter(this.stateFile('uses.log')),
         live: new LiveHops(),
+        approvals: options.approvals,
       },
       identity: () => this.identity,
       isDraining: () => this.draining !== undefined,

@@ -8,6 +8,7 @@ import {
   isObject,
   isString,
   type Members,
+  optional,
 } from '../encoding/members.ts';
 import { isAgentId } from '../spiffe-id.ts';
 import { type Denial, deny } from '../verdict.ts';
@@ -40,6 +41,7 @@ const KINDS: Readonly<Record<AuditBody['kind'], Members>> = {
   decision: {
     ...FRAME,
     agents: isArrayOf({ id: isString, link: isString }),
+    approvals: optional(isArrayOf({ approver: isString, id: isString })),
     bundle: isString,
     cached: isBoolean,
     callee: isString,

@@ -12,9 +12,17 @@ export interface AgentLink {
   readonly link: string;
 }
 
+/** Who approved, and under which id the verifier knows it; nobody (yet) is `""`. */
+export interface ApprovalNote {
+  readonly approver: string;
+  readonly id: string;
+}
+
 /** Members are listed in canonical order, as {@link sealDecision} writes them. */
 export interface DecisionRecord {
   readonly agents: readonly AgentLink[];
+  /** What a permit rests on, or what a denial waits for; left out where policy asks for no approval. */
+  readonly approvals?: readonly ApprovalNote[];
   readonly bundle: string;
   readonly cached: boolean;
   readonly callee: string;
@@ -138,7 +146,8 @@ export const sealDecision = (
 ): SealedRecord => {
   const seq = head.seq + 1;
   const text =
-    `{"agents":${listText(r.agents)},"bundle":${quote(r.bundle)},"cached":${r.cached},"callee":${quote(r.callee)}` +
+    `{"agents":${listText(r.agents)}${r.approvals === undefined ? '' : `,"approvals":${canonicalJson(r.approvals)}`}` +
+    `,"bundle":${quote(r.bundle)},"cached":${r.cached},"callee":${quote(r.callee)}` +
     `,"caller":${quote(r.caller)},"direction":"${r.direction}","granted":${listText(r.granted)},"hop":${JSON.stringify(r.hop)}` +
     `,"kind":"decision","log":${quote(head.log)},"method":${quote(r.method)},"policy":${quote(r.policy)}` +
     `,"prev":"${head.hash}","principal":${quote(r.principal)},"reason":"${r.reason}","required":${listText(r.required)}` +

@@ -1,4 +1,5 @@
 /** Caveats: conditions that a link adds and that no later link can drop (SPEC.md section 8). */
+import { parseLinkApproval } from '../approval/link-approval.ts';
 import type { Json, JsonObject } from '../encoding/json.ts';
 import { checkMembers, isInteger, isListOf, isObject, isTime, type Members } from '../encoding/members.ts';
 import { isCanonicalPath } from '../policy/target.ts';
@@ -11,18 +12,18 @@ export type Caveat =
   | { readonly type: 'resource'; readonly paths: readonly string[] }
   | { readonly type: 'tool'; readonly names: readonly string[] }
   | { readonly type: 'before'; readonly time: number }
-  | { readonly type: 'approval'; readonly id: string }
+  /** `link-approval+jwt`. */
+  | { readonly type: 'approval'; readonly token: string }
   | { readonly type: 'max_uses'; readonly uses: number; readonly at: AgentId };
 
 const always = (): boolean => true;
-const APPROVAL_ID = /^[A-Za-z0-9_-]{1,128}$/;
 
 const FORMS: Readonly<Record<Caveat['type'], Members>> = {
   callee: { type: always, ids: isListOf(isIdPattern, 1, 16) },
   resource: { type: always, paths: isListOf((path) => isCanonicalPath(path as string), 1, 16) },
   tool: { type: always, names: isListOf((name) => isScopeSegment(name as string), 1, 64) },
   before: { type: always, time: isTime },
-  approval: { type: always, id: (id) => typeof id === 'string' && APPROVAL_ID.test(id) },
+  approval: { type: always, token: (token) => typeof token === 'string' && parseLinkApproval(token).ok },
   max_uses: { type: always, uses: isInteger(1, 1_000_000), at: isAgentId },
 };
 
@@ -47,24 +48,26 @@ export interface CaveatFacts {
   /** Canonical path, without query. */
   readonly path: string;
   readonly tool: string | undefined;
+  /** What became of each approval, by the place of its caveat; one that nobody has looked at does not hold. */
+  readonly approvals?: ReadonlyMap<number, Verdict<unknown>>;
 }
 
 const liesBelow = (path: string, base: string): boolean =>
   path === base || path.startsWith(base.endsWith('/') ? base : `${base}/`);
 
 /**
- * Evaluates what holds or fails for one (callee, path, tool), whenever it is asked: everything but `before` and `max_uses`.
- * Refuses with `caveat_*`.
+ * Evaluates what holds or fails for one (callee, path, tool), whenever it is asked: everything but `before`, the time of
+ * approvals and the counts of `max_uses`. Refuses with `caveat_*`, `approval_invalid`.
  */
 export const evaluateCaveats = (caveats: readonly Caveat[], facts: CaveatFacts): Denial | undefined => {
-  for (const caveat of caveats) {
-    const denial = evaluate(caveat, facts);
+  for (const [index, caveat] of caveats.entries()) {
+    const denial = evaluate(caveat, index, facts);
     if (denial !== undefined) return denial;
   }
   return undefined;
 };
 
-const evaluate = (caveat: Caveat, facts: CaveatFacts): Denial | undefined => {
+const evaluate = (caveat: Caveat, index: number, facts: CaveatFacts): Denial | undefined => {
   switch (caveat.type) {
     case 'callee':
       return caveat.ids.some((pattern) => idMatches(pattern, facts.callee))
@@ -82,8 +85,11 @@ const evaluate = (caveat: Caveat, facts: CaveatFacts): Denial | undefined => {
       return caveat.at === facts.callee
         ? undefined
         : deny('caveat_max_uses', `the chain is counted at ${caveat.at} and only good there`);
-    case 'approval':
-      return deny('caveat_approval', `the chain waits for approval ${caveat.id}`);
+    case 'approval': {
+      const approval =
+        facts.approvals?.get(index) ?? deny('approval_invalid', 'the approval was not looked at');
+      return approval.ok ? undefined : approval;
+    }
     case 'before':
       return undefined;
   }

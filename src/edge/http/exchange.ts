@@ -19,6 +19,8 @@ export interface ExchangeOptions {
   readonly headers: string[];
   readonly hasBody: boolean;
   readonly contentLength: number | undefined;
+  /** The body, where it was read before: exactly these octets go on. */
+  readonly body?: Buffer | undefined;
   readonly maxBodyBytes: number;
   readonly headersTimeoutMs: number;
   /** A request body that stands still for so long ends the exchange. */
@@ -118,9 +120,10 @@ class RunningExchange implements Dispatcher.DispatchHandler {
     return this.cut;
   }
 
-  private body(): IncomingMessage | Transform | null {
-    const { request, hasBody, contentLength, maxBodyBytes, requestTimeoutMs } = this.options;
+  private body(): IncomingMessage | Transform | Buffer | null {
+    const { request, hasBody, contentLength, body, maxBodyBytes, requestTimeoutMs } = this.options;
     if (!hasBody) return null;
+    if (body !== undefined) return body;
     request.setTimeout(requestTimeoutMs, () => this.cut('http_timeout'));
     request.once('end', () => request.setTimeout(0));
     if (contentLength !== undefined) return request;
@@ -211,7 +214,7 @@ class RunningExchange implements Dispatcher.DispatchHandler {
     this.done({
       status: this.status,
       result: reason,
-      received: this.limit?.octets ?? contentLength ?? 0,
+      received: this.limit?.octets ?? this.options.body?.length ?? contentLength ?? 0,
       sent: this.sent,
     });
   }

@@ -13,9 +13,17 @@ const HINTS: Partial<Record<ReasonCode, string>> = {
   agent_unauthenticated: 'Use the proxy URL in the file proxy-url of the sidecar’s state directory.',
   link_expired: 'Ask the principal for a new delegation; compare the clocks if it should still hold.',
   scope_missing: 'Ask the delegator for the scope that the detail names.',
+  approval_required:
+    'An approver decides with "hopgate approve grant ID"; then send exactly the same request again.',
+  approval_used: 'Each approval is good for one request.',
   route_unmatched: 'Add a route to the policy, or check method and path.',
   egress_host_unknown: 'Add a route for this host to the sidecar’s configuration.',
 };
+
+/** A denial, with the id of the approval that would lift it where there is one. */
+export interface Refused extends Denial {
+  readonly approval?: string;
+}
 
 export interface Problem {
   readonly status: number;
@@ -23,7 +31,7 @@ export interface Problem {
 }
 
 /** `trusted` is the local agent, which may see every code. */
-export const problemOf = (denial: Denial, hop: string, trusted: boolean): Problem => {
+export const problemOf = (denial: Refused, hop: string, trusted: boolean): Problem => {
   const visible = trusted || REASONS[denial.reason].peer;
   const code: ReasonCode = visible ? denial.reason : 'denied';
   const { status, meaning } = REASONS[code];
@@ -34,6 +42,7 @@ export const problemOf = (denial: Denial, hop: string, trusted: boolean): Proble
     status,
     code,
     ...(visible ? { detail: denial.detail } : {}),
+    ...(visible && denial.approval !== undefined ? { approval: denial.approval } : {}),
     ...(hint === undefined ? {} : { hint }),
     ...(hop === '' ? {} : { hop }),
   });
@@ -43,7 +52,7 @@ export const problemOf = (denial: Denial, hop: string, trusted: boolean): Proble
 /** Answers with a refusal, if anything can still be answered. */
 export const sendProblem = (
   response: ServerResponse,
-  denial: Denial,
+  denial: Refused,
   hop: string,
   trusted: boolean,
 ): void => {

@@ -1,0 +1,41 @@
+/** A whole request body in memory, within bounds: for what has to be known before anything is sent on. */
+import type { IncomingMessage } from 'node:http';
+import { deny, grant, type Verdict } from '../../core/verdict.ts';
+
+export interface BodyBounds {
+  readonly mostBytes: number;
+  /** A body that stands still for so long is given up. */
+  readonly idleMs: number;
+}
+
+/** Refuses with `http_body_too_large`, `http_timeout`, `client_aborted`. */
+export const readRequestBody = (
+  request: IncomingMessage,
+  { mostBytes, idleMs }: BodyBounds,
+): Promise<Verdict<Buffer>> =>
+  new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const end = (verdict: Verdict<Buffer>): void => {
+      request.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone);
+      request.setTimeout(0);
+      resolve(verdict);
+    };
+    const onData = (chunk: Buffer): void => {
+      size += chunk.length;
+      if (size <= mostBytes) chunks.push(chunk);
+      else {
+        request.pause();
+        end(
+          deny(
+            'http_body_too_large',
+            `more than ${mostBytes} octets, which is the most that can be approved`,
+          ),
+        );
+      }
+    };
+    const onEnd = (): void => end(grant(Buffer.concat(chunks, size)));
+    const onGone = (): void => end(deny('client_aborted', 'the client went away'));
+    request.setTimeout(idleMs, () => end(deny('http_timeout', 'the body came too slowly')));
+    request.on('data', onData).once('end', onEnd).once('error', onGone).once('close', onGone);
+  });
