@@ -1,10 +1,15 @@
 /** Every endpoint of the verifier, by its name. */
+
+import { delegateeEndpoints } from './delegatees.ts';
 import type { AnyEndpoint } from './endpoint.ts';
 import { enrolmentEndpoints } from './enrolment.ts';
 import { keyEndpoints } from './keys.ts';
+import { loginEndpoints } from './logins.ts';
+import { principalEndpoints } from './principals.ts';
 import { registryEndpoints } from './registry.ts';
 import { roleBindingEndpoints } from './role-bindings.ts';
 import { serviceEndpoints } from './service.ts';
+import { taskEndpoints } from './tasks.ts';
 import { trustEndpoints } from './trust.ts';
 
 export const CONTRACT = {
@@ -14,6 +19,10 @@ export const CONTRACT = {
   ...enrolmentEndpoints,
   ...keyEndpoints,
   ...trustEndpoints,
+  ...principalEndpoints,
+  ...loginEndpoints,
+  ...taskEndpoints,
+  ...delegateeEndpoints,
 } as const satisfies Readonly<Record<string, AnyEndpoint>>;
 
 export type Contract = typeof CONTRACT;

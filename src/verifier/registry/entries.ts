@@ -14,6 +14,13 @@ export const ENTRY = kind('entry', entrySchema);
 /** `entry-by/<hash of a selector or an ID>/<entry>`: a workload's facts find their entries without reading all. */
 const ENTRY_BY = kind('entry-by', z.strictObject({ entry: z.string() }));
 
+/**
+ * `agent-type/<type>`: types that workloads can become. Apart, since what depends on them must not read every entry; one that
+ * nobody has any more stays, and names nobody.
+ */
+export const AGENT_TYPE = kind('agent-type', z.strictObject({}));
+const AGENT_TYPE_OF = /^spiffe:\/\/[^/]+\/agent\/([A-Za-z0-9._-]+)\//;
+
 const FOUND_AT_MOST = 1000;
 
 export interface EntryWish {
@@ -91,6 +98,9 @@ export class Entries {
     };
     const edit = new Edit().set(ENTRY, entry.name, entry, null);
     for (const key of indexKeys(entry)) edit.set(ENTRY_BY, key, { entry: entry.name });
+    const type = AGENT_TYPE_OF.exec(id)?.[1];
+    if (type !== undefined && (await this.records.get(AGENT_TYPE, type)) === undefined)
+      edit.set(AGENT_TYPE, type, {});
     try {
       await this.records.commit({ event: 'entry.added', actor, why, data: dataOf(entry) }, edit);
     } catch (error) {

@@ -1,0 +1,58 @@
+/** This room, put together. */
+import type { Clock } from '../../ports.ts';
+import type { Authority } from '../authority/authority.ts';
+import type { AnchorEntry, ApproverEntry } from '../publication/entries.ts';
+import type { Source } from '../publication/sources.ts';
+import type { Records } from '../records.ts';
+import { agentTypesOf, peopleSources } from './anchors.ts';
+import { FirstLinks } from './first-links.ts';
+import { Logins } from './logins.ts';
+import { OidcIssuers } from './oidc-issuers.ts';
+import { Principals } from './principals.ts';
+import { Sessions } from './sessions.ts';
+import { type TaskRevoking, Tasks } from './tasks.ts';
+import { type PolicyWords, PresentTrust } from './trust.ts';
+
+export interface PeopleParts {
+  readonly records: Records;
+  readonly clock: Clock;
+  readonly authority: Pick<Authority, 'trustDomain' | 'signer' | 'rootIssuers' | 'roles' | 'svid' | 'tokens'>;
+  readonly policy: PolicyWords;
+  readonly revoking: TaskRevoking;
+}
+
+export interface People {
+  readonly principals: Principals;
+  readonly issuers: OidcIssuers;
+  readonly sessions: Sessions;
+  readonly logins: Logins;
+  readonly tasks: Tasks;
+  readonly sources: {
+    readonly anchors: Source<readonly AnchorEntry[]>;
+    readonly approvers: Source<readonly ApproverEntry[]>;
+  };
+}
+
+export const openPeople = ({ records, clock, authority, policy, revoking }: PeopleParts): People => {
+  const { trustDomain } = authority;
+  const keys = {
+    trustDomain,
+    rootIssuer: () => authority.signer('root-issuer'),
+    rootIssuers: () => authority.rootIssuers(),
+    issuers: () => authority.roles.issuers,
+    agentTypes: () => agentTypesOf(records),
+  };
+  const issuers = new OidcIssuers(records, clock);
+  const sessions = new Sessions(records, clock, issuers);
+  const trust = new PresentTrust(records, keys, policy);
+  const links = new FirstLinks(issuers, keys, trust);
+  const tasks = new Tasks({ records, clock, trustDomain, trust, links, sessions, revoking });
+  return {
+    principals: new Principals(records, clock, trustDomain, policy),
+    issuers,
+    sessions,
+    logins: new Logins({ records, clock, issuing: authority, issuers, sessions, links, tasks }),
+    tasks,
+    sources: peopleSources(records, trustDomain, () => authority.rootIssuers()),
+  };
+};

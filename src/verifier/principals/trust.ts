@@ -1,0 +1,89 @@
+/** What a first link is held against at the verifier: what the next bundle will say, and not what the last one said. */
+import { type ChainContext, type VerifiedChain, verifyChain } from '../../core/delegation/chain.ts';
+import { parseLink, type UnverifiedLink } from '../../core/delegation/link.ts';
+import type { Anchor, ChainLimits } from '../../core/delegation/model.ts';
+import type { ScopePattern, ScopeSets } from '../../core/delegation/scope.ts';
+import { type AdmittedKey, admitKey, thumbprintOf } from '../../core/keys.ts';
+import type { SigningKey } from '../../edge/keys/signing-key.ts';
+import type { Records } from '../records.ts';
+import { Refusal } from '../refusal.ts';
+import { anchorsOf } from './anchors.ts';
+
+/** The policy in force, as far as people are concerned. */
+export interface PolicyWords {
+  current(): Promise<{ readonly scopeSets: ScopeSets; readonly limits: ChainLimits }>;
+}
+
+/** What the authority and the registry know. */
+export interface DomainKeys {
+  readonly trustDomain: string;
+  /** Signs an L0 after a login. Throws a `Refusal` when no key of the role is active. */
+  rootIssuer(): SigningKey;
+  /** Public keys, base64url of 32 octets: those that the roles in force name. */
+  rootIssuers(): readonly string[];
+  issuers(): readonly string[];
+  agentTypes(): Promise<readonly string[]>;
+}
+
+export class PresentTrust {
+  private readonly records: Records;
+  private readonly keys: DomainKeys;
+  readonly policy: PolicyWords;
+
+  constructor(records: Records, keys: DomainKeys, policy: PolicyWords) {
+    this.records = records;
+    this.keys = keys;
+    this.policy = policy;
+  }
+
+  /** Verifies a chain whose leaf is whoever it says: it is looked at, not acted upon. Throws a `Refusal`. */
+  async verify(text: string, now: number): Promise<VerifiedChain> {
+    const leaf = leafOf(text);
+    const key = admitKey(leaf.delegateeX);
+    if (!key.ok) throw new Refusal(key.reason, key.detail);
+    const chain = verifyChain(text, { id: leaf.delegatee, key: key.value }, await this.context(now));
+    if (!chain.ok) throw new Refusal(chain.reason, chain.detail);
+    return chain.value;
+  }
+
+  private async context(now: number): Promise<ChainContext> {
+    const { trustDomain } = this.keys;
+    const entries = await anchorsOf(this.records, {
+      trustDomain,
+      rootIssuers: this.keys.rootIssuers(),
+      agentTypes: await this.keys.agentTypes(),
+    });
+    const anchors = new Map<string, Anchor>();
+    for (const entry of entries) {
+      anchors.set(thumbprintOf(entry.jwk.x), {
+        kind: entry.kind,
+        x: entry.jwk.x,
+        principals: entry.principals,
+        human: entry.human,
+        delegatees: entry.delegatees,
+        domains: entry.domains,
+        scope: entry.scope as readonly ScopePattern[],
+        maxTtlSeconds: entry.max_ttl,
+        maxDepth: entry.max_depth,
+      });
+    }
+    const { limits } = await this.policy.current();
+    return { now, trustDomain, anchors, issuers: new Map([[trustDomain, this.admittedIssuers()]]), limits };
+  }
+
+  private admittedIssuers(): ReadonlyMap<string, AdmittedKey> {
+    const admitted = new Map<string, AdmittedKey>();
+    for (const x of this.keys.issuers()) {
+      const key = admitKey(x);
+      if (key.ok) admitted.set(key.value.thumbprint, key.value);
+    }
+    return admitted;
+  }
+}
+
+const leafOf = (chain: string): UnverifiedLink => {
+  const links = chain.split('~');
+  const leaf = parseLink(links.at(-1) ?? '', links.length === 1);
+  if (!leaf.ok) throw new Refusal(leaf.reason, leaf.detail);
+  return leaf.value;
+};
