@@ -31,6 +31,7 @@ Let an editor check as you type, with this as the first line:
 | form | written as |
 |---|---|
 | duration | a whole number and \`s\`, \`m\`, \`h\` or \`d\`: \`90s\`, \`15m\`, \`2h\`, \`1d\`; 24d at most |
+| long duration | the same; 366d at most |
 | size | octets: \`1048576\`, or with \`KiB\`, \`MiB\`, \`GiB\` (1024 each): \`512KiB\`, \`1GiB\` |
 | TCP address | \`host:port\` or \`[ipv6]:port\`: \`0.0.0.0:14443\`, \`[::]:14443\`; to listen, port 0 lets the system choose |
 | local address | \`127.0.0.1:port\`, \`[::1]:port\` or \`unix:/path\` (107 octets at most); no names |
@@ -45,6 +46,8 @@ Let an editor check as you type, with this as the first line:
 | path | \`/ec2/{action}\`, \`/reports/*\`; \`{name}\` is one whole segment, a final \`/*\` one or more |
 | host name | \`inventory.mesh\`: lower case, no port, no IP address |
 | trust domain | \`company.com\`: lower-case letters, digits, \`.\`, \`_\`, \`-\` |
+| client ID | printable characters without blanks: \`hopgate-agents\` |
+| issuer URL | \`https://idp.company.com/realms/agents\` |
 | method | \`GET\`: upper case |
 | name | lower-case letters, digits and \`-\`, 64 at most: \`read-inventory\` |
 | revision | letters, digits, \`.\`, \`_\`, \`-\`, 64 at most; a number in quotes |

@@ -32,6 +32,18 @@ export const duration = z
   .meta({ title: 'duration' })
   .transform((text) => parseDuration(text) ?? Number.NaN);
 
+const MAX_LONG_DURATION_SECONDS = 366 * 86_400;
+/** Seconds, 1 to 366 days: for what no timer waits for. */
+export const longDuration = z
+  .string(DURATION_MESSAGE)
+  .regex(DURATION, { error: DURATION_MESSAGE, abort: true })
+  .refine((text) => (parseDuration(text) ?? 0) <= MAX_LONG_DURATION_SECONDS, {
+    error: 'a duration of 366d at most',
+    abort: true,
+  })
+  .meta({ title: 'long duration' })
+  .transform((text) => parseDuration(text) ?? Number.NaN);
+
 const BYTES = /^([1-9][0-9]{0,11})(KiB|MiB|GiB)?$/;
 const UNIT_BYTES: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 const BYTES_MESSAGE = 'a size in octets: a whole number, with KiB, MiB or GiB behind it or nothing';
@@ -147,6 +159,12 @@ export const principal = form(
   isPrincipal,
   /^[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]+$/,
   'a principal: a URI such as mailto:alice@company.com',
+);
+export const issuerUrl = form(
+  'issuer URL',
+  (text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol),
+  /^https?:\/\/[\x21-\x7e]+$/,
+  'the URL of an OIDC issuer: https://…',
 );
 const SCOPE_SEGMENT = '[A-Za-z0-9._/-]+';
 const SCOPE_PATTERN = new RegExp(`^${SCOPE_SEGMENT}(:${SCOPE_SEGMENT})*(:(${SCOPE_SEGMENT})?\\*)?$`);

@@ -7,27 +7,95 @@ import {
   file,
   host,
   idPattern,
+  issuerUrl,
   listenAddress,
   localAddress,
   localListenAddress,
+  longDuration,
   peerAddress,
   scopeMember,
   thumbprint,
   trustDomain,
 } from './forms.ts';
 
+const attestation = z
+  .strictObject({
+    method: z
+      .enum(['join', 'kubernetes', 'oidc', 'x509pop'])
+      .default('join')
+      .describe('What the verifier is shown at enrolment, and again at each renewal.'),
+    joinFile: file
+      .optional()
+      .describe('join: file with the join string, for the first start; after it the SVID itself is shown.'),
+    tokenFile: file
+      .optional()
+      .describe(
+        'kubernetes: the projected service-account token, for the audience of the verifier; read anew each time.',
+      ),
+    issuer: issuerUrl.optional().describe('oidc: the identity provider of the client-credentials grant.'),
+    clientId: z
+      .string()
+      .regex(/^[\x21-\x7e]{1,512}$/, {
+        error: 'a client ID: printable characters without blanks',
+        abort: true,
+      })
+      .meta({ title: 'client ID' })
+      .optional()
+      .describe('oidc: who we are there.'),
+    clientSecretFile: file.optional().describe('oidc: file with the client secret.'),
+    svid: file.optional().describe('x509pop: an X.509-SVID that this workload has already, PEM.'),
+    svidKey: file.optional().describe('x509pop: its private key, PEM (PKCS#8).'),
+  })
+  .superRefine((given, context) => {
+    for (const [field, method] of ATTESTATION_FIELDS) {
+      const has = given[field] !== undefined;
+      if (method === given.method && !has && field !== 'joinFile')
+        context.addIssue({ code: 'custom', path: [field], message: 'is missing' });
+      if (method !== given.method && has)
+        context.addIssue({
+          code: 'custom',
+          path: [field],
+          message: `belongs to the method ${method}, and this is ${given.method}`,
+        });
+    }
+  })
+  .describe('With a verifier: how it learns that this workload is who it says.');
+
+const ATTESTATION_FIELDS = [
+  ['joinFile', 'join'],
+  ['tokenFile', 'kubernetes'],
+  ['issuer', 'oidc'],
+  ['clientId', 'oidc'],
+  ['clientSecretFile', 'oidc'],
+  ['svid', 'x509pop'],
+  ['svidKey', 'x509pop'],
+] as const;
+
+/** Without a verifier each is named. */
+const IDENTITY_FILES = ['svid', 'svidKey', 'agentKey', 'auditKey', 'wit', 'keyBinding'] as const;
+
 const identity = z
   .strictObject({
-    svid: file.describe('X.509-SVID, PEM: the leaf first, then intermediates.'),
-    svidKey: file.describe('Its private key, PEM (PKCS#8).'),
-    agentKey: file.describe(
-      'The agent’s Ed25519 private key, PEM (PKCS#8): proves the agent and signs grants.',
-    ),
-    auditKey: file.describe('The Ed25519 private key that signs audit checkpoints, PEM (PKCS#8).'),
-    wit: file.describe('Workload Identity Token (JWT) that binds the SPIFFE ID to both keys.'),
-    keyBinding: file.describe('The issuer’s key binding, JSON with exp, kid and sig.'),
+    svid: file.optional().describe('X.509-SVID, PEM: the leaf first, then intermediates.'),
+    svidKey: file.optional().describe('Its private key, PEM (PKCS#8).'),
+    agentKey: file
+      .optional()
+      .describe('The agent’s Ed25519 private key, PEM (PKCS#8): proves the agent and signs grants.'),
+    auditKey: file.optional().describe('The Ed25519 private key that signs audit checkpoints, PEM (PKCS#8).'),
+    wit: file.optional().describe('Workload Identity Token (JWT) that binds the SPIFFE ID to both keys.'),
+    keyBinding: file.optional().describe('The issuer’s key binding, JSON with exp, kid and sig.'),
+    directory: file
+      .optional()
+      .describe(
+        'With a verifier, in place of the files above: the folder that `hopgate join` wrote, or that the first start writes; `identity` unless named.',
+      ),
+    attestation: attestation.optional(),
   })
-  .describe('Who this agent is. Secrets are only ever named as files; changed files are read again.');
+  .describe(
+    'Who this agent is: its files, all six, or with a verifier a folder that the sidecar keeps itself. Secrets are only ever named as files; changed files are read again.',
+  );
+
+const MAX_VERIFIERS = 8;
 
 const trust = z
   .strictObject({
@@ -35,9 +103,42 @@ const trust = z
     root: thumbprint.describe(
       'Thumbprint of the root key: the only thing that is trusted without a signature.',
     ),
-    bundle: file.describe('The signed trust bundle.'),
+    bundle: file.optional().describe('The signed trust bundle, where there is no verifier.'),
+    verifier: z
+      .strictObject({
+        addresses: z
+          .array(peerAddress)
+          .min(1)
+          .max(MAX_VERIFIERS)
+          .describe(
+            'Where it listens, the preferred one first. Whoever answers has to prove itself by the root.',
+          ),
+      })
+      .optional()
+      .describe('The Trust Verifier: bundle, policy and credentials come from it.'),
   })
-  .describe('What this sidecar trusts.');
+  .describe('What this sidecar trusts: a bundle in a file, or the verifier. Exactly one of the two.');
+
+const keys = z
+  .strictObject({
+    store: z
+      .enum(['file', 'memory'])
+      .default('file')
+      .describe(
+        'file: kept in identity.directory, mode 0600. memory: never written; after a restart the agent enrols under a new key, and tasks that rest on the lost one end.',
+      ),
+    encryption: z
+      .strictObject({
+        keyFile: file.describe('The key-encryption key; made when it is not there.'),
+        passphraseFile: file.optional().describe('File with a passphrase under which that key is sealed.'),
+      })
+      .optional()
+      .describe('Agent key, audit key and the key of the SVID are sealed in their folder (AES-256-GCM).'),
+    rotateAfter: longDuration
+      .prefault('30d')
+      .describe('Age at which the agent key is replaced by a new one, under live tasks.'),
+  })
+  .describe('With a verifier: the private keys that this sidecar makes for its agent.');
 
 const inbound = z
   .strictObject({
@@ -144,6 +245,9 @@ const limits = z
       .prefault('5m')
       .describe('Until the agent’s response headers. Streams have no total limit.'),
     bodyBytes: bytes.prefault('1GiB').describe('The largest request body.'),
+    approvalBodyBytes: bytes
+      .prefault('1MiB')
+      .describe('The largest body that a human can approve: it is read whole before it is sent on.'),
     connectTimeout: duration.prefault('5s').describe('Connecting to the agent or to a peer.'),
     peerConnections: z.int().min(1).max(1024).default(32).describe('Connections to one peer.'),
     contexts: z
@@ -174,6 +278,52 @@ const endpointsOf = (config: {
   { field: ['health', 'listen'], address: config.health.listen },
 ];
 
+const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** What belongs to a trust domain in files, and what to one with a verifier. */
+const sourceFaults = (config: {
+  readonly identity: z.output<typeof identity>;
+  readonly trust: z.output<typeof trust>;
+  readonly policy?: string | undefined;
+  readonly keys?: z.output<typeof keys> | undefined;
+}): { readonly path: string[]; readonly message: string }[] => {
+  const { identity: own, trust: source, policy, keys: keeping } = config;
+  const missing = (...path: string[]) => ({ path, message: 'is missing' });
+  const foreign =
+    (what: string) =>
+    (...path: string[]) => ({ path, message: what });
+  if (source.verifier === undefined) {
+    const extra = foreign('belongs to trust.verifier, and there is none');
+    return [
+      ...IDENTITY_FILES.filter((name) => own[name] === undefined).map((name) => missing('identity', name)),
+      ...(source.bundle === undefined ? [missing('trust', 'bundle')] : []),
+      ...(policy === undefined ? [missing('policy')] : []),
+      ...(own.directory === undefined ? [] : [extra('identity', 'directory')]),
+      ...(own.attestation === undefined ? [] : [extra('identity', 'attestation')]),
+      ...(keeping === undefined ? [] : [extra('keys')]),
+    ];
+  }
+  const extra = foreign('comes from the verifier: take the line out');
+  const memory = keeping?.store === 'memory';
+  return [
+    ...IDENTITY_FILES.filter((name) => own[name] !== undefined).map((name) => extra('identity', name)),
+    ...(source.bundle === undefined ? [] : [extra('trust', 'bundle')]),
+    ...(policy === undefined ? [] : [extra('policy')]),
+    ...(memory && (own.attestation?.method ?? 'join') === 'join'
+      ? [
+          {
+            path: ['keys', 'store'],
+            message: 'memory needs another attestation than join, whose token is good for one enrolment',
+          },
+        ]
+      : []),
+    ...(memory && keeping?.encryption !== undefined
+      ? [{ path: ['keys', 'encryption'], message: 'is for keys in files, and these are in memory' }]
+      : []),
+  ];
+};
+
 const ANY_HOST = new Set(['0.0.0.0', '::']);
 const collides = (one: Address, other: Address): boolean => {
   if ('path' in one || 'path' in other) return 'path' in one && 'path' in other && one.path === other.path;
@@ -185,9 +335,10 @@ export const sidecarSchema = z
   .strictObject({
     apiVersion: z.literal('hopgate.dev/v1').describe('Version of this form.'),
     kind: z.literal('Sidecar').describe('What this document is.'),
-    identity,
+    identity: identity.prefault({}),
     trust,
-    policy: file.describe('The policy (kind: Policy).'),
+    keys: keys.optional(),
+    policy: file.optional().describe('The policy (kind: Policy). With a verifier its bundle carries it.'),
     stateDirectory: file
       .default('state')
       .describe('Audit log, last accepted bundle order and counters. Private to this sidecar.'),
@@ -221,6 +372,14 @@ export const sidecarSchema = z
     (config) => config.inbound !== undefined || config.outbound !== undefined,
     'neither inbound nor outbound is set: the sidecar would do nothing',
   )
+  .superRefine(
+    (config, context) => {
+      for (const { path, message } of sourceFaults(config))
+        context.addIssue({ code: 'custom', path, message });
+    },
+    // Whatever else is wrong: who writes a file wants every fault at once.
+    { when: ({ value }) => isMap(value) && isMap(value.identity) && isMap(value.trust) },
+  )
   .superRefine((config, context) => {
     const taken: { readonly field: readonly string[]; readonly address: Address }[] = [];
     for (const { field, address } of endpointsOf(config)) {
@@ -237,8 +396,27 @@ export const sidecarSchema = z
   .meta({
     description: 'One sidecar. File names are relative to this file.',
     anyOf: [{ required: ['inbound'] }, { required: ['outbound'] }],
+    oneOf: [
+      {
+        type: 'object',
+        required: ['identity', 'policy'],
+        properties: {
+          identity: { type: 'object', required: [...IDENTITY_FILES] },
+          trust: { type: 'object', required: ['bundle'] },
+        },
+      },
+      {
+        type: 'object',
+        not: { required: ['policy'] },
+        properties: {
+          identity: { type: 'object', not: { anyOf: IDENTITY_FILES.map((name) => ({ required: [name] })) } },
+          trust: { type: 'object', required: ['verifier'] },
+        },
+      },
+    ],
   });
 
 export type SidecarConfig = z.output<typeof sidecarSchema>;
 export type OutboundRoute = z.output<typeof route>;
+export type AttestationConfig = z.output<typeof attestation>;
 export type DelegateRule = z.output<typeof delegate>;
