@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Comman
     sidecar: () => import('./cli/sidecar.ts'),
     task: () => import('./cli/task.ts'),
     trace: () => import('./cli/trace.ts'),
+    verifier: () => import('./cli/verifier.ts'),
   };
 
 const main = async (args: readonly string[]): Promise<number> => {
@@ -33,15 +34,21 @@ const main = async (args: readonly string[]): Promise<number> => {
     .fail((message: string | null, error: Error | undefined) => {
       throw error ?? new CommandError(message ?? 'wrong usage', EXIT.usage);
     });
+  const register = (to: Argv, one: Command): void => {
+    const options = (inner: Argv): Argv => {
+      for (const below of one.below ?? []) register(inner, below);
+      return one.options(inner);
+    };
+    to.command(one.name, one.describe, options, async (given) => {
+      code = await one.run(given as Record<string, unknown>);
+    });
+  };
   const wanted = args.find((arg) => !arg.startsWith('-'));
   const names = wanted !== undefined && Object.hasOwn(COMMANDS, wanted) ? [wanted] : Object.keys(COMMANDS);
   for (const name of names) {
     const { command } = (await COMMANDS[name]?.()) ?? {};
-    for (const one of Array.isArray(command) ? (command as readonly Command[]) : [command as Command]) {
-      cli.command(one.name, one.describe, one.options as (y: Argv) => Argv, async (options) => {
-        code = await one.run(options as Record<string, unknown>);
-      });
-    }
+    for (const one of Array.isArray(command) ? (command as readonly Command[]) : [command as Command])
+      register(cli, one);
   }
   try {
     await cli.parseAsync();

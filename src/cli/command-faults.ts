@@ -2,12 +2,15 @@
 import { ConfigError } from '../config/load.ts';
 import { LockedError } from '../edge/store/atomic-file.ts';
 import { LocalDomainError } from '../verifier/local/layout.ts';
+import { StoreError } from '../verifier/store/store.ts';
+import { VerifierFault } from '../verifier/verifier-fault.ts';
 import { CommandError, EXIT } from './command.ts';
+
+const FOR_PEOPLE = [LocalDomainError, LockedError, ConfigError, StoreError, VerifierFault];
 
 /** The line for a fault that a person can put right; `undefined` for a bug. */
 export const faultLine = (error: unknown): string | undefined => {
-  if (error instanceof LocalDomainError || error instanceof LockedError || error instanceof ConfigError)
-    return error.message;
+  if (FOR_PEOPLE.some((one) => error instanceof one)) return (error as Error).message;
   // An I/O error of Node: "EACCES: permission denied, open '…'".
   if (error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string')
     return error.message;

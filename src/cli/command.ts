@@ -8,6 +8,8 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 export interface Command<Options = Record<string, unknown>> {
   /** yargs form: `verify <files..>`. */
   readonly name: string;
+  /** Commands below this one: `hopgate verifier events`. Without one of them, this one runs. */
+  readonly below?: readonly Command[];
   readonly describe: string;
   readonly options: (yargs: Argv) => Argv<Options>;
   readonly run: (options: Options) => Promise<ExitCode>;

@@ -35,8 +35,12 @@ export type Handler<E> = E extends StreamEndpoint
   : E extends TaggedEndpoint
     ? (asked: Asked<E>) => Tagged<AnswerOf<E>> | Promise<Tagged<AnswerOf<E>>>
     : E extends Endpoint
-      ? (asked: Asked<E>) => AnswerOf<E> | Promise<AnswerOf<E>>
+      ? Answering<E>
       : never;
+
+type Answering<E> = [AnswerOf<E>] extends [undefined]
+  ? (asked: Asked<E>) => Promise<void> | undefined
+  : (asked: Asked<E>) => AnswerOf<E> | Promise<AnswerOf<E>>;
 
 /** A handler for each endpoint: one that is missing does not compile. */
 export type Handlers<Endpoints> = { readonly [Name in keyof Endpoints]: Handler<Endpoints[Name]> };

@@ -9,6 +9,5 @@ export const roleBindingHandlers = ({
 }): Handlers<typeof roleBindingEndpoints> => ({
   listRoleBindings: async ({ query }) => ({ bindings: await roles.list(query) }),
   addRoleBinding: ({ body: { why, ...binding }, actor }) => roles.add(actor, binding, why),
-  removeRoleBinding: ({ params, body, actor }) =>
-    roles.remove(actor, params.id, body.why) as Promise<undefined>,
+  removeRoleBinding: ({ params, body, actor }) => roles.remove(actor, params.id, body.why),
 });

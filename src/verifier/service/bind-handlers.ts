@@ -1,0 +1,19 @@
+/** Every endpoint of the contract with what does it: one that has nothing does not compile. */
+import type { Contract } from '../../api/contract.ts';
+import type { Rooms } from '../rooms.ts';
+import type { Handlers } from './handler.ts';
+import { enrolmentHandlers } from './handlers/enrolment.ts';
+import { keyHandlers } from './handlers/keys.ts';
+import { registryHandlers } from './handlers/registry.ts';
+import { roleBindingHandlers } from './handlers/role-bindings.ts';
+import { serviceHandlers } from './handlers/service.ts';
+import { trustHandlers } from './handlers/trust.ts';
+
+export const bindHandlers = (rooms: Rooms): Handlers<Contract> => ({
+  ...serviceHandlers(rooms),
+  ...roleBindingHandlers(rooms),
+  ...registryHandlers(rooms),
+  ...enrolmentHandlers(rooms),
+  ...keyHandlers(rooms),
+  ...trustHandlers(rooms),
+});
