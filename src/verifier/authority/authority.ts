@@ -15,10 +15,11 @@ import {
   verifierIdOf,
 } from './certificates.ts';
 import type { Issuing, SvidRequest, TokensRequest } from './issuing.ts';
-import { type KeyRecord, ROLES_NAME, rolesKind, type SigningRole } from './key-records.ts';
+import { KEY_ROLES, type KeyRecord, type SigningRole } from './key-records.ts';
 import { KeyRing } from './key-ring.ts';
 import { keyFilesIn, makeRootKey, readRootKey } from './root-key.ts';
-import { type RotationRequest, Succession } from './succession.ts';
+import { ofRole } from './rotation.ts';
+import { type RotationRequest, readRolesInForce, Succession } from './succession.ts';
 import { DEFAULT_TIMING, type Timing } from './timing.ts';
 import { issueTokens } from './tokens.ts';
 
@@ -81,7 +82,7 @@ export class Authority implements Issuing {
     const { trustDomain, directory, passphraseFile, records, timing = DEFAULT_TIMING } = options;
     const files = keyFilesIn(directory);
     const encryption = await KeyEncryption.open({ file: files.kek, passphraseFile });
-    const isFirst = (await records.get(rolesKind, ROLES_NAME)) === undefined;
+    const isFirst = (await readRolesInForce(records, trustDomain)) === undefined;
     // A first start that was cut short has left a root key, which somebody may have noted already.
     if (isFirst && readRootKey(files.root, trustDomain, encryption) === undefined)
       makeRootKey(files.root, trustDomain, encryption);
@@ -122,7 +123,9 @@ export class Authority implements Issuing {
 
   /** Every key that is or was, for people; private halves are in none of them. */
   keys(): readonly Omit<KeyRecord, 'sealed'>[] {
-    return this.ring.keys.map(({ sealed: _, ...key }) => key);
+    return KEY_ROLES.flatMap((role) =>
+      ofRole(this.ring.keys, role).toSorted((a, b) => a.madeAt - b.madeAt),
+    ).map(({ sealed: _, ...key }) => key);
   }
 
   /** CA certificates (DER) under which this verifier takes a client's SVID. */

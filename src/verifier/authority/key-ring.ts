@@ -5,7 +5,7 @@ import { makeSigningKey, type SigningKey, signingKeyOf } from '../../edge/keys/s
 import type { Edit, Recorded, Records } from '../records.ts';
 import { issueSvidCa, readSvidCa, type SvidCa } from './certificates.ts';
 import { type KeyRecord, type KeyRole, keyKind, keyNameOf, type SigningRole } from './key-records.ts';
-import { keyLabel, sealKey, unsealKey } from './root-key.ts';
+import { type KeyName, sealKey, unsealKey } from './root-key.ts';
 import { activeOf } from './rotation.ts';
 import { caSecondsOf, longestOf, type Timing } from './timing.ts';
 
@@ -41,7 +41,7 @@ export class KeyRing {
   ): Promise<KeyRing> {
     const ring = new KeyRing(trustDomain, encryption, timing, await records.list(keyKind));
     for (const key of ring.keys) {
-      if (key.sealed !== null) ring.keep(key, unsealKey(encryption, key.sealed, ring.labelOf(key)));
+      if (key.sealed !== null) ring.keep(key, unsealKey(encryption, key.sealed, ring.named(key)));
     }
     return ring;
   }
@@ -82,7 +82,7 @@ export class KeyRing {
       role,
       ...half,
       state: 'next',
-      sealed: sealKey(this.encryption, key, this.labelOf({ role, thumbprint: half.thumbprint })),
+      sealed: sealKey(this.encryption, key, this.named({ role, thumbprint: half.thumbprint })),
       longestSeconds: longestOf(role, this.timing),
       atOnce,
       madeAt: now,
@@ -130,7 +130,7 @@ export class KeyRing {
     if (signing !== undefined) this.signing.set(name, signing);
   }
 
-  private labelOf({ role, thumbprint }: Pick<KeyRecord, 'role' | 'thumbprint'>): string {
-    return keyLabel(role, thumbprint, this.trustDomain);
+  private named({ role, thumbprint }: Pick<KeyRecord, 'role' | 'thumbprint'>): KeyName {
+    return { role, thumbprint, trustDomain: this.trustDomain };
   }
 }

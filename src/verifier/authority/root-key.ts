@@ -26,20 +26,26 @@ const rootFile = z.strictObject({
 });
 
 /** What a sealed key is bound to: it opens in no other role, under no other name. */
-export const keyLabel = (role: string, thumbprint: string, trustDomain: string): string =>
+export interface KeyName {
+  readonly role: string;
+  readonly thumbprint: string;
+  readonly trustDomain: string;
+}
+
+const labelOf = ({ role, thumbprint, trustDomain }: KeyName): string =>
   canonicalJson({ role, thumbprint, trust_domain: trustDomain });
 
 const pkcs8 = (key: KeyObject): Buffer => key.export({ format: 'der', type: 'pkcs8' });
 
-export const sealKey = (encryption: KeyEncryption, key: KeyObject, label: string): string =>
-  encryption.seal(pkcs8(key), label);
+export const sealKey = (encryption: KeyEncryption, key: KeyObject, name: KeyName): string =>
+  encryption.seal(pkcs8(key), labelOf(name));
 
 /** Throws {@link KeyEncryptionError}: the key was sealed under another key-encryption key, or changed. */
-export const unsealKey = (encryption: KeyEncryption, sealed: string, label: string): KeyObject => {
-  const octets = encryption.unseal(sealed, label);
+export const unsealKey = (encryption: KeyEncryption, sealed: string, name: KeyName): KeyObject => {
+  const octets = encryption.unseal(sealed, labelOf(name));
   if (octets === undefined)
     throw new KeyEncryptionError(
-      `the key ${label} does not open: it was changed, or sealed under another keys/kek; restore both from one backup`,
+      `the ${name.role} key ${name.thumbprint} of ${name.trustDomain} does not open: it was changed, or sealed under another keys/kek; restore both from one backup`,
     );
   return createPrivateKey({ key: octets, format: 'der', type: 'pkcs8' });
 };
@@ -48,7 +54,7 @@ export const unsealKey = (encryption: KeyEncryption, sealed: string, label: stri
 export const makeRootKey = (file: string, trustDomain: string, encryption: KeyEncryption): SigningKey => {
   const root = makeSigningKey();
   const { thumbprint } = root;
-  const sealed = sealKey(encryption, root.key, keyLabel('root', thumbprint, trustDomain));
+  const sealed = sealKey(encryption, root.key, { role: 'root', thumbprint, trustDomain });
   const content = { v: 1, role: 'root', trustDomain, thumbprint, sealed };
   writeFilesAtomic([{ file, content: `${JSON.stringify(content)}\n` }]);
   return root;
@@ -64,9 +70,9 @@ export const readRootKey = (
   const content = readRootFile(file);
   if (content.trustDomain !== trustDomain)
     throw new KeyEncryptionError(`${file} is the root of ${content.trustDomain}, not of ${trustDomain}`);
-  const label = keyLabel('root', content.thumbprint, trustDomain);
-  const root = signingKeyOf(unsealKey(encryption, content.sealed, label));
-  if (root === undefined || root.thumbprint !== content.thumbprint)
+  const { role, thumbprint, sealed } = content;
+  const root = signingKeyOf(unsealKey(encryption, sealed, { role, thumbprint, trustDomain }));
+  if (root === undefined || root.thumbprint !== thumbprint)
     throw new KeyEncryptionError(`${file} holds another key than it names`);
   return root;
 };

@@ -32,6 +32,21 @@ import { longestOf, type Timing } from './timing.ts';
 /** Whose message is for who starts the verifier. */
 export class AuthorityError extends Error {}
 
+/** The document in force, from the store. Throws {@link AuthorityError} when it is another trust domain's. */
+export const readRolesInForce = async (
+  records: Records,
+  trustDomain: string,
+): Promise<{ readonly recorded: Recorded<RolesRecord>; readonly roles: Roles } | undefined> => {
+  const recorded = await records.get(rolesKind, ROLES_NAME);
+  if (recorded === undefined) return undefined;
+  const parsed = parseRoles(recorded.value.text);
+  if (!parsed.ok) throw new AuthorityError(`the roles in the store: ${parsed.detail}`);
+  const { roles } = parsed.value;
+  if (roles.trustDomain !== trustDomain)
+    throw new AuthorityError(`this verifier is that of ${roles.trustDomain}, not of ${trustDomain}`);
+  return { recorded, roles };
+};
+
 export interface SuccessionParts {
   readonly trustDomain: string;
   /** Of the root key, if it is on this machine. */
@@ -77,17 +92,9 @@ export class Succession {
 
   /** Takes the document in force from the store, and does what is due. */
   async open(): Promise<void> {
-    const recorded = await this.parts.records.get(rolesKind, ROLES_NAME);
-    if (recorded !== undefined) {
-      const parsed = parseRoles(recorded.value.text);
-      if (!parsed.ok) throw new AuthorityError(`the roles in the store: ${parsed.detail}`);
-      this.recorded = recorded;
-      this.current = parsed.value.roles;
-      if (this.roles.trustDomain !== this.parts.trustDomain)
-        throw new AuthorityError(
-          `this verifier is that of ${this.roles.trustDomain}, not of ${this.parts.trustDomain}`,
-        );
-    }
+    const inForce = await readRolesInForce(this.parts.records, this.parts.trustDomain);
+    this.recorded = inForce?.recorded;
+    this.current = inForce?.roles;
     this.rootKey();
     await this.tick();
   }
