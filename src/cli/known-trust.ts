@@ -5,8 +5,8 @@ import type { ChainContext, ChainLimits, VerifiedChain } from '../core/delegatio
 import { parseJws } from '../core/encoding/jws.ts';
 import { isDigest } from '../core/encoding/members.ts';
 import { DEFAULT_LINK_TTL_SECONDS, DEFAULT_MAX_DEPTH } from '../core/limits.ts';
-import { checkAgentLists } from '../core/policy/evaluate.ts';
-import type { Policy } from '../core/policy/model.ts';
+import { checkAgentLists, compileLists } from '../core/policy/evaluate.ts';
+import type { Policy, PolicyLists } from '../core/policy/model.ts';
 import { type Bundle, verifyBundle } from '../core/trust/bundle.ts';
 import { type Denial, deny, type Verdict } from '../core/verdict.ts';
 import { ORDER_FREE, readState } from '../verifier/local/files.ts';
@@ -70,16 +70,17 @@ export const readTrust = (options: TrustOptions, now: number): KnownTrust => {
   const domainPolicy = dir === undefined ? undefined : layoutOf(dir).policy;
   const policyFile =
     options.policy ?? (domainPolicy !== undefined && existsSync(domainPolicy) ? domainPolicy : undefined);
-  return {
-    dir,
-    state,
-    root,
-    bundle:
-      bundleFile === undefined || root === undefined
-        ? undefined
-        : verifyFile(bundleFile, root, state?.trustDomain, now),
-    policy: policyFile === undefined ? undefined : parsePolicy(readFileSync(policyFile, 'utf8'), policyFile),
-  };
+  const bundle =
+    bundleFile === undefined || root === undefined
+      ? undefined
+      : verifyFile(bundleFile, root, state?.trustDomain, now);
+  // A sidecar that hears a verifier enforces the policy of the bundle; a file counts where one is named, or there is no other.
+  const bundled = bundle?.ok === true ? bundle.value.policy : undefined;
+  const policy =
+    policyFile === undefined || (options.policy === undefined && bundled !== undefined)
+      ? bundled
+      : parsePolicy(readFileSync(policyFile, 'utf8'), policyFile);
+  return { dir, state, root, bundle, policy };
 };
 
 export const chainContext = (bundle: Bundle, policy: Policy | undefined, now: number): ChainContext => ({
@@ -110,11 +111,20 @@ export const checkStanding = (
   policy: Policy | undefined,
 ): Denial | undefined => {
   const revoked = bundle.revocations.checkChain(chain);
-  if (revoked !== undefined || policy === undefined) return revoked;
-  if (policy.lists.blockPrincipals.includes(chain.principal))
+  if (revoked !== undefined) return revoked;
+  for (const lists of [policy?.lists, bundle.lists]) {
+    const listed = lists === undefined ? undefined : checkLists(chain, lists);
+    if (listed !== undefined) return listed;
+  }
+  return undefined;
+};
+
+const checkLists = (chain: VerifiedChain, lists: PolicyLists): Denial | undefined => {
+  const compiled = compileLists(lists);
+  if (compiled.blockPrincipals.has(chain.principal))
     return deny('list_blocked', `${chain.principal} is on the blocklist`);
   for (const link of chain.links) {
-    const listed = checkAgentLists(policy.lists, link.delegatee);
+    const listed = checkAgentLists(compiled, link.delegatee);
     if (listed !== undefined) return listed;
   }
   return undefined;
@@ -129,5 +139,9 @@ export const TRUST_OPTIONS = {
     requiresArg: true,
     describe: 'Thumbprint of the root key, as --root=…, in place of the one in --dir',
   },
-  policy: { type: 'string', requiresArg: true, describe: 'Policy file, in place of the one in --dir' },
+  policy: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Policy file, in place of that of the bundle or --dir',
+  },
 } as const;

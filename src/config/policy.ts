@@ -1,7 +1,9 @@
 /** A policy file to the core's policy, with the checks that need more than one field. */
 
 import { expandScope, type ScopePattern } from '../core/delegation/scope.ts';
+import { canonicalJson, parseStrictObjectText } from '../core/encoding/json.ts';
 import type { Policy } from '../core/policy/model.ts';
+import { readPolicy } from '../core/policy/read.ts';
 import { routeFault } from '../core/policy/routes.ts';
 import type { IdPattern } from '../core/spiffe-id.ts';
 import { ConfigError, type ConfigFault, parseConfig, type Source } from './load.ts';
@@ -13,7 +15,12 @@ export const parsePolicy = (text: string, file: string): Policy => {
   const source = parseConfig(text, file, policySchema);
   const faults = findFaults(source);
   if (faults.length > 0) throw new ConfigError(faults.sort((a, b) => a.line - b.line || a.column - b.column));
-  return toPolicy(source.value);
+  const policy = toPolicy(source.value);
+  // Sidecars read it out of the bundle with their own, narrower reader: what they would refuse must not be published.
+  const json = parseStrictObjectText(canonicalJson(policy));
+  const read = json.ok ? readPolicy(json.value) : json;
+  if (!read.ok) throw new ConfigError([source.fault([], read.detail)]);
+  return policy;
 };
 
 /** Two of one name, and names that nothing has. */

@@ -18,5 +18,7 @@ export const MAX_JSON_DEPTH = 8;
 export const MAX_FRAME_BODY_BYTES = 12_288;
 export const MAX_SCOPE_PATTERNS = 64;
 export const MAX_SCOPE_BYTES = 256;
+/** Sets within sets, the outermost included. */
+export const MAX_SCOPE_SET_NESTING = 64;
 /** 9999-12-31T23:59:59Z */
 export const MAX_TIME = 253_402_300_799;

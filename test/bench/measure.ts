@@ -1,9 +1,15 @@
 /** The four figures, each against its baseline in the same run, in turns. */
 import { verify as cryptoVerify } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import { type ChainContext, type VerifiedChain, verifyChain } from '../../src/core/delegation/chain.ts';
+import {
+  type Anchor,
+  type ChainContext,
+  type VerifiedChain,
+  verifyChain,
+} from '../../src/core/delegation/chain.ts';
 import { canonicalJson } from '../../src/core/encoding/json.ts';
 import { jwsHeader } from '../../src/core/encoding/jws.ts';
+import { admitKey } from '../../src/core/keys.ts';
 import { chainContext } from '../../src/ports.ts';
 import { must } from '../testkit/domain.ts';
 import { runLoad } from './load.ts';
@@ -83,13 +89,18 @@ const runSide = async ({ pid, sockets, request }: Side, milliseconds: number): P
 
 const COLD_CHAINS = 100;
 
+const admitted = (anchor: Anchor | undefined) => {
+  const key = admitKey(anchor?.x ?? '');
+  return key.ok ? key.value : undefined;
+};
+
 /** What OpenSSL has to verify for a chain, and nothing else. */
 const neededSignatures = (world: BenchWorld, chain: VerifiedChain, context: ChainContext) =>
   chain.links.flatMap((link, index) => {
     const parent = chain.links[index - 1];
     const signer =
       link.root || parent === undefined
-        ? context.anchors.get(chain.root.anchor)?.key
+        ? admitted(context.anchors.get(chain.root.anchor))
         : world.domain.agent(parent.delegatee).holder.key;
     const own = [{ input: Buffer.from(link.signingInput), key: signer?.key, signature: link.signature }];
     if (link.root || parent === undefined) return own;

@@ -3,6 +3,7 @@ import { jwkOf } from '../../src/core/keys.ts';
 import { type BundleOrder, mintBundle } from '../../src/core/trust/bundle.ts';
 import { mintRoles } from '../../src/core/trust/roles.ts';
 import { ALICE, DOMAIN, issuerKey, NOW, principalKey, type TestKey, testKey } from './core-world.ts';
+import { FIXED_CA } from './fixed-ca.ts';
 
 export const rootKey = testKey('root of company.com');
 export const policyKey = testKey('policy signer');
@@ -47,7 +48,7 @@ export const sealedBundle = (changes: BundleChanges = {}) => {
       timestamp: [jwkOf(timestampKey.x)],
       issuers: [jwkOf(issuerKey.x)],
       root_issuers: [],
-      x509: ['AAEC'],
+      x509: [FIXED_CA],
       ...changes.roles,
     },
     rolesSigner.sign,

@@ -106,7 +106,7 @@ export const LIMITS: ChainLimits = { maxDepth: 5, linkTtlSeconds: 7200, callback
 
 export const testAnchor = (changes: Partial<Anchor> = {}): Anchor => ({
   kind: 'principal',
-  key: principalKey.admitted,
+  x: principalKey.x,
   principals: [ALICE],
   human: true,
   delegatees: [`spiffe://${DOMAIN}/agent/planner/*` as IdPattern],

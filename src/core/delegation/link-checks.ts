@@ -172,7 +172,9 @@ export const checkSignatures = (
   anchor: Anchor,
   issuers: Issuers,
 ): Denial | undefined => {
-  if (!verifyJws(links[0] as RootLink, anchor.key.key))
+  const start = admitKey(anchor.x);
+  if (!start.ok) return deny(start.reason, `anchor: ${start.detail}`);
+  if (!verifyJws(links[0] as RootLink, start.value.key))
     return denyAt(0, 'link_signature', 'not signed by its anchor');
   for (let index = 1; index < links.length; index++) {
     const denial = checkLinkSignature(

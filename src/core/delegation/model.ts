@@ -8,7 +8,8 @@ import type { ScopePattern } from './scope.ts';
 /** A key from which chains may start, and the ceiling of what it may grant (SPEC.md section 9). */
 export interface Anchor {
   readonly kind: 'principal' | 'root-issuer';
-  readonly key: AdmittedKey;
+  /** Public key, base64url of 32 octets; admitted when a chain starts from it: a bundle may have thousands. */
+  readonly x: string;
   readonly principals: readonly string[];
   readonly human: boolean;
   readonly delegatees: readonly IdPattern[];

@@ -1,5 +1,5 @@
 /** The scope algebra: patterns, what covers what, and scope sets (SPEC.md section 5). */
-import { MAX_SCOPE_BYTES, MAX_SCOPE_PATTERNS } from '../limits.ts';
+import { MAX_SCOPE_BYTES, MAX_SCOPE_PATTERNS, MAX_SCOPE_SET_NESTING } from '../limits.ts';
 import { deny, grant, type Verdict } from '../verdict.ts';
 
 declare const pattern: unique symbol;
@@ -91,6 +91,39 @@ export const meetScope = (
 /** Names for scope lists; a member that is itself a name stands for that set. */
 export type ScopeSets = Readonly<Record<string, readonly string[]>>;
 
+const TOO_DEEP = `scope sets nest deeper than ${MAX_SCOPE_SET_NESTING}`;
+
+/**
+ * What is wrong with scope sets, as a sentence: a name that is no literal, a member that is neither a set nor a pattern, a
+ * circle, sets nested too deep. Each set is walked once, and never deeper than the limit.
+ */
+export const scopeSetsFault = (sets: ScopeSets): string | undefined => {
+  const heights = new Map<string, number>();
+  /** Sets on the longest way down from here, or what is wrong. */
+  const heightOf = (name: string, path: readonly string[]): number | string => {
+    const known = heights.get(name);
+    if (known !== undefined) return known;
+    if (path.includes(name)) return `scope sets form a circle: ${[...path, name].join(' → ')}`;
+    if (path.length >= MAX_SCOPE_SET_NESTING) return TOO_DEEP;
+    let below = 0;
+    for (const member of sets[name] ?? []) {
+      if (Object.hasOwn(sets, member)) {
+        const height = heightOf(member, [...path, name]);
+        if (typeof height === 'string') return height;
+        below = Math.max(below, height);
+      } else if (!isScopePattern(member)) return `"${member}" is neither a scope set nor a scope pattern`;
+    }
+    heights.set(name, below + 1);
+    return below < MAX_SCOPE_SET_NESTING ? below + 1 : TOO_DEEP;
+  };
+  for (const name of Object.keys(sets)) {
+    if (!isScopeLiteral(name)) return `"${name}" is no name of a scope set: a name is a literal`;
+    const height = heightOf(name, []);
+    if (typeof height === 'string') return height;
+  }
+  return undefined;
+};
+
 /**
  * Expands scope names to patterns, in order, each once. What is no name of a set must be a pattern.
  * @returns the patterns, or a sentence that says what is wrong (an unknown form, a circle).
@@ -110,6 +143,7 @@ export const expandScope = (
     }
     if (path.includes(name)) return `scope sets form a circle: ${[...path, name].join(' → ')}`;
     if (expanded.has(name)) return undefined;
+    if (path.length >= MAX_SCOPE_SET_NESTING) return TOO_DEEP;
     for (const member of sets[name] ?? []) {
       const fault = visit(member, [...path, name]);
       if (fault !== undefined) return fault;

@@ -2,6 +2,7 @@
 
 import { evaluateCaveats } from '../delegation/caveats.ts';
 import type { VerifiedChain } from '../delegation/chain.ts';
+import type { LinkApprovals } from '../delegation/link-approvals.ts';
 import { isCovered, type ScopeLiteral } from '../delegation/scope.ts';
 import { type AgentId, agentTypeOf, idMatches } from '../spiffe-id.ts';
 import { type Denial, deny, grant, type Verdict } from '../verdict.ts';
@@ -9,17 +10,31 @@ import { type Demanded, demandsOf } from './demands.ts';
 import type { AccessRule, Policy, PolicyLists } from './model.ts';
 import { RouteTable } from './routes.ts';
 
+/** Lists made ready to be asked: they may be long, and every agent of a chain is looked up in each. */
+export interface CompiledLists {
+  /** Empty: there is no allowlist. */
+  readonly allowAgents: ReadonlySet<string>;
+  readonly blockAgents: ReadonlySet<string>;
+  readonly blockPrincipals: ReadonlySet<string>;
+}
+
+export const compileLists = ({ allowAgents, blockAgents, blockPrincipals }: PolicyLists): CompiledLists => ({
+  allowAgents: new Set(allowAgents),
+  blockAgents: new Set(blockAgents),
+  blockPrincipals: new Set(blockPrincipals),
+});
+
 /** A policy made ready to be asked. */
 export interface CompiledPolicy {
   readonly policy: Policy;
   /** The policy's own, and those of the bundle: an agent has to pass each. */
-  readonly lists: readonly PolicyLists[];
+  readonly lists: readonly CompiledLists[];
   readonly routes: RouteTable;
 }
 
 export const compilePolicy = (policy: Policy, lists?: PolicyLists): CompiledPolicy => ({
   policy,
-  lists: lists === undefined ? [policy.lists] : [policy.lists, lists],
+  lists: (lists === undefined ? [policy.lists] : [policy.lists, lists]).map(compileLists),
   routes: new RouteTable(policy.routes),
 });
 
@@ -30,6 +45,8 @@ export interface DecisionRequest {
   readonly path: string;
   readonly tool: string | undefined;
   readonly chain: VerifiedChain;
+  /** Of the chain; without them an approval that it carries does not hold. */
+  readonly approvals?: LinkApprovals;
 }
 
 /** What policy says yes to. */
@@ -49,21 +66,22 @@ export interface DecisionDenial extends Denial {
 
 export type PolicyDecision = Verdict<Allowed> | DecisionDenial;
 
-const listed = (patterns: PolicyLists['allowAgents'], id: AgentId): boolean =>
-  patterns.some((pattern) => idMatches(pattern, id));
+/** An ID is matched by itself and by the one pattern that has `*` in place of its last segment (SPEC.md section 3). */
+const listed = (patterns: ReadonlySet<string>, id: AgentId): boolean =>
+  patterns.has(id) || patterns.has(`${id.slice(0, id.lastIndexOf('/'))}/*`);
 
 /** Lists alone: the callee of an outbound hop, the agents of a chain. Refuses with `list_*`. */
-export const checkAgentLists = (lists: PolicyLists, id: AgentId): Denial | undefined => {
+export const checkAgentLists = (lists: CompiledLists, id: AgentId): Denial | undefined => {
   if (listed(lists.blockAgents, id)) return deny('list_blocked', `${id} is on the blocklist`);
-  if (lists.allowAgents.length > 0 && !listed(lists.allowAgents, id))
+  if (lists.allowAgents.size > 0 && !listed(lists.allowAgents, id))
     return deny('list_not_allowed', `${id} is not on the allowlist`);
   return undefined;
 };
 
-const checkLists = (lists: PolicyLists, { chain, callee }: DecisionRequest): Denial | undefined => {
-  if (lists.blockPrincipals.includes(chain.principal))
+const checkLists = (lists: CompiledLists, { chain, callee }: DecisionRequest): Denial | undefined => {
+  if (lists.blockPrincipals.has(chain.principal))
     return deny('list_blocked', `${chain.principal} is on the blocklist`);
-  if (lists.blockAgents.length + lists.allowAgents.length === 0) return undefined;
+  if (lists.blockAgents.size + lists.allowAgents.size === 0) return undefined;
   for (const link of chain.links) {
     const denial = checkAgentLists(lists, link.delegatee);
     if (denial !== undefined) return denial;
@@ -99,7 +117,11 @@ const ruleMatches = (
   required: readonly ScopeLiteral[],
 ): boolean => {
   const { callers, callerTypes, callees, principals, scopes, routes } = rule;
-  if (callers !== undefined && !anyActing(rule, request.chain, (id) => listed(callers, id))) return false;
+  if (
+    callers !== undefined &&
+    !anyActing(rule, request.chain, (id) => callers.some((pattern) => idMatches(pattern, id)))
+  )
+    return false;
   if (
     callerTypes !== undefined &&
     !anyActing(rule, request.chain, (id) => callerTypes.includes(agentTypeOf(id)))
@@ -116,7 +138,7 @@ const ruleMatches = (
 
 /**
  * Decides what holds for one (policy, chain, callee, method, path), whenever it is asked: time, revocation and counted uses are
- * the caller's to check on every request. Refuses with `list_*`, `route_*`, `scope_missing`, `rule_*`, `caveat_*`.
+ * the caller's to check on every request. Refuses with `list_*`, `route_*`, `scope_missing`, `rule_*`, `caveat_*`, `approval_invalid`.
  */
 export const evaluatePolicy = (
   { policy, lists, routes }: CompiledPolicy,

@@ -1,5 +1,5 @@
 /** A policy as a bundle carries it: the JSON of SPEC.md section 13, read strictly. */
-import { expandScope, isScopePattern, type ScopeSets } from '../delegation/scope.ts';
+import { isScopePattern, type ScopeSets, scopeSetsFault } from '../delegation/scope.ts';
 import type { Json, JsonObject } from '../encoding/json.ts';
 import {
   checkMembers,
@@ -25,14 +25,19 @@ const isPrincipals = (least: number): Is =>
 const isPatterns = isListOf((scope) => typeof scope === 'string' && isScopePattern(scope), 1, 1024);
 const isSeconds = isInteger(1, MAX_TIME);
 
+const isArray =
+  (most: number): Is =>
+  (value) =>
+    Array.isArray(value) && value.length <= most;
+
 const POLICY = {
   revision: isName,
   limits: isObject,
   scopeSets: isObject,
   lists: isObject,
-  routes: Array.isArray,
-  rules: Array.isArray,
-  demands: optional(Array.isArray),
+  routes: isArray(4096),
+  rules: isArray(4096),
+  demands: optional(isArray(1024)),
 } as const;
 const LIMITS = {
   maxDepth: isInteger(1, HARD_MAX_DEPTH),
@@ -61,6 +66,7 @@ const RULE = {
   scopes: optional(isPatterns),
   routes: optional(isListOf(isName, 1, 10_000)),
 } as const;
+const SELECTORS = ['callers', 'callerTypes', 'callees', 'principals', 'scopes', 'routes'] as const;
 const DEMAND = {
   scopes: isPatterns,
   approval: optional((value) => value === true),
@@ -97,11 +103,7 @@ const setsFault = (sets: JsonObject): string | undefined => {
   for (const [name, members] of Object.entries(sets)) {
     if (!isListOf(() => true, 1, 1024)(members as Json)) return `scope set ${name} is no list of strings`;
   }
-  for (const name of Object.keys(sets)) {
-    const expanded = expandScope([name], sets as unknown as ScopeSets);
-    if ('fault' in expanded) return expanded.fault;
-  }
-  return undefined;
+  return scopeSetsFault(sets as unknown as ScopeSets);
 };
 
 const routesFault = (routes: readonly Json[]): string | undefined => {
@@ -121,32 +123,39 @@ const withUndefined = (object: JsonObject, names: readonly string[]): Record<str
   return whole;
 };
 
+/** What only shows with all of it in view. */
+const wholeFault = ({ scopeSets, routes, rules, demands }: JsonObject): string | undefined => {
+  const fault = setsFault(scopeSets as JsonObject) ?? routesFault(routes as readonly Json[]);
+  if (fault !== undefined) return fault;
+  const known = new Set((routes as readonly JsonObject[]).map(({ name }) => name));
+  for (const { name, routes: named } of rules as readonly JsonObject[]) {
+    const unknown = (named as readonly string[] | undefined)?.find((route) => !known.has(route));
+    if (unknown !== undefined) return `rule ${String(name)} names route ${unknown}, which is not there`;
+  }
+  const idle = listOf(demands).findIndex((demand) => Object.keys(demand).length === 1);
+  return idle === -1 ? undefined : `demand ${idle + 1} demands nothing`;
+};
+
+const listOf = (value: Json | undefined): readonly JsonObject[] => (value ?? []) as readonly JsonObject[];
+
 /** Reads the policy of a bundle. Refuses with `policy_invalid`. */
 export const readPolicy = (value: JsonObject): Verdict<Policy> => {
   const denial =
     closedObject(value, POLICY, 'the policy') ??
     closedObject(value.limits, LIMITS, 'limits') ??
     closedObject(value.lists, LISTS, 'lists') ??
-    readNamed(value.routes as readonly Json[], ROUTE, 'route') ??
-    readNamed(value.rules as readonly Json[], RULE, 'rule') ??
-    readNamed((value.demands ?? []) as readonly Json[], DEMAND, 'demand');
+    readNamed(listOf(value.routes), ROUTE, 'route') ??
+    readNamed(listOf(value.rules), RULE, 'rule') ??
+    readNamed(listOf(value.demands), DEMAND, 'demand');
   if (denial !== undefined) return denial;
-  const fault = setsFault(value.scopeSets as JsonObject) ?? routesFault(value.routes as readonly Json[]);
+  const fault = wholeFault(value);
   if (fault !== undefined) return invalid(fault);
-  const routes = (value.routes as readonly JsonObject[]).map((route) =>
-    withUndefined(route, ['callees', 'methods']),
-  );
-  const rules = (value.rules as readonly JsonObject[]).map((rule) =>
-    withUndefined(rule, ['callers', 'callerTypes', 'callees', 'principals', 'scopes', 'routes']),
-  );
-  const known = new Set(routes.map(({ name }) => name));
-  for (const { name, routes: named } of rules) {
-    const unknown = (named as readonly string[] | undefined)?.find((route) => !known.has(route));
-    if (unknown !== undefined)
-      return invalid(`rule ${String(name)} names route ${unknown}, which is not there`);
-  }
-  const demands = ((value.demands ?? []) as readonly JsonObject[]).map((demand) =>
-    withUndefined(demand, ['approval', 'minScore', 'maxStalenessSeconds']),
-  );
-  return grant({ ...value, routes, rules, demands } as unknown as Policy);
+  return grant({
+    ...value,
+    routes: listOf(value.routes).map((route) => withUndefined(route, ['callees', 'methods'])),
+    rules: listOf(value.rules).map((rule) => withUndefined(rule, SELECTORS)),
+    demands: listOf(value.demands).map((demand) =>
+      withUndefined(demand, ['approval', 'minScore', 'maxStalenessSeconds']),
+    ),
+  } as unknown as Policy);
 };

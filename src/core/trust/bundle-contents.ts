@@ -1,4 +1,4 @@
-/** What a bundle carries, read in form; nothing in it is believed before its signatures have been checked (SPEC.md section 9). */
+/** What a bundle carries, read in form, after its signatures have been checked: it is large, and reading it is dear (SPEC.md section 9). */
 import type { Anchor } from '../delegation/chain.ts';
 import { parseScope } from '../delegation/scope.ts';
 import { canonicalJson, type Json, type JsonObject } from '../encoding/json.ts';
@@ -30,13 +30,16 @@ const ANCHOR = {
   max_depth: isInteger(1, HARD_MAX_DEPTH),
 } as const;
 
+/** Their keys are admitted with the bundle, each a millisecond. */
+const MAX_APPROVERS = 1024;
+
 /** Public keys, base64url of 32 octets, not yet admitted. */
 export interface Contents {
   readonly domains: ReadonlyMap<
     string,
     { readonly x509: readonly Buffer[]; readonly issuers: readonly string[] }
   >;
-  readonly anchors: readonly { readonly x: string; readonly anchor: Omit<Anchor, 'key'> }[];
+  readonly anchors: readonly Anchor[];
   readonly approvers: readonly { readonly x: string; readonly principal: string }[];
   readonly revocations: Revocations;
   readonly scores: Scores;
@@ -88,7 +91,7 @@ const readDomains = (entries: JsonObject): Verdict<Contents['domains']> => {
 };
 
 const readAnchors = (entries: readonly Json[]): Verdict<Contents['anchors']> => {
-  const anchors: Contents['anchors'][number][] = [];
+  const anchors: Anchor[] = [];
   const keys = new Set<string>();
   for (const [index, entry] of entries.entries()) {
     const anchor = readAnchor(entry, index);
@@ -102,7 +105,7 @@ const readAnchors = (entries: readonly Json[]): Verdict<Contents['anchors']> => 
   return grant(anchors);
 };
 
-const readAnchor = (entry: Json, index: number): Verdict<Contents['anchors'][number]> => {
+const readAnchor = (entry: Json, index: number): Verdict<Anchor> => {
   if (!isObject(entry)) return deny('claim_invalid', `anchor ${index + 1} is not an object`);
   const closed = checkMembers(entry, ANCHOR, `anchor ${index + 1}`);
   if (!closed.ok) return closed;
@@ -114,22 +117,22 @@ const readAnchor = (entry: Json, index: number): Verdict<Contents['anchors'][num
   if (principals.includes('*') && (entry.kind !== 'root-issuer' || principals.length > 1))
     return deny('claim_invalid', `anchor ${index + 1}: "*" is for a root issuer, and alone`);
   return grant({
+    kind: entry.kind as Anchor['kind'],
     x: (entry.jwk as unknown as AgentJwk).x,
-    anchor: {
-      kind: entry.kind as Anchor['kind'],
-      principals,
-      human: entry.human as boolean,
-      delegatees: entry.delegatees as readonly IdPattern[],
-      domains: entry.domains as readonly string[],
-      scope: scope.value,
-      maxTtlSeconds: entry.max_ttl as number,
-      maxDepth: entry.max_depth as number,
-    },
+    principals,
+    human: entry.human as boolean,
+    delegatees: entry.delegatees as readonly IdPattern[],
+    domains: entry.domains as readonly string[],
+    scope: scope.value,
+    maxTtlSeconds: entry.max_ttl as number,
+    maxDepth: entry.max_depth as number,
   });
 };
 
 const readApprovers = (entries: readonly Json[]): Verdict<Contents['approvers']> => {
+  if (entries.length > MAX_APPROVERS) return deny('claim_invalid', `more than ${MAX_APPROVERS} approvers`);
   const approvers: Contents['approvers'][number][] = [];
+  const keys = new Set<string>();
   for (const [index, entry] of entries.entries()) {
     if (!isObject(entry)) return deny('claim_invalid', `approver ${index + 1} is not an object`);
     const closed = checkMembers(entry, APPROVER, `approver ${index + 1}`);
@@ -138,8 +141,8 @@ const readApprovers = (entries: readonly Json[]): Verdict<Contents['approvers']>
     if (fault !== undefined) return fault;
     const { x } = entry.jwk as unknown as AgentJwk;
     // One key for two people: whose word it is would be anybody's guess.
-    if (approvers.some((other) => other.x === x))
-      return deny('claim_invalid', `approver ${index + 1} has the key of one before it`);
+    if (keys.has(x)) return deny('claim_invalid', `approver ${index + 1} has the key of one before it`);
+    keys.add(x);
     approvers.push({ x, principal: entry.principal as string });
   }
   return grant(approvers);

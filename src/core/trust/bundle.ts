@@ -1,4 +1,5 @@
 /** The trust bundle: the one signed document with which a sidecar decides offline (SPEC.md section 9). */
+import type { Approver, Approvers } from '../approval/approver.ts';
 import type { Anchor } from '../delegation/chain.ts';
 import type { JsonObject } from '../encoding/json.ts';
 import {
@@ -43,12 +44,6 @@ export interface BundleOrder {
   readonly digest?: string;
 }
 
-/** Who may approve, by the key that it signs with. */
-export interface Approver {
-  readonly principal: string;
-  readonly key: AdmittedKey;
-}
-
 /** Verified. */
 export interface Bundle extends BundleOrder {
   readonly digest: string;
@@ -63,7 +58,7 @@ export interface Bundle extends BundleOrder {
   /** By thumbprint. */
   readonly anchors: ReadonlyMap<string, Anchor>;
   /** By thumbprint. */
-  readonly approvers: ReadonlyMap<string, Approver>;
+  readonly approvers: Approvers;
   readonly revocations: Revocations;
   readonly scores: Scores;
   readonly policy: Policy | undefined;
@@ -98,7 +93,11 @@ interface Expected {
   readonly now: number;
 }
 
-/** Verifies a bundle against the root that a sidecar is configured with. Refuses with parse faults, `bundle_*`, `key_*`, `policy_invalid`. */
+/**
+ * Verifies a bundle against the root that a sidecar is configured with. What it carries is read only when its signatures
+ * hold: whoever can send us octets must not choose what we compute with.
+ * Refuses with parse faults, `bundle_*`, `key_*`, `scope_*`, `policy_invalid`.
+ */
 export const verifyBundle = (text: string, expected: Expected): Verdict<Bundle> => {
   const outer = parseJws(text, 'bundle+jwt');
   if (!outer.ok) return outer;
@@ -107,12 +106,13 @@ export const verifyBundle = (text: string, expected: Expected): Verdict<Bundle> 
   const inner = parseRoles(bundle.value.roles as string);
   if (!inner.ok) return inner;
   const { roles } = inner.value;
+  const forged = checkSigner(outer.value, bundle.value, inner.value, expected);
+  if (forged !== undefined) return forged;
   const contents = readContents(bundle.value);
   if (!contents.ok) return contents;
 
   const digest = sha256Base64url(text);
   const denial =
-    checkSigner(outer.value, bundle.value, inner.value, expected) ??
     checkSeparation(roles) ??
     checkRoleUse(contents.value, roles) ??
     checkPeriod(bundle.value as unknown as { iat: number; exp: number }, 'bundle', expected.now) ??
@@ -143,7 +143,10 @@ const checkSigner = (
     : deny('bundle_signature', 'the signature of the bundle is wrong');
 };
 
-/** What the root gives, the policy key must not take: our own CA and issuers, root issuers, a role's key as a person's. */
+/**
+ * What the root gives, the policy key must not take: our own CA and issuers, root issuers, a role's key as a person's or as
+ * a partner's. Nor may one person approve under another's name with the key that it delegates with.
+ */
 const checkRoleUse = (contents: Contents, roles: Roles): Denial | undefined => {
   if (contents.domains.has(roles.trustDomain))
     return deny(
@@ -151,15 +154,24 @@ const checkRoleUse = (contents: Contents, roles: Roles): Denial | undefined => {
       'the bundle names CA or issuers of its own trust domain: they stand in the roles',
     );
   const taken = new Set(roleKeys(roles));
-  for (const { x, anchor } of contents.anchors) {
-    if (anchor.kind === 'root-issuer' && !roles.rootIssuers.includes(x))
+  for (const [name, { issuers, x509 }] of contents.domains) {
+    if (issuers.some((x) => taken.has(x)) || x509.some((der) => roles.x509.some((ours) => ours.equals(der))))
+      return deny('bundle_role', `${name} with a key or CA of ${roles.trustDomain}`);
+  }
+  const anchors = new Map(contents.anchors.map((anchor) => [anchor.x, anchor]));
+  for (const { kind, x } of contents.anchors) {
+    if (kind === 'root-issuer' && !roles.rootIssuers.includes(x))
       return deny('bundle_role', 'a root issuer whose key the root does not name');
-    if (anchor.kind === 'principal' && taken.has(x))
+    if (kind === 'principal' && taken.has(x))
       return deny('bundle_role', 'a principal with the key of a role');
   }
-  return contents.approvers.some(({ x }) => taken.has(x))
-    ? deny('bundle_role', 'an approver with the key of a role')
-    : undefined;
+  for (const { x, principal } of contents.approvers) {
+    if (taken.has(x)) return deny('bundle_role', 'an approver with the key of a role');
+    const own = anchors.get(x);
+    if (own !== undefined && (own.principals.length > 1 || own.principals[0] !== principal))
+      return deny('bundle_role', `approver ${principal} has a key that speaks for somebody else`);
+  }
+  return undefined;
 };
 
 const checkOrder = (bundle: JsonObject, digest: string, last: BundleOrder): Denial | undefined => {
@@ -207,12 +219,7 @@ const admitContents = (
     if (!keys.ok) return keys;
     issuers.set(name, keys.value);
   }
-  const anchors = new Map<string, Anchor>();
-  for (const { x, anchor } of contents.anchors) {
-    const key = admitKey(x);
-    if (!key.ok) return deny(key.reason, `anchor: ${key.detail}`);
-    anchors.set(key.value.thumbprint, { ...anchor, key: key.value });
-  }
+  const anchors = new Map(contents.anchors.map((anchor) => [thumbprintOf(anchor.x), anchor]));
   const approvers = new Map<string, Approver>();
   for (const { x, principal } of contents.approvers) {
     const key = admitKey(x);

@@ -91,7 +91,9 @@ export class Revocations {
       const holder = this.checkHolder(link.delegatee, link.delegateeThumbprint);
       if (holder !== undefined) return holder;
     }
-    if (this.keys.has(chain.root.anchor)) return deny('revoked_key', 'the principal’s key was revoked');
+    // "Lost" is said of agents' keys; said of a principal's, it must not mean nothing.
+    if (this.keys.has(chain.root.anchor) || this.lost.has(chain.root.anchor))
+      return deny('revoked_key', 'the principal’s key was revoked');
     if (this.tasks.has(`${chain.task} ${chain.principal}`))
       return deny('revoked_task', `task ${chain.task} was revoked`);
     const before = this.principals.get(chain.principal);

@@ -46,7 +46,7 @@ const MEMBERS = {
   x509: Array.isArray,
 } as const;
 
-/** The keys of a JWK list, in form. Refuses with `claim_*`, `key_length`. */
+/** The keys of a JWK list, in form, each once. Refuses with `claim_*`, `key_length`. */
 export const readKeys = (
   list: readonly Json[],
   least: number,
@@ -59,15 +59,20 @@ export const readKeys = (
     const fault = jwkFault(jwk);
     if (fault !== undefined) return deny(fault.reason, `${what}: ${fault.detail}`);
   }
-  return grant(list.map((jwk) => (jwk as unknown as AgentJwk).x));
+  const keys = list.map((jwk) => (jwk as unknown as AgentJwk).x);
+  return new Set(keys).size === keys.length
+    ? grant(keys)
+    : deny('claim_invalid', `${what}: a key is there twice`);
 };
 
-/** Certificates in form: canonical base64url of some octets. */
+/** Certificates in form: canonical base64url of some octets, each once. */
 export const readCertificates = (list: readonly Json[], what: string): Verdict<readonly Buffer[]> => {
   const octets = list.map((der) => (typeof der === 'string' ? decodeBase64url(der) : undefined));
-  return octets.includes(undefined)
-    ? deny('claim_invalid', `x509 of ${what} has an entry that is not base64url`)
-    : grant(octets as Buffer[]);
+  if (octets.some((der) => der === undefined || der.length === 0))
+    return deny('claim_invalid', `x509 of ${what} has an entry that is not base64url`);
+  return new Set(list).size === list.length
+    ? grant(octets as Buffer[])
+    : deny('claim_invalid', `x509 of ${what} has a certificate twice`);
 };
 
 /** Reads the form of a roles document. Refuses with parse faults. */

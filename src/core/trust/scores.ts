@@ -1,6 +1,6 @@
 /** Trust scores as a bundle carries them, read at any time (SPEC.md section 9). */
 import type { Json, JsonObject } from '../encoding/json.ts';
-import { checkMembers, isInteger, isObject } from '../encoding/members.ts';
+import { checkMembers, isInteger, isObject, isTime } from '../encoding/members.ts';
 import { type AgentId, isAgentId } from '../spiffe-id.ts';
 import { deny, grant, type Verdict } from '../verdict.ts';
 
@@ -47,7 +47,6 @@ const MEMBERS = {
   agents: isObject,
 } as const;
 const isScore = isInteger(0, MAX_SCORE);
-const isMoment = isInteger(1, Number.MAX_SAFE_INTEGER);
 const isWeight = isInteger(0, 1_000_000);
 
 /** An immutable table; a new bundle brings a new one. */
@@ -69,14 +68,9 @@ export class Scores {
     if (!closed.ok) return closed;
     const entries = new Map<string, ScoreEntry>();
     for (const [id, entry] of Object.entries(value.agents as JsonObject)) {
-      const [score, at, weight] = Array.isArray(entry) ? (entry as readonly Json[]) : [];
-      if (
-        !isAgentId(id) ||
-        (entry as readonly Json[]).length !== 3 ||
-        !isScore(score as Json) ||
-        !isMoment(at as Json) ||
-        !isWeight(weight as Json)
-      )
+      const known: readonly Json[] = Array.isArray(entry) ? entry : [];
+      const [score = null, at = null, weight = null] = known;
+      if (!isAgentId(id) || known.length !== 3 || !isScore(score) || !isTime(at) || !isWeight(weight))
         return deny('claim_invalid', 'scores: agents are agent ID → [score, time, weight]');
       entries.set(id, { score: score as number, at: at as number, weight: weight as number });
     }

@@ -48,13 +48,15 @@ const decide = (
   return verdict.ok ? `ok ${verdict.value.rule}` : verdict.reason;
 };
 
-test('limits are those of the reference table: depth 5, 2 h, a human at the root', () => {
+test('limits are those of the reference table: depth 5, 2 h, a human at the root, trust of an hour, tasks of a day', () => {
   expect(policy.limits).toEqual({
     maxDepth: 5,
     linkTtlSeconds: 7200,
     callbacks: false,
     humanRoot: true,
     sessionSeconds: 3600,
+    maxStalenessSeconds: 3600,
+    maxTaskAgeSeconds: 86_400,
   });
 });
 

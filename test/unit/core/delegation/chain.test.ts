@@ -26,6 +26,8 @@ const inventory = testAgent('inventory');
 const security = testAgent('security');
 const reporter = testAgent('reporter');
 
+const SMALL_ORDER = Buffer.from(`01${'00'.repeat(31)}`, 'hex').toString('base64url');
+
 const check = (text: string, holder: TestAgent, changes: ContextChanges = {}) =>
   reasonOf(verifyChain(text, holder.holder, testContext(changes)));
 /** Links signed by hand, each below the one before. */
@@ -73,9 +75,8 @@ describe('who holds a chain', () => {
 
   test('the task of a renewed root is that of the first one', () => {
     const task = 'A'.repeat(43);
-    expect(permitted(verifyChain(chainOf([planner], [{ task }]), planner.holder, testContext())).task).toBe(
-      task,
-    );
+    const text = chainOf([planner], [{ task, task_start: NOW - 7200 }]);
+    expect(permitted(verifyChain(text, planner.holder, testContext())).task).toBe(task);
   });
 });
 
@@ -223,9 +224,31 @@ describe('the anchor’s ceiling', () => {
       'anchor_not_human',
     ],
     ['no anchor at all', { anchors: new Map() } as ContextChanges, 'anchor_unknown'],
-    ['another key in its place', { anchor: { key: testKey('another').admitted } }, 'link_signature'],
+    ['another key in its place', { anchor: { x: testKey('another').x } }, 'link_signature'],
+    ['a key of small order in its place', { anchor: { x: SMALL_ORDER } }, 'key_small_order'],
   ])('%s', (_, changes, reason) => {
     expect(check(text, inventory, changes)).toBe(reason);
+  });
+
+  test('a renewed task ends when it is too old, whatever its newest root says', () => {
+    const task = 'A'.repeat(43);
+    const renewed = (start: number, exp = NOW + 3600) =>
+      chainOf([planner], [{ task, task_start: start, exp }]);
+    const limits = { maxTaskAgeSeconds: 10_000 };
+    expect(check(renewed(NOW - 6400), planner, { limits })).toBe('ok');
+    expect(check(renewed(NOW - 6401), planner, { limits })).toBe('task_too_old');
+    // It is the link's end that counts, not the moment in which it is shown.
+    expect(check(renewed(NOW - 6401, NOW + 3599), planner, { limits })).toBe('ok');
+    expect(check(renewed(NOW - 86_400 + 3600), planner)).toBe('ok');
+    expect(check(renewed(NOW - 86_400 + 3599), planner)).toBe('task_too_old');
+  });
+
+  test('a renewed root says of which task it is and since when, both or neither', () => {
+    const task = 'A'.repeat(43);
+    expect(check(chainOf([planner], [{ task }]), planner)).toBe('claim_invalid');
+    expect(check(chainOf([planner], [{ task_start: NOW - 60 }]), planner)).toBe('claim_invalid');
+    expect(check(chainOf([planner], [{ task, task_start: NOW + 1 }]), planner)).toBe('claim_invalid');
+    expect(check(chainOf([planner], [{ task, task_start: NOW }]), planner)).toBe('ok');
   });
 
   test('a chain for another trust domain is not for us', () => {

@@ -1,15 +1,26 @@
 import { describe, expect, test } from 'vitest';
+import { mintLinkApproval } from '../../../../src/core/approval/link-approval.ts';
 import type { Caveat } from '../../../../src/core/delegation/caveats.ts';
 import type { ScopePattern } from '../../../../src/core/delegation/scope.ts';
 import {
   checkAgentLists,
+  compileLists,
   compilePolicy,
   type DecisionRequest,
   evaluatePolicy,
 } from '../../../../src/core/policy/evaluate.ts';
 import type { AccessRule, Policy, RouteRule } from '../../../../src/core/policy/model.ts';
 import type { IdPattern } from '../../../../src/core/spiffe-id.ts';
-import { ALICE, LIMITS, mintChain, testAgent, verifiedChain } from '../../../testkit/core-world.ts';
+import {
+  ALICE,
+  jti,
+  LIMITS,
+  mintChain,
+  NOW,
+  principalKey,
+  testAgent,
+  verifiedChain,
+} from '../../../testkit/core-world.ts';
 
 const planner = testAgent('planner');
 const inventory = testAgent('inventory');
@@ -72,7 +83,11 @@ describe('default deny', () => {
 
   test('an allow says which rule and which scopes', () => {
     const verdict = evaluatePolicy(compilePolicy(policy()), request());
-    expect(verdict).toEqual({ ok: true, value: { route: 'read', rule: 'all', required: ['cloud:read'] } });
+    const demanded = { approval: [], minScore: 0, maxStalenessSeconds: Number.POSITIVE_INFINITY };
+    expect(verdict).toEqual({
+      ok: true,
+      value: { route: 'read', rule: 'all', required: ['cloud:read'], demanded },
+    });
   });
 });
 
@@ -184,9 +199,10 @@ describe('lists', () => {
       blockAgents: ids(planner.id),
       allowAgents: ids(planner.id, security.id),
     });
-    expect(checkAgentLists(both, planner.id)?.reason).toBe('list_blocked');
-    expect(checkAgentLists(both, inventory.id)?.reason).toBe('list_not_allowed');
-    expect(checkAgentLists(both, security.id)).toBeUndefined();
+    const compiled = compileLists(both as Policy['lists']);
+    expect(checkAgentLists(compiled, planner.id)?.reason).toBe('list_blocked');
+    expect(checkAgentLists(compiled, inventory.id)?.reason).toBe('list_not_allowed');
+    expect(checkAgentLists(compiled, security.id)).toBeUndefined();
   });
 });
 
@@ -218,6 +234,20 @@ describe('scope', () => {
 describe('caveats of the leaf', () => {
   const under = (caveats: readonly Caveat[]) =>
     verifiedChain(mintChain(planner, [{ to: inventory }], { caveats }), inventory);
+  const approval = mintLinkApproval(
+    {
+      approver: 'mailto:bob@company.com',
+      principal: ALICE,
+      delegatee: planner.id,
+      parent: principalKey.thumbprint,
+      scope: ['cloud:*' as ScopePattern],
+      iat: NOW,
+      exp: NOW + 600,
+      jti: jti('approval'),
+    },
+    principalKey.sign,
+    principalKey.thumbprint,
+  );
   const decided = (caveat: Caveat, asked: Partial<DecisionRequest> = {}) =>
     decide({}, { chain: under([caveat]), ...asked });
 
@@ -230,7 +260,8 @@ describe('caveats of the leaf', () => {
     expect(decided({ type: 'tool', names: ['scan'] }, { tool: 'scan' })).toBe('all');
     expect(decided({ type: 'tool', names: ['scan'] }, { tool: 'Scan' })).toBe('caveat_tool');
     expect(decided({ type: 'max_uses', uses: 1, at: planner.id })).toBe('caveat_max_uses');
-    expect(decided({ type: 'approval', id: 'ticket-1' })).toBe('caveat_approval');
+    // Nobody has looked at it: an approval that a chain carries doesn't hold by being there.
+    expect(decided({ type: 'approval', token: approval })).toBe('approval_invalid');
   });
 
   test('all must hold', () => {

@@ -18,6 +18,9 @@ import {
   testKey,
 } from '../../../testkit/core-world.ts';
 
+const rootIssuerKey = testKey('root issuer');
+const partnerKey = testKey('issuer of the partner');
+
 const open = (changes: BundleChanges = {}) => {
   const { text, expected } = sealedBundle(changes);
   return verifyBundle(text, expected);
@@ -94,18 +97,30 @@ describe('time', () => {
   ])('%s', (_, changes, reason) => expect(reasonOf(open(changes))).toBe(reason));
 });
 
+/** A certificate that is none: what is in the DER shows when a trust store is made of it. */
+const OTHER_CA = 'AAEC';
+
 describe('contents', () => {
-  const domains = (entry: unknown, name = DOMAIN) => ({ bundle: { domains: { [name]: entry } } });
+  const domains = (entry: unknown, name = 'partner.org') => ({ bundle: { domains: { [name]: entry } } });
   test.each<readonly [string, BundleChanges, string]>([
     ['an issuer of small order', domains({ x509: [], issuers: [smallOrder] }), 'key_small_order'],
+    // Anchors may be thousands; each is admitted when a chain starts from it.
+    ['an anchor of small order', { bundle: { anchors: [anchorClaims({ jwk: smallOrder })] } }, 'ok'],
     [
-      'an anchor of small order',
-      { bundle: { anchors: [anchorClaims({ jwk: smallOrder })] } },
+      'an approver of small order',
+      { bundle: { approvers: [{ principal: 'mailto:bob@company.com', jwk: smallOrder }] } },
       'key_small_order',
     ],
     [
+      'an issuer twice',
+      domains({ x509: [], issuers: [jwkOf(partnerKey.x), jwkOf(partnerKey.x)] }),
+      'claim_invalid',
+    ],
+    ['a certificate twice', domains({ x509: [OTHER_CA, OTHER_CA], issuers: [] }), 'claim_invalid'],
+    ['a certificate of no octets', domains({ x509: [''], issuers: [] }), 'claim_invalid'],
+    [
       'a private key',
-      domains({ x509: [], issuers: [{ ...jwkOf(issuerKey.x), d: issuerKey.x }] }),
+      domains({ x509: [], issuers: [{ ...jwkOf(partnerKey.x), d: partnerKey.x }] }),
       'claim_unknown',
     ],
     ['a certificate that is not base64url', domains({ x509: ['a b'], issuers: [] }), 'claim_invalid'],
@@ -124,7 +139,12 @@ describe('contents', () => {
     ],
     [
       '"*" of a root issuer',
-      { bundle: { anchors: [anchorClaims({ kind: 'root-issuer', principals: ['*'] })] } },
+      {
+        roles: { root_issuers: [jwkOf(rootIssuerKey.x)] },
+        bundle: {
+          anchors: [anchorClaims({ kind: 'root-issuer', jwk: jwkOf(rootIssuerKey.x), principals: ['*'] })],
+        },
+      },
       'ok',
     ],
     [
