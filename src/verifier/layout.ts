@@ -3,6 +3,8 @@ import path from 'node:path';
 
 export interface Layout {
   readonly directory: string;
+  /** Where relative names in the configuration begin. */
+  readonly base: string;
   /** `kek` and `root.key`. */
   readonly keys: string;
   readonly socket: string;
@@ -18,9 +20,9 @@ export const SOCKET_NAME = 'api.sock';
 /** Of a verifier that is started without a word about where. */
 export const DEFAULT_VERIFIER_DIRECTORY = 'verifier';
 
-/** `base` is where the configuration file stands. */
 export const layoutOf = (directory: string, base: string): Layout => ({
   directory,
+  base,
   keys: path.join(directory, 'keys'),
   socket: path.join(directory, SOCKET_NAME),
   resolve: (file) => path.resolve(base, file),

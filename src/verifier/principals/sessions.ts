@@ -70,10 +70,10 @@ export class Sessions {
   /** Takes some of what has ended out, with whatever else is changed. */
   async sweep(edit: Edit): Promise<void> {
     const now = Math.floor(this.clock.now() / 1000);
-    for (const of of [SESSION, USED_TOKEN] as const) {
-      const all: readonly Recorded<{ readonly exp: number }>[] = await this.records.list(of);
+    for (const one of [SESSION, USED_TOKEN] as const) {
+      const all: readonly Recorded<{ readonly exp: number }>[] = await this.records.list(one);
       for (const { name } of all.filter(({ value }) => value.exp <= now).slice(0, SWEPT_AT_ONCE))
-        edit.removed.push(`${of.prefix}/${name}`);
+        edit.removed.push(`${one.prefix}/${name}`);
     }
   }
 

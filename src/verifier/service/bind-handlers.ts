@@ -4,6 +4,7 @@ import type { Rooms } from '../rooms.ts';
 import type { Handlers } from './handler.ts';
 import { enrolmentHandlers } from './handlers/enrolment.ts';
 import { keyHandlers } from './handlers/keys.ts';
+import { delegateeHandlers, loginHandlers, principalHandlers, taskHandlers } from './handlers/principals.ts';
 import { registryHandlers } from './handlers/registry.ts';
 import { roleBindingHandlers } from './handlers/role-bindings.ts';
 import { serviceHandlers } from './handlers/service.ts';
@@ -16,4 +17,8 @@ export const bindHandlers = (rooms: Rooms): Handlers<Contract> => ({
   ...enrolmentHandlers(rooms),
   ...keyHandlers(rooms),
   ...trustHandlers(rooms),
+  ...principalHandlers(rooms),
+  ...loginHandlers(rooms),
+  ...taskHandlers(rooms),
+  ...delegateeHandlers(rooms),
 });
