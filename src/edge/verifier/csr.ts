@@ -1,5 +1,4 @@
 /** Certificate requests of a workload: an empty subject and a key. What it is called, the verifier decides. */
-import 'reflect-metadata';
 import { createHash, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 
 const P256 = { name: 'ECDSA', namedCurve: 'P-256' } as const;
@@ -17,7 +16,8 @@ export const makeSvidKey = (): KeyObject =>
 
 /** A PKCS#10 request (RFC 2986), signed by the key that it is for. */
 export const makeCsr = async (key: KeyObject): Promise<CertificateRequest> => {
-  // Only who enrols needs it, and it is large.
+  // Only who enrols needs them, and they are large.
+  await import('reflect-metadata');
   const { Pkcs10CertificateRequestGenerator } = await import('@peculiar/x509');
   const request = await Pkcs10CertificateRequestGenerator.create({
     keys: {

@@ -37,8 +37,11 @@ const checkTime = (certificate: X509Certificate, now: number, what: string): voi
     throw new PathFault(`${what} holds from ${from} to ${until}, it is ${now}; compare both clocks`, true);
 };
 
+const constraintsOf = (certificate: X509Certificate): BasicConstraintsExtension | null =>
+  new ParsedCertificate(certificate.raw).getExtension(BasicConstraintsExtension);
+
 const allows = (authority: X509Certificate, intermediatesBelow: number): boolean => {
-  const constraints = new ParsedCertificate(authority.raw).getExtension(BasicConstraintsExtension);
+  const constraints = constraintsOf(authority);
   const most = constraints?.pathLength;
   return constraints?.ca === true && (most === undefined || intermediatesBelow <= most);
 };
@@ -71,7 +74,8 @@ export const verifySvidPath = (
     /\/\.{1,2}(?:\/|$)/.test(id)
   )
     throw new PathFault('the certificate has no SPIFFE ID, or more than one');
-  if (isCa) throw new PathFault('the certificate is a CA’s');
+  // Node calls none a CA that may not sign certificates; its basic constraints may say so all the same.
+  if (isCa || constraintsOf(leaf)?.ca === true) throw new PathFault('the certificate is a CA’s');
   if (keyUsage?.digitalSignature !== true || keyUsage.keyCertSign || keyUsage.cRLSign)
     throw new PathFault('the certificate’s key is not for signatures of its own');
   checkTime(leaf, now, 'the certificate');
@@ -92,3 +96,13 @@ export const verifySvidPath = (
   }
   return { leaf, id, trustDomain, notAfter: leaf.validToDate.getTime() / 1000 };
 };
+
+const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** The certificates of a PEM file as DER. Throws {@link PathFault} when one can't be read or is no CA’s. */
+export const certificatesIn = (pem: string): readonly Buffer[] =>
+  (pem.match(PEM_CERTIFICATE) ?? []).map((one) => {
+    const certificate = read(Buffer.from(one));
+    if (!certificate.ca) throw new PathFault('a certificate that should be a CA’s is none');
+    return certificate.raw;
+  });
