@@ -55,6 +55,8 @@ export class Publication {
   private readonly horizon = new Horizon();
   private readonly stops: (() => void)[] = [];
   private number: Recorded<z.output<typeof bundleNumber.schema>> | undefined;
+  /** Not at first, and not when it is unclear whether a commit happened. */
+  private isNumberKnown = false;
   private published: Published | undefined;
   private stamp: { readonly text: string; readonly digest: string; readonly iat: number } | undefined;
   private isWanted = false;
@@ -69,7 +71,6 @@ export class Publication {
   /** Publishes the first bundle. Throws what keeps it from coming about. */
   async open(): Promise<void> {
     const { records, authority } = this.parts;
-    this.number = await records.get(bundleNumber, NUMBER);
     this.stops.push(
       records.store.watch((revision, keys) => {
         this.horizon.heard(revision);
@@ -183,6 +184,8 @@ export class Publication {
     this.isWanted = false;
     const through = this.horizon.heardOf;
     const content = await this.reader.read(this.now);
+    if (!this.isNumberKnown) this.number = await records.get(bundleNumber, NUMBER);
+    this.isNumberKnown = false;
     const { epoch } = authority;
     const last = this.number?.value;
     const seq = last?.epoch === epoch ? last.seq + 1 : 1;
@@ -192,15 +195,15 @@ export class Publication {
       content,
       { roles: authority.rolesText(), root: authority.rootThumbprint, signer: authority.signer('policy') },
     );
-    const packed = await packBundle(composed.text);
     const { digest } = composed;
     const value = { epoch, seq, digest };
     const edit = new Edit().set(bundleNumber, NUMBER, value, this.number ?? null);
-    const revision = await records.commit(
-      { event: 'bundle.published', actor: SYSTEM, why: '', data: value },
-      edit,
-    );
+    const [packed, revision] = await Promise.all([
+      packBundle(composed.text),
+      records.commit({ event: 'bundle.published', actor: SYSTEM, why: '', data: value }, edit),
+    ]);
     this.number = { name: NUMBER, value, revision };
+    this.isNumberKnown = true;
     // The root has spoken meanwhile, perhaps of a key that somebody stole: this one stays in the house.
     if (authority.epoch !== epoch) {
       this.isWanted = true;
