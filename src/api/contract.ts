@@ -1,5 +1,6 @@
 /** Every endpoint of the verifier, by its name. */
 
+import { approvalEndpoints } from './approvals.ts';
 import { delegateeEndpoints } from './delegatees.ts';
 import type { AnyEndpoint } from './endpoint.ts';
 import { enrolmentEndpoints } from './enrolment.ts';
@@ -23,6 +24,7 @@ export const CONTRACT = {
   ...loginEndpoints,
   ...taskEndpoints,
   ...delegateeEndpoints,
+  ...approvalEndpoints,
 } as const satisfies Readonly<Record<string, AnyEndpoint>>;
 
 export type Contract = typeof CONTRACT;

@@ -2,6 +2,7 @@
 import type { VerifierConfig } from '../config/verifier-schema.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
 import type { Clock } from '../ports.ts';
+import { Approvals } from './approvals/approvals.ts';
 import { Authority } from './authority/authority.ts';
 import { nobodyBarred, noPolicy, noSources, nothingRevocable } from './empty-rooms.ts';
 import type { Layout } from './layout.ts';
@@ -32,6 +33,7 @@ export interface Rooms extends Registry, Omit<People, 'sources'> {
   readonly roles: RoleBindings;
   readonly authority: Authority;
   readonly publication: Publication;
+  readonly approvals: Approvals;
   readonly standing: Standing;
   /** What is missing before anything can be issued and published. */
   readonly missing: () => string | undefined;
@@ -77,6 +79,7 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
     svidTtlSeconds: config.svidTtl,
   });
   const { sources: _, ...rest } = people;
+  const approvals = new Approvals({ records, clock, sessionOf: (id) => people.sessions.sessionOf(id) });
   return {
     ...registry,
     ...rest,
@@ -86,6 +89,7 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
     roles,
     authority,
     publication,
+    approvals,
     standing: {
       isBarred: (id) => registry.agents.isBarred(id),
       sessionOf: (id) => people.sessions.sessionOf(id),

@@ -2,6 +2,7 @@
 import type { Contract } from '../../api/contract.ts';
 import type { Rooms } from '../rooms.ts';
 import type { Handlers } from './handler.ts';
+import { approvalHandlers } from './handlers/approvals.ts';
 import { enrolmentHandlers } from './handlers/enrolment.ts';
 import { keyHandlers } from './handlers/keys.ts';
 import { delegateeHandlers, loginHandlers, principalHandlers, taskHandlers } from './handlers/principals.ts';
@@ -21,4 +22,5 @@ export const bindHandlers = (rooms: Rooms): Handlers<Contract> => ({
   ...loginHandlers(rooms),
   ...taskHandlers(rooms),
   ...delegateeHandlers(rooms),
+  ...approvalHandlers(rooms),
 });
