@@ -3,7 +3,7 @@
  * never uses. The package has no export map, so these files are reachable; a test holds that they are the real ones.
  */
 import { createRequire } from 'node:module';
-import type { Client as UndiciClient, Pool as UndiciPool } from 'undici';
+import type { Dispatcher, Client as UndiciClient, Pool as UndiciPool } from 'undici';
 
 const require = createRequire(import.meta.url);
 
@@ -11,3 +11,14 @@ export const Client = require('undici/lib/dispatcher/client.js') as typeof Undic
 export type Client = UndiciClient;
 export const Pool = require('undici/lib/dispatcher/pool.js') as typeof UndiciPool;
 export type Pool = UndiciPool;
+
+const requestOn = require('undici/lib/api/api-request.js') as (
+  this: Dispatcher,
+  options: Dispatcher.RequestOptions,
+) => Promise<Dispatcher.ResponseData>;
+
+/** `dispatcher.request(options)`, which the index would give to every dispatcher. */
+export const request = (
+  dispatcher: Dispatcher,
+  options: Dispatcher.RequestOptions,
+): Promise<Dispatcher.ResponseData> => requestOn.call(dispatcher, options);

@@ -13,7 +13,7 @@ import type {
   TaggedEndpoint,
 } from '../../api/endpoint.ts';
 import { isReasonCode } from '../../core/reasons.ts';
-import { Client, Pool } from '../http/undici.ts';
+import { Client, Pool, request as send } from '../http/undici.ts';
 import { readEvents } from './event-reader.ts';
 import { connectOptionsOf, type VerifierTarget } from './target.ts';
 import { failureOf, VerifierError } from './verifier-error.ts';
@@ -39,6 +39,8 @@ export interface ClientOptions {
   readonly timeoutMs?: number;
   /** Octets, uncompressed. */
   readonly maxAnswerBytes?: number;
+  /** Hears what time it is at the verifier, in seconds, with each answer (RFC 9110 §6.6.1): for finding out whose clock is wrong. */
+  readonly onDate?: (seconds: number) => void;
 }
 
 const DEFAULT_TIMEOUT_MS = 15_000;
@@ -104,6 +106,7 @@ export class VerifierClient {
   private readonly target: VerifierTarget;
   private readonly timeoutMs: number;
   private readonly maxAnswerBytes: number;
+  private readonly onDate: (seconds: number) => void;
   private readonly pool: Pool;
   private readonly streams = new Set<AbortController>();
 
@@ -112,6 +115,7 @@ export class VerifierClient {
     this.target = target;
     this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.maxAnswerBytes = options.maxAnswerBytes ?? DEFAULT_MAX_ANSWER_BYTES;
+    this.onDate = options.onDate ?? (() => undefined);
     const { origin, connect } = connectOptionsOf(target, this.timeoutMs);
     this.pool = new Pool(origin, { connect, connections: 8, allowH2: false });
   }
@@ -156,12 +160,13 @@ export class VerifierClient {
     const client = new Client(origin, { connect, allowH2: false, bodyTimeout: STREAM_SILENCE_MS });
     this.streams.add(own);
     try {
-      const { statusCode, headers, body } = await client.request({
+      const { statusCode, headers, body } = await send(client, {
         ...this.dispatchOf(endpoint, sent, { accept: 'text/event-stream' }),
         signal: ended,
         headersTimeout: this.timeoutMs,
         bodyTimeout: STREAM_SILENCE_MS,
       });
+      this.noteDate(headers);
       if (statusCode !== 200 || !headerOf({ headers }, 'content-type').startsWith('text/event-stream'))
         throw problemIn({ status: statusCode, body: await this.collect(body) });
       for await (const data of readEvents(body)) yield parseAnswer(endpoint, data);
@@ -202,10 +207,11 @@ export class VerifierClient {
   ): Promise<Received> {
     const deadline = AbortSignal.timeout(this.timeoutMs);
     try {
-      const response = await this.pool.request({
+      const response = await send(this.pool, {
         ...this.dispatchOf(endpoint, sent, headers),
         signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
       });
+      this.noteDate(response.headers);
       const raw = await this.collect(response.body);
       const isCompressed = headerOf(response, 'content-encoding') === 'gzip';
       const body = isCompressed ? await expand(raw, { maxOutputLength: this.maxAnswerBytes }) : raw;
@@ -213,6 +219,11 @@ export class VerifierClient {
     } catch (error) {
       throw failureOf(error, this.target);
     }
+  }
+
+  private noteDate(headers: Received['headers']): void {
+    const milliseconds = Date.parse(headerOf({ headers }, 'date'));
+    if (Number.isFinite(milliseconds)) this.onDate(Math.floor(milliseconds / 1000));
   }
 
   private async collect(body: AsyncIterable<Buffer>): Promise<Buffer> {

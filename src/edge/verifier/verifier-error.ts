@@ -45,5 +45,5 @@ export const failureOf = (error: unknown, target: VerifierTarget): VerifierError
       `${where}: its certificate is by no CA of this trust domain (${code})`,
     );
   const words = name === 'TimeoutError' ? 'no answer in time' : WORDS[code];
-  return new VerifierError('verifier_unreachable', `${where}: ${words ?? code ?? message}`);
+  return new VerifierError('verifier_unreachable', `${where}: ${words ?? (code || message || name)}`);
 };
