@@ -73,7 +73,7 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
     addresses,
     published: () => ({
       roles: authority.rolesText(),
-      bundle: publication.current.text,
+      packed: publication.current.packed,
       timestamp: publication.timestampOrNone,
     }),
     svidTtlSeconds: config.svidTtl,
