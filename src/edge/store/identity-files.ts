@@ -9,7 +9,14 @@ import { checkMembers } from '../../core/encoding/members.ts';
 import type { AdmittedKey } from '../../core/keys.ts';
 import type { AgentId } from '../../core/spiffe-id.ts';
 import type { Bundle } from '../../core/trust/bundle.ts';
-import { KEY_BINDING_MEMBERS, type KeyBinding, verifyKeyBinding, verifyWit } from '../../core/trust/wit.ts';
+import {
+  type Issuers,
+  KEY_BINDING_MEMBERS,
+  type KeyBinding,
+  verifyKeyBinding,
+  verifyWit,
+} from '../../core/trust/wit.ts';
+import { privateKeyPem } from '../keys/signing-key.ts';
 import { parsePeerCertificate } from '../tls/peer-certificate.ts';
 import type { TlsIdentity } from '../tls/settings.ts';
 
@@ -34,6 +41,7 @@ export interface SidecarIdentity {
   readonly certificate: string;
   /** Seconds: the earlier end of SVID and WIT. */
   readonly notAfter: number;
+  readonly svidNotBefore: number;
   readonly svidNotAfter: number;
   readonly witExp: number;
   readonly audit: AuditSigner;
@@ -77,59 +85,82 @@ const readKeyBinding = (file: string): KeyBinding => {
   return closed.value as unknown as KeyBinding;
 };
 
-const readSvid = (file: string): { pem: string; leaf: X509Certificate } => {
-  const pem = read(file, 'the SVID');
+const readCertificate = (pem: string, name: string): X509Certificate => {
   try {
-    return { pem, leaf: new X509Certificate(pem) };
+    return new X509Certificate(pem);
   } catch {
-    throw new IdentityError(`${file}: the SVID is not a certificate in PEM`);
+    throw new IdentityError(`${name}: the SVID is not a certificate in PEM`);
   }
 };
+
+/** What an identity is made of, wherever it was kept. */
+export interface IdentityParts {
+  /** PEM: the leaf first. */
+  readonly svidPem: string;
+  readonly svidKey: KeyObject;
+  readonly agentKey: KeyObject;
+  readonly auditKey: KeyObject;
+  readonly wit: string;
+  readonly keyBinding: KeyBinding;
+}
+
+const readParts = (files: IdentityFileNames): IdentityParts => ({
+  svidPem: read(files.svid, 'the SVID'),
+  svidKey: readKey(files.svidKey, 'the key of the SVID', 'ec'),
+  agentKey: readKey(files.agentKey, 'the agent key', 'ed25519'),
+  auditKey: readKey(files.auditKey, 'the audit key', 'ed25519'),
+  wit: read(files.wit, 'the WIT').trim(),
+  keyBinding: readKeyBinding(files.keyBinding),
+});
 
 /** Reads and cross-checks the files. Throws {@link IdentityError}. */
 export const loadIdentity = (
   files: IdentityFileNames,
-  bundle: Bundle,
+  { issuers }: Pick<Bundle, 'issuers'>,
+  nowSeconds: number,
+): SidecarIdentity =>
+  checkIdentity(
+    readParts(files),
+    files,
+    { issuers, renewal: 'renew it, with "hopgate init --renew" in a local trust domain' },
+    nowSeconds,
+  );
+
+/** Cross-checks the parts; `names` says where each comes from. Throws {@link IdentityError}. */
+export const checkIdentity = (
+  parts: IdentityParts,
+  names: IdentityFileNames,
+  { issuers, renewal }: { readonly issuers: Issuers; readonly renewal: string },
   nowSeconds: number,
 ): SidecarIdentity => {
-  const svid = readSvid(files.svid);
-  const svidKey = readKey(files.svidKey, 'the key of the SVID', 'ec');
-  if (!svid.leaf.checkPrivateKey(svidKey))
-    throw new IdentityError(`${files.svidKey}: is not the key of ${files.svid}`);
-  const certificate = parsePeerCertificate(svid.leaf);
-  const agentKey = readKey(files.agentKey, 'the agent key', 'ed25519');
-  const auditKey = readKey(files.auditKey, 'the audit key', 'ed25519');
-  const witText = read(files.wit, 'the WIT').trim();
-  const wit = verifyWit(witText, bundle.issuers, nowSeconds);
-  if (!wit.ok)
-    throw new IdentityError(
-      `${files.wit}: ${wit.detail} (${wit.reason}); renew it, with "hopgate init --renew" in a local trust domain`,
-    );
+  const { svidPem, svidKey, agentKey, auditKey, wit: witText, keyBinding: kb } = parts;
+  const leaf = readCertificate(svidPem, names.svid);
+  if (!leaf.checkPrivateKey(svidKey))
+    throw new IdentityError(`${names.svidKey}: is not the key of ${names.svid}`);
+  const certificate = parsePeerCertificate(leaf);
+  const wit = verifyWit(witText, issuers, nowSeconds);
+  if (!wit.ok) throw new IdentityError(`${names.wit}: ${wit.detail} (${wit.reason}); ${renewal}`);
   const { sub, agentKey: key, auditX, exp } = wit.value;
   if (certificate.uriSans[0] !== sub)
     throw new IdentityError(
-      `${files.svid}: names ${certificate.uriSans[0] ?? 'nobody'}, but the WIT names ${sub}`,
+      `${names.svid}: names ${certificate.uriSans[0] ?? 'nobody'}, but the WIT names ${sub}`,
     );
   if (publicX(agentKey) !== key.x)
-    throw new IdentityError(`${files.agentKey}: is not the key that the WIT names`);
+    throw new IdentityError(`${names.agentKey}: is not the key that the WIT names`);
   if (publicX(auditKey) !== auditX)
-    throw new IdentityError(`${files.auditKey}: is not the audit key that the WIT names`);
-  const kb = readKeyBinding(files.keyBinding);
-  const binding = verifyKeyBinding(kb, sub, key.x, nowSeconds, bundle.issuers);
-  if (!binding.ok) throw new IdentityError(`${files.keyBinding}: ${binding.detail} (${binding.reason})`);
-  const tls = {
-    cert: svid.pem,
-    key: svidKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
-  };
+    throw new IdentityError(`${names.auditKey}: is not the audit key that the WIT names`);
+  const binding = verifyKeyBinding(kb, sub, key.x, nowSeconds, issuers);
+  if (!binding.ok) throw new IdentityError(`${names.keyBinding}: ${binding.detail} (${binding.reason})`);
+  const tls = { cert: svidPem, key: privateKeyPem(svidKey) };
   try {
     // What TLS would choke on later, in the intermediates say, is found while the last good identity is still there.
     createSecureContext(tls);
   } catch {
-    throw new IdentityError(`${files.svid}: holds something that TLS can't use`);
+    throw new IdentityError(`${names.svid}: holds something that TLS can't use`);
   }
   if (nowSeconds >= certificate.notAfter)
     throw new IdentityError(
-      `${files.svid}: the SVID expired at ${certificate.notAfter}, it is ${nowSeconds}; renew it, with "hopgate init --renew" in a local trust domain`,
+      `${names.svid}: the SVID expired at ${certificate.notAfter}, it is ${nowSeconds}; ${renewal}`,
     );
   return {
     id: sub,
@@ -140,6 +171,7 @@ export const loadIdentity = (
     tls,
     certificate: certificate.digest,
     notAfter: Math.min(certificate.notAfter, exp),
+    svidNotBefore: certificate.notBefore,
     svidNotAfter: certificate.notAfter,
     witExp: exp,
     audit: { sidecar: sub, wit: witText, auditX: auditX ?? '', sign: signer(auditKey) },

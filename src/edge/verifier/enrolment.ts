@@ -18,7 +18,7 @@ import { verifyKeyBinding, verifyWit } from '../../core/trust/wit.ts';
 import type { SigningKey } from '../keys/signing-key.ts';
 import { parsePeerCertificate } from '../tls/peer-certificate.ts';
 import type { TlsIdentity } from '../tls/settings.ts';
-import { VerifierClient } from './client.ts';
+import { type ClientOptions, VerifierClient } from './client.ts';
 import { makeCsr, makeSvidKey } from './csr.ts';
 import type { EvidenceSource } from './evidence.ts';
 import type { VerifierTarget } from './target.ts';
@@ -57,8 +57,9 @@ export const findVerifier = async (
   { trustDomain, root }: TrustRoot,
   now: number,
   identity?: TlsIdentity,
+  options: ClientOptions = {},
 ): Promise<{ readonly target: VerifierTarget; readonly roles: Roles }> => {
-  const client = new VerifierClient({ kind: 'unproven', url });
+  const client = new VerifierClient({ kind: 'unproven', url }, options);
   try {
     const { roles: text } = await client.call(trustEndpoints.getRoles, {});
     const roles = verifyRoles(text, { trustDomain, root, now });

@@ -1,0 +1,114 @@
+/** The last bundle and timestamp on disk, for a start without the verifier. Written behind what is in force, never before it. */
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { BundleOrder } from '../../core/trust/bundle.ts';
+import { orderText, readOrder } from '../store/bundle-order.ts';
+
+export interface TrustToKeep {
+  readonly bundle: string;
+  readonly timestamp: string | undefined;
+  readonly order: BundleOrder;
+}
+
+const readIfThere = (file: string): string | undefined => {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+};
+
+const write = async (file: string, content: string): Promise<void> => {
+  const temporary = path.join(
+    path.dirname(file),
+    `.${path.basename(file)}.${randomBytes(6).toString('hex')}.tmp`,
+  );
+  try {
+    const handle = await open(temporary, 'wx', 0o600);
+    try {
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  } finally {
+    await rm(temporary, { force: true });
+  }
+};
+
+export class KeptTrust {
+  private readonly files: { readonly bundle: string; readonly timestamp: string; readonly order: string };
+  private readonly onFault: (error: Error | undefined) => void;
+  /** What is on disk, as far as we wrote it. */
+  private written: Partial<TrustToKeep> = {};
+  private wanted: TrustToKeep | undefined;
+  private writing: Promise<void> | undefined;
+
+  /** `onFault` hears of a disk that doesn't take it, and with undefined that it does again. */
+  constructor(directory: string, onFault: (error: Error | undefined) => void) {
+    this.files = {
+      bundle: path.join(directory, 'bundle.jws'),
+      timestamp: path.join(directory, 'timestamp.jws'),
+      order: path.join(directory, 'bundle-order.json'),
+    };
+    this.onFault = onFault;
+  }
+
+  /** Throws `TrustError` when the order is damaged: without it a rollback can't be seen. */
+  read(): {
+    readonly order: BundleOrder;
+    readonly bundle: string | undefined;
+    readonly timestamp: string | undefined;
+  } {
+    return {
+      order: readOrder(this.files.order),
+      bundle: readIfThere(this.files.bundle),
+      timestamp: readIfThere(this.files.timestamp),
+    };
+  }
+
+  /** Writes when it can; the newest counts, and one that could not be written is tried again with the next. */
+  keep(trust: TrustToKeep): void {
+    this.wanted = trust;
+    this.writing ??= this.writeAll().finally(() => {
+      this.writing = undefined;
+    });
+  }
+
+  /** Resolves when nothing more is to be written. */
+  async settled(): Promise<void> {
+    await this.writing;
+  }
+
+  private async writeAll(): Promise<void> {
+    for (let next = this.wanted; next !== undefined; next = this.wanted) {
+      this.wanted = undefined;
+      try {
+        await this.writeOne(next);
+        this.onFault(undefined);
+      } catch (error) {
+        this.onFault(error as Error);
+      }
+    }
+  }
+
+  /** The order last: what it names is there then. */
+  private async writeOne({ bundle, timestamp, order }: TrustToKeep): Promise<void> {
+    if (this.written.bundle !== bundle) {
+      await write(this.files.bundle, `${bundle}\n`);
+      this.written = { ...this.written, bundle };
+    }
+    if (timestamp !== undefined && this.written.timestamp !== timestamp) {
+      await write(this.files.timestamp, `${timestamp}\n`);
+      this.written = { ...this.written, timestamp };
+    }
+    if (this.written.order?.digest !== order.digest) {
+      await write(this.files.order, orderText(order));
+      this.written = { ...this.written, order };
+    }
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * Keeps the trust of a sidecar up to the verifier's: a stream that pushes, a poll behind it, and every fault said once.
+ * What comes is only handed on; `VerifiedTrust` decides whether it counts.
+ */
+import { type TrustEvent, trustEndpoints } from '../../api/trust.ts';
+import type { Denial } from '../../core/verdict.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { Backoff, type Delays, delay, jittered } from './backoff.ts';
+import { unpackBundle } from './packed-bundle.ts';
+import type { VerifiedTrust } from './verified-trust.ts';
+import { VerifierError } from './verifier-error.ts';
+import type { VerifierLink } from './verifier-link.ts';
+
+export interface TrustFeedOptions {
+  readonly link: VerifierLink;
+  readonly trust: VerifiedTrust;
+  readonly log: Logger;
+  /** Milliseconds. */
+  readonly pollMs?: number;
+  readonly delays?: Delays;
+}
+
+const POLL_MS = 30_000;
+/** Milliseconds. */
+const DELAYS: Delays = { first: 500, most: 30_000 };
+/** Refusals in which a clock may have its part. */
+const OF_TIME = new Set(['bundle_expired', 'bundle_stale']);
+
+export interface FeedState {
+  readonly stream: 'live' | 'down';
+  /** Of the last bundle or timestamp that was refused, since one was taken. */
+  readonly refused: Denial | undefined;
+}
+
+export class TrustFeed {
+  private readonly options: TrustFeedOptions;
+  private readonly stopping = new AbortController();
+  private stream = new AbortController();
+  private isLive = false;
+  private refused: Denial | undefined;
+  private said = '';
+
+  constructor(options: TrustFeedOptions) {
+    this.options = options;
+    // A stream under an SVID that has been replaced would end with it.
+    options.link.onRenew(() => this.stream.abort());
+  }
+
+  get state(): FeedState {
+    return { stream: this.isLive ? 'live' : 'down', refused: this.refused };
+  }
+
+  start(): void {
+    void this.follow();
+    void this.poll();
+  }
+
+  stop(): void {
+    this.stopping.abort();
+    this.stream.abort();
+  }
+
+  private get isStopped(): boolean {
+    return this.stopping.signal.aborted;
+  }
+
+  private async follow(): Promise<void> {
+    const { link, delays = DELAYS } = this.options;
+    const backoff = new Backoff(delays);
+    while (!this.isStopped) {
+      const own = new AbortController();
+      this.stream = own;
+      try {
+        await link.run(async (client) => {
+          for await (const event of client.stream(trustEndpoints.streamTrust, {}, own.signal)) {
+            if (!this.isLive)
+              this.options.log.info({ verifier: link.state.address }, 'following the verifier');
+            this.isLive = true;
+            backoff.reset();
+            await this.onEvent(event);
+          }
+        });
+      } catch (error) {
+        this.say(error, 'the verifier’s stream is down; polling goes on');
+      }
+      this.isLive = false;
+      // A new identity: nothing has failed.
+      if (!own.signal.aborted) await delay(backoff.next(), this.stopping.signal);
+    }
+  }
+
+  private async onEvent(event: TrustEvent): Promise<void> {
+    const { trust } = this.options;
+    if (event.event === 'timestamp') {
+      this.takeTimestamp(event.timestamp);
+      return;
+    }
+    if (event.digest !== trust.digest) {
+      if (event.packed === undefined) await this.fetch();
+      else await this.takePacked(event.packed);
+    }
+    if (event.timestamp !== undefined) this.takeTimestamp(event.timestamp);
+  }
+
+  private async poll(): Promise<void> {
+    const { pollMs = POLL_MS } = this.options;
+    while (!this.isStopped) {
+      try {
+        await this.fetch();
+      } catch (error) {
+        this.say(error, 'the verifier can’t be asked; what is in force stays');
+      }
+      await delay(jittered(pollMs), this.stopping.signal);
+    }
+  }
+
+  /** Asks for what is newest. Throws `VerifierError`. */
+  async fetch(): Promise<void> {
+    const { link, trust } = this.options;
+    const news = await link.run((client) =>
+      client.callTagged(trustEndpoints.getBundle, {}, trust.digest, this.stopping.signal),
+    );
+    if (news !== undefined) {
+      await this.takePacked(news.answer.packed);
+      if (news.answer.timestamp !== undefined) this.takeTimestamp(news.answer.timestamp);
+      return;
+    }
+    // With a stream timestamps come by themselves.
+    if (this.isLive) return;
+    const { timestamp } = await link.run((client) =>
+      client.call(trustEndpoints.getTimestamp, {}, this.stopping.signal),
+    );
+    this.takeTimestamp(timestamp);
+  }
+
+  private async takePacked(packed: string): Promise<void> {
+    const { trust, log } = this.options;
+    const text = await unpackBundle(packed);
+    if (text === undefined) {
+      log.error('the verifier sent a bundle that can’t be unpacked; the last good one is kept');
+      return;
+    }
+    const before = trust.digest;
+    this.hear(trust.takeBundle(text), 'bundle');
+    if (trust.digest === before) return;
+    const { bundleName, policy } = trust.last;
+    log.info({ bundle: bundleName, policy: policy.policy.revision }, 'trust bundle in force');
+  }
+
+  private takeTimestamp(text: string): void {
+    const { trust } = this.options;
+    if (trust.known !== undefined) this.hear(trust.takeTimestamp(text), 'timestamp');
+  }
+
+  private hear(denial: Denial | undefined, what: 'bundle' | 'timestamp'): void {
+    this.refused = denial;
+    if (denial === undefined) {
+      this.said = '';
+      return;
+    }
+    const { log, link } = this.options;
+    const { reason, detail } = denial;
+    if (this.said === `${what} ${reason}`) return;
+    this.said = `${what} ${reason}`;
+    log.error(
+      { reason, detail, ...(OF_TIME.has(reason) ? link.clocks.facts() : {}) },
+      `${what} refused; the last good one is kept`,
+    );
+  }
+
+  /** Once for each fault, until something else is heard. */
+  private say(error: unknown, what: string): void {
+    if (this.isStopped) return;
+    const { log, link } = this.options;
+    if (!(error instanceof VerifierError)) {
+      log.error({ err: error }, what);
+      return;
+    }
+    const { reason, message: detail } = error;
+    if (this.said === reason) return;
+    this.said = reason;
+    log.warn(
+      {
+        reason,
+        detail,
+        addresses: link.state.addresses,
+        ...(/clock/.test(detail) ? link.clocks.facts() : {}),
+      },
+      what,
+    );
+  }
+}
