@@ -15,6 +15,8 @@ import { usageError, withFaultLines } from './command-faults.ts';
 import { shellWord } from './shell-word.ts';
 import { printError } from './terminal.ts';
 import { command as eventsCommand } from './verifier-events.ts';
+import { rootCommand } from './verifier-root.ts';
+import { rotateCommand } from './verifier-rotate.ts';
 
 interface StartOptions {
   readonly dir: string | undefined;
@@ -119,7 +121,7 @@ const runStart: Command['run'] = (given) => withFaultLines(() => run(given as un
 export const command: Command = {
   name: 'verifier',
   describe,
-  below: [{ name: 'start', describe, options, run: runStart }, eventsCommand],
+  below: [{ name: 'start', describe, options, run: runStart }, eventsCommand, rootCommand, rotateCommand],
   options,
   run: runStart,
 };

@@ -1,10 +1,11 @@
 /** The role keys of this verifier: records in the store, private halves sealed there and open in memory only. */
-import { createHash, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import type { KeyEncryption } from '../../edge/keys/key-encryption.ts';
 import { makeSigningKey, type SigningKey, signingKeyOf } from '../../edge/keys/signing-key.ts';
 import type { Edit, Recorded, Records } from '../records.ts';
 import { issueSvidCa, readSvidCa, type SvidCa } from './certificates.ts';
 import { type KeyRecord, type KeyRole, keyKind, keyNameOf, type SigningRole } from './key-records.ts';
+import { thumbprintOfPublic } from './roles-document.ts';
 import { type KeyName, sealKey, unsealKey } from './root-key.ts';
 import { activeOf } from './rotation.ts';
 import { caSecondsOf, longestOf, type Timing } from './timing.ts';
@@ -70,7 +71,7 @@ export class KeyRing {
       const ca = await issueSvidCa(this.trustDomain, { now, ttlSeconds: caSecondsOf(this.timing) });
       key = ca.key;
       half = {
-        thumbprint: createHash('sha256').update(ca.certificateDer).digest('base64url'),
+        thumbprint: thumbprintOfPublic(ca.certificateDer.toString('base64url')),
         public: ca.certificateDer.toString('base64url'),
       };
     } else {

@@ -1,6 +1,7 @@
 /** The roles document: made from the keys, shown to who signs it, signed by the root. */
+import { createHash } from 'node:crypto';
 import type { RolesPayload } from '../../api/keys.ts';
-import { jwkOf } from '../../core/keys.ts';
+import { jwkOf, thumbprintOf } from '../../core/keys.ts';
 import { mintRoles, type Roles } from '../../core/trust/roles.ts';
 import type { SigningKey } from '../../edge/keys/signing-key.ts';
 import type { KeyRecord, KeyRole } from './key-records.ts';
@@ -46,3 +47,9 @@ export const namedBy = (roles: Roles): Readonly<Record<KeyRole, readonly string[
   policy: roles.policy,
   timestamp: roles.timestamp,
 });
+
+/** The name of a public half as `KeyRecord.public` has it: RFC 7638 of a key, SHA-256 of a certificate. */
+export const thumbprintOfPublic = (publicHalf: string): string =>
+  publicHalf.length === 43
+    ? thumbprintOf(publicHalf)
+    : createHash('sha256').update(Buffer.from(publicHalf, 'base64url')).digest('base64url');
