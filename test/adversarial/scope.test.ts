@@ -239,7 +239,6 @@ describe('caveats', () => {
     ],
     ['a tool, where none is called', [{ type: 'tool', names: ['DescribeVpcs'] }], '/vpcs', 'caveat_tool'],
     ['a time that has passed', [{ type: 'before', time: 1_000_000_000 }], '/vpcs', 'caveat_before'],
-    ['an approval that nobody gave', [{ type: 'approval', id: 'a1' }], '/vpcs', 'caveat_approval'],
     [
       'uses that are counted elsewhere',
       [{ type: 'max_uses', uses: 3, at: 'spiffe://company.com/agent/security/s1' }],

@@ -91,6 +91,8 @@ export interface TestBundleOptions {
   readonly seq?: number;
   readonly anchors?: readonly AnchorEntry[];
   readonly revoked?: readonly RevocationEntry[];
+  /** Principals by name who may approve; by default none. */
+  readonly approvers?: readonly string[];
   /** Other trust domains whose agents are known here. */
   readonly federated?: readonly TestDomain[];
 }
@@ -231,6 +233,12 @@ export class TestDomain {
       ),
       anchors: options.anchors ?? [...this.principals.values()].map(({ anchor }) => anchor),
       revoked: options.revoked ?? [],
+      ...(options.approvers && {
+        approvers: options.approvers.map((name) => {
+          const { uri, x } = this.principal(name);
+          return { principal: uri, jwk: jwkOf(x) };
+        }),
+      }),
     });
   }
 

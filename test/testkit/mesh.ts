@@ -16,7 +16,7 @@ import { parseConfig } from '../../src/config/load.ts';
 import { sidecarSchema } from '../../src/config/sidecar-schema.ts';
 import { systemClock } from '../../src/edge/clock.ts';
 import { makeLogger } from '../../src/edge/telemetry/log.ts';
-import type { Clock } from '../../src/ports.ts';
+import type { ApprovalPort, Clock } from '../../src/ports.ts';
 import { Sidecar, type SidecarAddresses } from '../../src/sidecar/sidecar.ts';
 import {
   type DomainOptions,
@@ -76,6 +76,8 @@ export interface MeshOptions {
   readonly policy?: Record<string, unknown>;
   readonly bundle?: TestBundleOptions;
   readonly clock?: Clock;
+  /** Where the sidecar of an agent asks for approvals. */
+  readonly approvals?: (agent: TestAgent) => ApprovalPort;
   /** Merged into each sidecar's configuration. */
   readonly config?: Record<string, unknown>;
 }
@@ -181,6 +183,7 @@ export class Mesh {
       version: 'test',
       clock: this.options.clock ?? systemClock,
       log: makeLogger(process.env.HOPGATE_TEST_LOG ?? 'silent'),
+      approvals: this.options.approvals?.(agent),
     });
     const addresses = await sidecar.start();
     const logFile = path.join(directory, 'state', 'audit.log');
