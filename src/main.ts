@@ -7,11 +7,13 @@ import { version } from './version.ts';
 // Imported when asked for: a sidecar doesn't load what only `init` needs.
 const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Command | readonly Command[] }>>> =
   {
+    agents: () => import('./cli/agents.ts'),
     audit: () => import('./cli/audit.ts'),
     delegate: () => import('./cli/delegate.ts'),
     demo: () => import('./cli/demo.ts'),
     init: () => import('./cli/init.ts'),
     inspect: () => import('./cli/inspect.ts'),
+    join: () => import('./cli/join.ts'),
     logs: () => import('./cli/logs.ts'),
     sidecar: () => import('./cli/sidecar.ts'),
     task: () => import('./cli/task.ts'),

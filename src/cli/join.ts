@@ -1,0 +1,125 @@
+/** `hopgate join`: one line from the operator becomes an identity on this machine. */
+import path from 'node:path';
+import { REASONS } from '../core/reasons.ts';
+import { type AgentId, agentTypeOf } from '../core/spiffe-id.ts';
+import { parseJoinString } from '../core/trust/join-string.ts';
+import { AGENT_FOLDER, NewAgentFolder } from '../edge/verifier/agent-folder.ts';
+import { VerifierError } from '../edge/verifier/client.ts';
+import { type Joined, joinVerifier } from '../edge/verifier/join.ts';
+import { type Command, CommandError, EXIT, type ExitCode } from './command.ts';
+import { usageError, withFaultLines } from './command-faults.ts';
+import { type AgentPorts, freePorts, joinedSidecar } from './join-sidecar.ts';
+import { shellWord } from './shell-word.ts';
+import { readSmallFile } from './standard-input.ts';
+import { print, printable, printJson } from './terminal.ts';
+import { describeExpiry, formatTime, nowSeconds } from './time-words.ts';
+
+interface JoinOptions {
+  readonly string: string;
+  readonly dir: string | undefined;
+  readonly json: boolean;
+}
+
+const MAX_JOIN_BYTES = 8192;
+
+export const command: Command = {
+  name: 'join <string>',
+  describe: 'Become the agent that a join string is for',
+  options: (yargs) =>
+    yargs
+      .positional('string', {
+        type: 'string',
+        demandOption: true,
+        describe:
+          'The join string from "hopgate agents add"; "-" reads it from stdin, where "ps" does not show it',
+      })
+      .option('dir', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'Folder to make; ./agents/<type>-<instance> or ./clients/<name> unless said',
+      })
+      .option('json', { type: 'boolean', default: false, describe: 'One JSON object' })
+      .example('$0 join hopgate-join:eyJ…', 'makes keys here, has them certified, writes a sidecar.yaml')
+      .example('$0 join - --dir /etc/hopgate < join.txt', 'for scripts'),
+  run: (options) => withFaultLines(() => run(options as unknown as JoinOptions)),
+};
+
+/** `agents/planning-1`, `clients/alice`. */
+const folderFor = (id: AgentId): string => {
+  const [, , , kind = '', ...rest] = id.split('/');
+  return path.join(`${kind}s`, rest.join('-'));
+};
+
+const run = async ({ string, dir, json }: JoinOptions): Promise<ExitCode> => {
+  const text = string === '-' ? (await readSmallFile('-', MAX_JOIN_BYTES)).trim() : string.trim();
+  const parsed = parseJoinString(text);
+  if (!parsed.ok) throw usageError(parsed.detail);
+  const join = parsed.value;
+  const directory = dir ?? folderFor(join.id);
+  const isClient = agentTypeOf(join.id) === 'client';
+  const folder = NewAgentFolder.reserve(directory);
+  if (folder === undefined)
+    throw new CommandError(
+      `${directory} is there already and not empty: take another with --dir, or remove it`,
+    );
+  try {
+    const joined = await joinVerifier(join, nowSeconds);
+    const ports = isClient ? undefined : freePorts(directory);
+    folder.fill({
+      enrolled: joined.enrolled,
+      root: join.root,
+      bundle: joined.bundleText,
+      timestamp: joined.timestamp,
+      sidecar: ports === undefined ? undefined : joinedSidecar(join, ports),
+    });
+    report(join.verifiers, directory, joined, ports, json);
+    return EXIT.ok;
+  } catch (error) {
+    if (error instanceof VerifierError) return refuse(error, json);
+    throw error;
+  } finally {
+    folder.release();
+  }
+};
+
+const refuse = ({ reason, message }: VerifierError, json: boolean): ExitCode => {
+  const detail = printable(message === '' ? REASONS[reason].meaning : message);
+  if (!json) throw new CommandError(`${reason}: ${detail}`);
+  printJson({ ok: false, reason, detail });
+  return EXIT.refused;
+};
+
+const report = (
+  verifiers: readonly string[],
+  directory: string,
+  { enrolled, bundle }: Joined,
+  ports: AgentPorts | undefined,
+  json: boolean,
+): void => {
+  const { id, credentials, keys } = enrolled;
+  const sidecar = path.join(directory, AGENT_FOLDER.sidecar);
+  if (json) {
+    printJson({
+      ok: true,
+      id,
+      directory,
+      key: keys.agent.thumbprint,
+      svidExpires: formatTime(credentials.svidNotAfter),
+      bundle: `${bundle.epoch}.${bundle.seq}`,
+      ...(ports !== undefined && { config: sidecar, ports }),
+    });
+    return;
+  }
+  print(`Joined as ${id}`);
+  print(`  folder  ${directory} (keys were made here and stay here)`);
+  print(`  key     ${keys.agent.thumbprint}`);
+  print(`  SVID    ${describeExpiry(credentials.svidNotAfter, nowSeconds())}`);
+  if (ports === undefined) {
+    print('Next, as this client:');
+    print(`  hopgate agents list --verifier https://${verifiers[0]} --as ${shellWord(directory)}`);
+    return;
+  }
+  print(`  agent   listens on 127.0.0.1:${ports.agent}; peers connect to 127.0.0.1:${ports.inbound}`);
+  print('Next, start its sidecar:');
+  print(`  hopgate sidecar --config ${shellWord(sidecar)}`);
+};
