@@ -2,7 +2,9 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { AsnConvert } from '@peculiar/asn1-schema';
 import {
+  BasicConstraints,
   Certificate,
+  id_ce_basicConstraints,
   id_ce_keyUsage,
   id_ce_subjectAltName,
   KeyUsage,
@@ -39,6 +41,7 @@ const parse = (leaf: X509Certificate): PeerCertificate => {
   const find = (oid: string) => extensions.find(({ extnID }) => extnID === oid)?.extnValue;
   const names = find(id_ce_subjectAltName);
   const usage = find(id_ce_keyUsage);
+  const constraints = find(id_ce_basicConstraints);
   const flags = usage === undefined ? undefined : AsnConvert.parse(usage, KeyUsage).toNumber();
   const uriSans =
     names === undefined
@@ -53,7 +56,8 @@ const parse = (leaf: X509Certificate): PeerCertificate => {
     digest: digest.toString('base64url'),
     digestHex: digest.toString('hex'),
     uriSans,
-    isCa: leaf.ca,
+    // OpenSSL says no CA of one whose keyUsage lets it sign nothing; X509-SVID §4.1 asks for the flag alone.
+    isCa: leaf.ca || (constraints !== undefined && AsnConvert.parse(constraints, BasicConstraints).cA),
     keyUsage:
       flags === undefined
         ? undefined
