@@ -7,16 +7,16 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { BasicConstraintsExtension, X509Certificate as ParsedCertificate } from '@peculiar/x509';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { verifyBundle } from '../../../src/core/trust/bundle.ts';
-import { verifyKeyBinding, verifyWit } from '../../../src/core/trust/wit.ts';
+import { verifyBundle } from '../../../../src/core/trust/bundle.ts';
+import { verifyKeyBinding, verifyWit } from '../../../../src/core/trust/wit.ts';
 import {
   makeSigningKey,
   parsePrivateKey,
   privateKeyPem,
   signingKeyOf,
-} from '../../../src/edge/keys/signing-key.ts';
-import { issueSvid, issueSvidCa, makeTlsKey } from '../../../src/verifier/authority/certificates.ts';
-import { agentIdOf, makeDomain, must } from '../../testkit/domain.ts';
+} from '../../../../src/edge/keys/signing-key.ts';
+import { issueSvid, issueSvidCa, makeTlsKey } from '../../../../src/verifier/authority/certificates.ts';
+import { agentIdOf, makeDomain, must } from '../../../testkit/domain.ts';
 
 const NOW = 1_800_000_000;
 
