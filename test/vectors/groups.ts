@@ -8,10 +8,14 @@ import { decisionCases } from './make/decision.ts';
 import { handshakeCases } from './make/handshake.ts';
 import { jwsCases } from './make/jws.ts';
 import { keyCases } from './make/keys.ts';
+import { policyCases } from './make/policy.ts';
 import { revocationCases } from './make/revocation.ts';
+import { rolesCases } from './make/roles.ts';
 import { scopeCases } from './make/scope.ts';
+import { scoreCases } from './make/scores.ts';
 import { spiffeCases } from './make/spiffe.ts';
 import { targetCases } from './make/target.ts';
+import { timestampCases } from './make/timestamp.ts';
 import { witCases } from './make/wit.ts';
 
 export const GROUPS = {
@@ -23,9 +27,13 @@ export const GROUPS = {
   caveats: caveatCases,
   wit: witCases,
   handshake: handshakeCases,
+  roles: rolesCases,
   bundle: bundleCases,
+  timestamp: timestampCases,
+  scores: scoreCases,
   revocation: revocationCases,
   target: targetCases,
+  policy: policyCases,
   decision: decisionCases,
   audit: auditCases,
 } as const satisfies Record<string, () => Case[]>;

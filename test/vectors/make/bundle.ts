@@ -1,20 +1,26 @@
 /** Trust bundles. */
 import { type Case, NOW } from './case.ts';
-import { b64u, type Claims, key, sha256, withSignature } from './signing.ts';
+import { POLICY as POLICY_JSON } from './policy.ts';
+import { b64u, type Claims, jcs, key, sha256, withSignature } from './signing.ts';
 import { identityKey, mixedOrderKey, nonCanonical, plusGroupOrder } from './torsion.ts';
 import {
+  ALICE,
   ANCHOR,
+  APPROVER,
   bundle,
+  CERTIFICATE,
   DOMAIN,
   DOMAINS,
   INVENTORY,
   ISSUER,
   PARTNER,
+  PARTNER_ISSUER,
   POLICY,
   PRINCIPAL,
   ROOT,
   ROOT_ANCHOR,
   roles,
+  TIMESTAMP,
 } from './world.ts';
 
 interface Options {
@@ -62,7 +68,16 @@ const digestOf = (text: string): string => b64u(sha256(text));
 const EVIL = key('policy evil');
 const EXP = NOW + 900;
 const second = nonCanonical()[0]?.[1] ?? Buffer.alloc(0);
-const domains = (edit: Claims): Claims => ({ ...DOMAINS, [DOMAIN]: { ...DOMAINS[DOMAIN], ...edit } });
+const partner = (edit: Claims): Claims => ({ [PARTNER]: { ...DOMAINS[PARTNER], ...edit } });
+const approvers = (comment: string, list: readonly unknown[], reason: string): Case =>
+  bad(comment, { approvers: list }, reason);
+const policy = (edit: Claims = {}): Claims => ({ ...POLICY_JSON, ...edit });
+const SCORES = {
+  baseline: 500,
+  half_life: 86_400,
+  agents: { [INVENTORY.id]: [900, NOW - 60, 40] },
+};
+const LISTS = { allowAgents: [], blockAgents: [INVENTORY.id], blockPrincipals: [] };
 
 const accepted = (): Case[] => [
   ok('a good bundle'),
@@ -88,10 +103,33 @@ const accepted = (): Case[] => [
       { link: ROOT.jkt },
       { link: ROOT.jkt, parent: POLICY.jkt, delegatee: INVENTORY.id },
       { key: ROOT.jkt },
+      { key: ROOT.jkt, lost: true },
       { agent: INVENTORY.id },
       { task: ROOT.jkt, principal: PRINCIPAL },
       { principal: PRINCIPAL, before: NOW },
     ],
+  }),
+  ok('a policy, and its digest', { policy: policy(), policy_digest: digestOf(jcs(policy())) }),
+  ok('a policy whose members stand in another order than those of its canonical form', {
+    policy: Object.fromEntries(Object.entries(policy()).reverse()),
+    policy_digest: digestOf(jcs(policy())),
+  }),
+  ok('lists of its own', { lists: LISTS }),
+  ok('scores', { scores: SCORES }),
+  ok('approvers', { approvers: [APPROVER] }),
+  ok('an approver who also delegates, with the key of his own anchor', {
+    approvers: [{ principal: PRINCIPAL, jwk: ALICE.jwk }],
+  }),
+  ok('two keys of one approver', {
+    approvers: [APPROVER, { ...APPROVER, jwk: key('approver carol, another').jwk }],
+  }),
+  ok('no foreign trust domain', { domains: {} }),
+  ok('roles without a timestamp key, issuer or root issuer', {
+    roles: roles({ timestamp: [], issuers: [], root_issuers: [] }),
+    anchors: [ANCHOR],
+  }),
+  ok('the identity point as anchor: it is admitted when a chain starts from it', {
+    anchors: [{ ...ANCHOR, jwk: identityKey.jwk }],
   }),
   ok('the last second of the skew behind exp', {}, { now: EXP + 29 }),
   ok('30 s before iat', {}, { now: NOW - 40 }),
@@ -147,22 +185,154 @@ const refused = (): Case[] => [
     'key_small_order',
   ),
   bad(
-    'the identity point as issuer',
-    { domains: domains({ issuers: [identityKey.jwk] }) },
+    'the identity point as another policy key',
+    { roles: roles({ policy: [POLICY.jwk, identityKey.jwk] }) },
+    'key_small_order',
+  ),
+  bad(
+    'the identity point as timestamp key',
+    { roles: roles({ timestamp: [identityKey.jwk] }) },
+    'key_small_order',
+  ),
+  bad('the identity point as issuer', { roles: roles({ issuers: [identityKey.jwk] }) }, 'key_small_order'),
+  bad(
+    'the identity point as root issuer',
+    { roles: roles({ root_issuers: [identityKey.jwk] }), anchors: [ANCHOR] },
+    'key_small_order',
+  ),
+  bad(
+    'the identity point as issuer of a partner',
+    { domains: partner({ issuers: [identityKey.jwk] }) },
     'key_small_order',
   ),
   bad(
     'an issuer key of mixed order',
-    { domains: domains({ issuers: [ISSUER.jwk, mixedOrderKey.jwk] }) },
+    { domains: partner({ issuers: [PARTNER_ISSUER.jwk, mixedOrderKey.jwk] }) },
     'key_mixed_order',
   ),
-  anchor(
-    'an anchor key in a second spelling',
-    { jwk: { ...ISSUER.jwk, x: b64u(second) } },
+  approvers(
+    'an approver’s key in a second spelling',
+    [{ ...APPROVER, jwk: { ...ISSUER.jwk, x: b64u(second) } }],
     'key_not_canonical',
   ),
-  anchor('the identity point as anchor', { jwk: identityKey.jwk }, 'key_small_order'),
 ];
+
+/** What the root gives, the policy key must not take. */
+const taken = (): Case[] => [
+  ...SEVERAL.map(([one, other, edit]) =>
+    bad(`the ${one} key as ${other} key`, { roles: roles(edit) }, 'bundle_role'),
+  ),
+  bad(
+    'the trust domain’s own CA and issuers',
+    { domains: { ...DOMAINS, [DOMAIN]: { x509: [CERTIFICATE], issuers: [ISSUER.jwk] } } },
+    'bundle_role',
+  ),
+  bad(
+    'the trust domain itself, with nothing',
+    { domains: { [DOMAIN]: { x509: [], issuers: [] } } },
+    'bundle_role',
+  ),
+  bad('our issuer as a partner’s', { domains: partner({ issuers: [ISSUER.jwk] }) }, 'bundle_role'),
+  bad(
+    'our timestamp key as a partner’s issuer',
+    { domains: partner({ issuers: [TIMESTAMP.jwk] }) },
+    'bundle_role',
+  ),
+  bad('our CA as a partner’s', { domains: partner({ x509: [CERTIFICATE] }) }, 'bundle_role'),
+  bad(
+    'a root issuer that the roles do not name',
+    { anchors: [{ ...ROOT_ANCHOR, jwk: EVIL.jwk }] },
+    'bundle_role',
+  ),
+  bad('a root issuer after the root has forgotten it', { roles: roles({ root_issuers: [] }) }, 'bundle_role'),
+  anchor('a principal with the root issuer’s key', { jwk: ROOT_ANCHOR.jwk }, 'bundle_role'),
+  anchor('a principal with the policy key', { jwk: POLICY.jwk }, 'bundle_role'),
+  anchor('a principal with the root key', { jwk: ROOT.jwk }, 'bundle_role'),
+  approvers('an approver with the policy key', [{ ...APPROVER, jwk: POLICY.jwk }], 'bundle_role'),
+  approvers('an approver with the root issuer’s key', [{ ...APPROVER, jwk: ROOT_ANCHOR.jwk }], 'bundle_role'),
+  approvers('an approver with the key of Alice’s anchor', [{ ...APPROVER, jwk: ALICE.jwk }], 'bundle_role'),
+  bad(
+    'an approver with the key of an anchor that speaks for others too',
+    {
+      anchors: [{ ...ANCHOR, principals: [PRINCIPAL, APPROVER.principal] }],
+      approvers: [{ principal: PRINCIPAL, jwk: ALICE.jwk }],
+    },
+    'bundle_role',
+  ),
+];
+
+const SEVERAL: readonly (readonly [string, string, Claims])[] = [
+  ['root', 'policy', { policy: [POLICY.jwk, ROOT.jwk] }],
+  ['root', 'timestamp', { timestamp: [ROOT.jwk] }],
+  ['root', 'issuer', { issuers: [ISSUER.jwk, ROOT.jwk] }],
+  ['root', 'root issuer', { root_issuers: [ROOT_ANCHOR.jwk, ROOT.jwk] }],
+  ['policy', 'timestamp', { timestamp: [POLICY.jwk] }],
+  ['policy', 'issuer', { issuers: [ISSUER.jwk, POLICY.jwk] }],
+  ['policy', 'root issuer', { root_issuers: [ROOT_ANCHOR.jwk, POLICY.jwk] }],
+  ['timestamp', 'issuer', { issuers: [ISSUER.jwk, TIMESTAMP.jwk] }],
+  ['timestamp', 'root issuer', { root_issuers: [ROOT_ANCHOR.jwk, TIMESTAMP.jwk] }],
+  ['issuer', 'root issuer', { root_issuers: [ROOT_ANCHOR.jwk, ISSUER.jwk] }],
+];
+
+const carried = (): Case[] => [
+  bad('a policy without its digest', { policy: policy() }, 'claim_invalid'),
+  bad('a digest without its policy', { policy_digest: digestOf(jcs(policy())) }, 'claim_invalid'),
+  bad(
+    'the digest of another policy',
+    { policy: policy(), policy_digest: digestOf(jcs(policy({ revision: 'other' }))) },
+    'claim_invalid',
+  ),
+  bad(
+    'the digest of the policy as it is sent, which is not canonical',
+    {
+      policy: Object.fromEntries(Object.entries(policy()).reverse()),
+      policy_digest: digestOf(JSON.stringify(Object.fromEntries(Object.entries(policy()).reverse()))),
+    },
+    'claim_invalid',
+  ),
+  bad('a policy of null', { policy: null, policy_digest: digestOf('null') }, 'claim_invalid'),
+  bad(
+    'a policy that nobody could decide with',
+    { policy: policy({ rules: undefined }), policy_digest: digestOf(jcs(policy({ rules: undefined }))) },
+    'policy_invalid',
+  ),
+  bad('lists of another form', { lists: { blockAgents: [INVENTORY.id] } }, 'policy_invalid'),
+  bad('lists with an agent that is none', { lists: { ...LISTS, blockAgents: ['*'] } }, 'policy_invalid'),
+  bad('scores of another form', { scores: { ...SCORES, baseline: 1001 } }, 'claim_invalid'),
+  approvers('an approver without key', [{ principal: APPROVER.principal }], 'claim_missing'),
+  approvers('an approver who is no principal', [{ ...APPROVER, principal: 'carol' }], 'claim_invalid'),
+  approvers(
+    'an approver with a private key',
+    [{ ...APPROVER, jwk: { ...APPROVER.jwk, d: 'AA' } }],
+    'claim_unknown',
+  ),
+  approvers('an approver as text', [APPROVER.principal], 'claim_invalid'),
+  approvers(
+    'one key of two approvers: whose word would it be?',
+    [APPROVER, { ...APPROVER, principal: 'mailto:dave@company.com' }],
+    'claim_invalid',
+  ),
+  approvers('one approver twice', [APPROVER, APPROVER], 'claim_invalid'),
+  revoked('a lost key that is not lost', { key: ROOT.jkt, lost: false }, 'claim_invalid'),
+  revoked('an agent that is lost', { agent: INVENTORY.id, lost: true }, 'claim_invalid'),
+  bad(
+    'an issuer of a partner twice',
+    { domains: partner({ issuers: [PARTNER_ISSUER.jwk, PARTNER_ISSUER.jwk] }) },
+    'claim_invalid',
+  ),
+  bad(
+    'a CA of a partner twice',
+    { domains: partner({ x509: [CERTIFICATE_2, CERTIFICATE_2] }) },
+    'claim_invalid',
+  ),
+  bad('a CA certificate of no octets', { domains: partner({ x509: [''] }) }, 'claim_invalid'),
+  bad(
+    'nine issuers of a partner',
+    { domains: partner({ issuers: [...'123456789'].map((name) => key(`p${name}`).jwk) }) },
+    'claim_invalid',
+  ),
+];
+const CERTIFICATE_2 = b64u('octets of the partner');
 
 const malformed = (): Case[] => [
   bad('no bundle', '', 'jws_structure'),
@@ -178,15 +348,15 @@ const malformed = (): Case[] => [
     'claim_invalid',
   ),
   bad('a private policy key', { roles: roles({ policy: [{ ...POLICY.jwk, d: 'AA' }] }) }, 'claim_unknown'),
-  bad('a domain without issuers', { domains: { [DOMAIN]: { x509: [] } } }, 'claim_missing'),
+  bad('a domain without issuers', { domains: { [PARTNER]: { x509: [] } } }, 'claim_missing'),
   bad(
     'a domain that is no trust domain',
-    { domains: { 'spiffe://company.com': DOMAINS[DOMAIN] } },
+    { domains: { 'spiffe://partner.com': DOMAINS[PARTNER] } },
     'claim_invalid',
   ),
   bad(
     'a CA certificate that is not base64url',
-    { domains: domains({ x509: ['MIIB+/=='] }) },
+    { domains: partner({ x509: ['MIIB+/=='] }) },
     'claim_invalid',
   ),
   anchor('an anchor of another kind', { kind: 'robot' }, 'claim_invalid'),
@@ -217,4 +387,10 @@ const malformed = (): Case[] => [
   revoked('a revocation as text', INVENTORY.id, 'claim_invalid'),
 ];
 
-export const bundleCases = (): Case[] => [...accepted(), ...refused(), ...malformed()];
+export const bundleCases = (): Case[] => [
+  ...accepted(),
+  ...refused(),
+  ...taken(),
+  ...malformed(),
+  ...carried(),
+];

@@ -1,6 +1,6 @@
 /** Caveats: their form, and whether they hold. */
 import { type Case, NOW } from './case.ts';
-import { BILLING, INVENTORY, PARTNER } from './world.ts';
+import { BILLING, CLIENT, INVENTORY, linkApproval, makeChain, PARTNER } from './world.ts';
 
 interface Facts {
   readonly callee?: string;
@@ -58,9 +58,9 @@ const evaluation = (): Case[] => [
   caveat('at that second: there is no skew', [before(NOW)], 'caveat_before'),
   caveat('long after', [before(NOW - 3600)], 'caveat_before'),
   caveat(
-    'an approval, which nobody can check yet',
-    [{ type: 'approval', id: 'change-42' }],
-    'caveat_approval',
+    'an approval that nobody has looked at',
+    [{ type: 'approval', token: linkApproval() }],
+    'approval_invalid',
   ),
   caveat('the first use', [uses(1)], 'ok', { uses: 0 }),
   caveat('the last use', [uses(3)], 'ok', { uses: 2 }),
@@ -97,7 +97,23 @@ const form = (): Case[] => [
   caveat('17 paths', [resource('/ec2', ...strings(16))], 'caveat_invalid'),
   caveat('a tool with a colon', [tool('ec2:list')], 'caveat_invalid', { tool: 'list' }),
   caveat('a tool with a star', [tool('list*')], 'caveat_invalid', { tool: 'list' }),
-  caveat('an approval with a space', [{ type: 'approval', id: 'change 42' }], 'caveat_invalid'),
+  caveat('an approval by its id', [{ type: 'approval', id: 'change-42' }], 'caveat_invalid'),
+  caveat('an approval that is no JWS', [{ type: 'approval', token: 'change-42' }], 'caveat_invalid'),
+  caveat(
+    'a link as approval',
+    [{ type: 'approval', token: makeChain({ agents: [CLIENT] })[0] }],
+    'caveat_invalid',
+  ),
+  caveat(
+    'an approval without its approver',
+    [{ type: 'approval', token: linkApproval({ approver: undefined }) }],
+    'caveat_invalid',
+  ),
+  caveat(
+    'an approval of no scope',
+    [{ type: 'approval', token: linkApproval({ scope: [] }) }],
+    'caveat_invalid',
+  ),
   caveat('no uses', [uses(0)], 'caveat_invalid'),
   caveat('too many uses', [uses(1_000_001)], 'caveat_invalid'),
   caveat('uses counted by a type: nobody counts', [uses(3, TYPE)], 'caveat_invalid'),

@@ -1,16 +1,15 @@
 /** What the chain vectors share: a verifier in company.com, its bundle and limits. */
 import { type Case, NOW } from './case.ts';
 import { idOf } from './signing.ts';
-import { type Agent, ANCHORS, DOMAIN, DOMAINS, PRINCIPAL } from './world.ts';
+import { type Agent, ANCHORS, DOMAIN, issuersOf, PRINCIPAL } from './world.ts';
 
 export const LIMITS = { maxDepth: 5, linkTtlSeconds: 7200, callbacks: false, humanRoot: false };
 
 export interface ChainOptions {
   readonly now?: number;
   readonly source?: string;
-  readonly limits?: Partial<typeof LIMITS>;
+  readonly limits?: Partial<typeof LIMITS> & { readonly maxTaskAgeSeconds?: number };
   readonly anchors?: readonly unknown[];
-  readonly domains?: unknown;
   readonly trustDomain?: string;
   readonly grant?: string;
   readonly callee?: Agent;
@@ -24,7 +23,8 @@ const inputOf = (chain: string, caller: Agent, options: ChainOptions) => ({
   trustDomain: options.trustDomain ?? DOMAIN,
   caller: party(caller),
   ...(options.callee === undefined ? {} : { callee: party(options.callee) }),
-  bundle: { domains: options.domains ?? DOMAINS, anchors: options.anchors ?? ANCHORS },
+  issuers: issuersOf(),
+  anchors: options.anchors ?? ANCHORS,
   limits: { ...LIMITS, ...options.limits },
 });
 

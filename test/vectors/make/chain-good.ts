@@ -241,10 +241,29 @@ const others = (): Case[] => [
     'a renewed task keeps the id of its first L0',
     makeChain({
       agents: [CLIENT, PLANNER],
-      edit: { 0: { task: renewed, iat: NOW - 5 }, 1: { iat: NOW - 5 } },
+      edit: { 0: { task: renewed, task_start: NOW - 60, iat: NOW - 5 }, 1: { iat: NOW - 5 } },
     }),
     PLANNER,
     { task: renewed, principal: PRINCIPAL },
+  ),
+  accept(
+    'a renewed task that ends exactly a day after it began',
+    makeChain({
+      agents: [CLIENT],
+      edit: { 0: { task: renewed, task_start: EXP - 86_400, exp: EXP } },
+    }),
+    CLIENT,
+    { task: renewed },
+  ),
+  accept(
+    'an older task, where policy allows it',
+    makeChain({
+      agents: [CLIENT],
+      edit: { 0: { task: renewed, task_start: EXP - 172_800, exp: EXP } },
+    }),
+    CLIENT,
+    { task: renewed },
+    { limits: { maxTaskAgeSeconds: 172_800 } },
   ),
   accept(
     'a delegatee in a partner’s domain, verified here',

@@ -2,6 +2,7 @@
 import { type Case, NOW } from './case.ts';
 import { refuse } from './chain-case.ts';
 import { type Claims, headerOf, jti, key, rawJws } from './signing.ts';
+import { identityKey } from './torsion.ts';
 import {
   type Agent,
   ALICE,
@@ -47,6 +48,22 @@ const times = (): Case[] => [
   edited('a link that lives one second longer than policy allows', { 0: { exp: IAT + 7201 } }, 'link_ttl', [
     CLIENT,
   ]),
+  edited(
+    'a renewed task that would end a day and a second after it began',
+    { 0: { task: key('policy company.com').jkt, task_start: EXP - 86_401 } },
+    'task_too_old',
+    [CLIENT],
+  ),
+  refuse(
+    'a renewed task that is older than policy allows',
+    makeChain({
+      agents: [CLIENT, PLANNER],
+      edit: { 0: { task: key('policy company.com').jkt, task_start: EXP - 7200 } },
+    }),
+    PLANNER,
+    'task_too_old',
+    { limits: { maxTaskAgeSeconds: 7199 } },
+  ),
   edited('a child issued one second before its parent', { 1: { iat: IAT - 1 } }, 'link_older_than_parent'),
   edited(
     'a leaf issued before its parent, yet not before the root',
@@ -167,6 +184,13 @@ const anchors = (): Case[] => [
     makeChain({ agents: [PLANNER], anchor: key('issuer company.com') }),
     PLANNER,
     'anchor_unknown',
+  ),
+  refuse(
+    'an anchor of small order, under which one signature is good for every link',
+    makeChain({ agents: [CLIENT], anchor: identityKey }),
+    CLIENT,
+    'key_small_order',
+    { anchors: [{ ...ANCHOR, jwk: identityKey.jwk }] },
   ),
   anchored('another principal', { sub: 'mailto:bob@company.com' }, 'anchor_principal'),
   anchored('the principal in another case', { sub: 'mailto:Alice@company.com' }, 'anchor_principal'),

@@ -1,42 +1,10 @@
 /** Policy decisions over chains that have verified. */
 import { type Case, NOW } from './case.ts';
-import { AUDITOR, BILLING, INVENTORY, PLANNER, PRINCIPAL } from './world.ts';
+import { CLIENTS, POLICY, TYPE } from './policy.ts';
+import { AUDITOR, BILLING, CLIENT, INVENTORY, PLANNER, PRINCIPAL } from './world.ts';
 
 type Request = Readonly<Record<string, unknown>>;
 
-const TYPE = (type: string): string => `spiffe://company.com/agent/${type}/*`;
-const CLIENTS = 'spiffe://company.com/client/*';
-const POLICY = {
-  revision: 'vectors-1',
-  limits: { maxDepth: 5, linkTtlSeconds: 7200, callbacks: false, humanRoot: false, sessionSeconds: 3600 },
-  scopeSets: {},
-  lists: { allowAgents: [], blockAgents: [], blockPrincipals: [] },
-  routes: [
-    {
-      name: 'describe',
-      callees: [TYPE('inventory')],
-      methods: ['GET'],
-      path: '/ec2/{action}',
-      scopes: ['ec2:{action}'],
-    },
-    {
-      name: 'create',
-      callees: [TYPE('inventory')],
-      methods: ['POST'],
-      path: '/ec2',
-      scopes: ['cloud:write', 'ec2:RunInstances'],
-    },
-    {
-      name: 'special',
-      callees: [INVENTORY.id],
-      methods: ['GET'],
-      path: '/reports/secret',
-      scopes: ['cloud:secret'],
-    },
-    { name: 'reports', path: '/reports/*', scopes: ['cloud:read'] },
-  ],
-  rules: [{ name: 'planner', effect: 'allow', callers: [TYPE('planner')], callees: [TYPE('inventory')] }],
-};
 const lists = (edit: Readonly<Record<string, readonly string[]>>) => ({
   ...POLICY,
   lists: { ...POLICY.lists, ...edit },
@@ -58,6 +26,10 @@ const BASE = {
 };
 
 interface Plan {
+  /** Beside the policy, in the bundle. */
+  readonly bundle?: Readonly<Record<string, unknown>>;
+  /** When the verifier was last heard; by default now. */
+  readonly freshAt?: number;
   readonly policy?: unknown;
   readonly request?: Request;
   readonly scopes?: readonly (readonly string[])[];
@@ -66,13 +38,13 @@ interface Plan {
 const decide = (
   comment: string,
   reason: string,
-  { policy = POLICY, request = {}, scopes = SCOPES }: Plan = {},
+  { policy = POLICY, request = {}, scopes = SCOPES, bundle = {}, freshAt = NOW }: Plan = {},
   required?: readonly string[],
 ): Case => ({
   comment,
   source: '13',
   now: NOW,
-  input: { policy, request: { ...BASE, ...request }, scopes },
+  input: { policy, ...bundle, freshAt, request: { ...BASE, ...request }, scopes },
   expect: { reason, ...(required === undefined ? {} : { required }) },
 });
 
@@ -102,10 +74,6 @@ const routes = (): Case[] => [
   decide('a template value with a colon', 'route_value', { request: { target: '/ec2/Describe:all' } }),
   decide('a template value with a star', 'route_value', { request: { target: '/ec2/Describe*' } }),
   decide('a template value with an escape', 'route_value', { request: { target: '/ec2/Describe%20x' } }),
-  decide('a route that yields no scope', 'route_value', {
-    policy: { ...POLICY, routes: [{ name: 'free', path: '/reports/*', scopes: [] }] },
-    request: { target: '/reports/x' },
-  }),
   decide('a target that is not canonical', 'target_not_canonical', {
     request: { target: '/reports/../ec2/x' },
   }),
@@ -298,4 +266,200 @@ const access = (): Case[] => [
   ),
 ];
 
-export const decisionCases = (): Case[] => [...routes(), ...scopes(), ...lists_(), ...access()];
+const bundled = (edit: Readonly<Record<string, readonly string[]>>) => ({
+  lists: { allowAgents: [], blockAgents: [], blockPrincipals: [], ...edit },
+});
+
+/** Of the bundle, besides the policy's. */
+const bundleLists = (): Case[] => [
+  decide('the bundle’s lists block the caller', 'list_blocked', {
+    bundle: bundled({ blockAgents: [PLANNER.id] }),
+  }),
+  decide('the bundle’s lists block the callee’s type', 'list_blocked', {
+    bundle: bundled({ blockAgents: [TYPE('inventory')] }),
+  }),
+  decide('the bundle’s lists block the principal', 'list_blocked', {
+    bundle: bundled({ blockPrincipals: [PRINCIPAL] }),
+  }),
+  decide('the bundle’s allowlist lacks an agent that the policy’s has', 'list_not_allowed', {
+    policy: lists({ allowAgents: [TYPE('planner'), TYPE('inventory'), CLIENTS] }),
+    bundle: bundled({ allowAgents: [TYPE('planner'), CLIENTS] }),
+  }),
+  decide('the policy’s allowlist lacks an agent that the bundle’s has', 'list_not_allowed', {
+    policy: lists({ allowAgents: [TYPE('planner'), CLIENTS] }),
+    bundle: bundled({ allowAgents: [TYPE('planner'), TYPE('inventory'), CLIENTS] }),
+  }),
+  decide(
+    'both lists let all pass',
+    'ok',
+    {
+      policy: lists({ allowAgents: [TYPE('planner'), TYPE('inventory'), CLIENTS] }),
+      bundle: bundled({ allowAgents: [PLANNER.id, INVENTORY.id, CLIENT.id] }),
+    },
+    DESCRIBE,
+  ),
+];
+
+const demanding = (...demands: readonly Readonly<Record<string, unknown>>[]) => ({ ...POLICY, demands });
+const scored = (agents: Readonly<Record<string, readonly [number, number, number]>>, baseline = 500) => ({
+  scores: { baseline, half_life: 86_400, agents },
+});
+const EC2 = { scopes: ['ec2:*'] };
+
+const demands = (): Case[] => [
+  decide('as stale as is allowed by default', 'ok', { freshAt: NOW - 3600 }, DESCRIBE),
+  decide('one second staler than that', 'bundle_stale', { freshAt: NOW - 3601 }, DESCRIBE),
+  decide(
+    'staler than the policy allows',
+    'bundle_stale',
+    { policy: { ...POLICY, limits: { ...POLICY.limits, maxStalenessSeconds: 60 } }, freshAt: NOW - 61 },
+    DESCRIBE,
+  ),
+  decide(
+    'an hour and more, where the policy allows it',
+    'ok',
+    { policy: { ...POLICY, limits: { ...POLICY.limits, maxStalenessSeconds: 7200 } }, freshAt: NOW - 7200 },
+    DESCRIBE,
+  ),
+  decide(
+    'staler than the scope allows',
+    'bundle_stale',
+    { policy: demanding({ ...EC2, maxStalenessSeconds: 30 }), freshAt: NOW - 31 },
+    DESCRIBE,
+  ),
+  decide(
+    'as stale as the scope allows',
+    'ok',
+    { policy: demanding({ ...EC2, maxStalenessSeconds: 30 }), freshAt: NOW - 30 },
+    DESCRIBE,
+  ),
+  decide(
+    'a scope can’t allow more than the policy',
+    'bundle_stale',
+    { policy: demanding({ ...EC2, maxStalenessSeconds: 86_400 }), freshAt: NOW - 3601 },
+    DESCRIBE,
+  ),
+  decide(
+    'a demand on another scope',
+    'ok',
+    { policy: demanding({ scopes: ['s3:*'], maxStalenessSeconds: 1, minScore: 1000 }), freshAt: NOW - 31 },
+    DESCRIBE,
+  ),
+  decide(
+    'of two demands the stricter age counts',
+    'bundle_stale',
+    {
+      policy: demanding(
+        { ...EC2, maxStalenessSeconds: 600 },
+        { scopes: ['ec2:Describe*'], maxStalenessSeconds: 10 },
+      ),
+      freshAt: NOW - 11,
+    },
+    DESCRIBE,
+  ),
+  decide(
+    'scores as high as the scope demands',
+    'ok',
+    { policy: demanding({ ...EC2, minScore: 500 }), bundle: scored({}) },
+    DESCRIBE,
+  ),
+  decide(
+    'the caller’s score is too low',
+    'score_too_low',
+    { policy: demanding({ ...EC2, minScore: 500 }), bundle: scored({ [PLANNER.id]: [499, NOW, 9] }) },
+    DESCRIBE,
+  ),
+  decide(
+    'the score of an agent further up the chain is too low',
+    'score_too_low',
+    { policy: demanding({ ...EC2, minScore: 500 }), bundle: scored({ [CLIENT.id]: [499, NOW, 9] }) },
+    DESCRIBE,
+  ),
+  decide(
+    'the score of the callee is its own affair',
+    'ok',
+    { policy: demanding({ ...EC2, minScore: 500 }), bundle: scored({ [INVENTORY.id]: [0, NOW, 9] }) },
+    DESCRIBE,
+  ),
+  decide(
+    'a high score that has decayed since',
+    'score_too_low',
+    {
+      policy: demanding({ ...EC2, minScore: 701 }),
+      bundle: scored({ [PLANNER.id]: [900, NOW - 86_400, 9], [CLIENT.id]: [900, NOW, 9] }),
+    },
+    DESCRIBE,
+  ),
+  decide(
+    'of two demands the higher score counts',
+    'score_too_low',
+    {
+      policy: demanding({ ...EC2, minScore: 100 }, { scopes: ['ec2:Describe*'], minScore: 501 }),
+      bundle: scored({}),
+    },
+    DESCRIBE,
+  ),
+  decide(
+    'a bundle without scores has 0 for everybody',
+    'score_too_low',
+    { policy: demanding({ ...EC2, minScore: 1 }) },
+    DESCRIBE,
+  ),
+  decide(
+    'a demand on one of two required scopes',
+    'score_too_low',
+    {
+      policy: {
+        ...demanding({ scopes: ['ec2:RunInstances'], minScore: 600 }),
+        rules: [{ name: 'allow', effect: 'allow' }],
+      },
+      bundle: scored({}),
+      request: { method: 'POST', target: '/ec2' },
+      scopes: [['cloud:*', 'ec2:*']],
+    },
+    ['cloud:write', 'ec2:RunInstances'],
+  ),
+  decide(
+    'a human’s approval, which is not there',
+    'approval_required',
+    { policy: demanding({ ...EC2, approval: true }) },
+    DESCRIBE,
+  ),
+  decide(
+    'approval for another scope',
+    'ok',
+    { policy: demanding({ scopes: ['s3:*'], approval: true }) },
+    DESCRIBE,
+  ),
+  decide(
+    'stale trust is told before the score',
+    'bundle_stale',
+    {
+      policy: demanding({ ...EC2, minScore: 1000, maxStalenessSeconds: 1 }),
+      bundle: scored({}),
+      freshAt: NOW - 2,
+    },
+    DESCRIBE,
+  ),
+  decide(
+    'the score is told before the approval',
+    'score_too_low',
+    { policy: demanding({ ...EC2, minScore: 1000, approval: true }), bundle: scored({}) },
+    DESCRIBE,
+  ),
+  decide(
+    'a demand gives nothing: what no rule allows stays denied',
+    'rule_unmatched',
+    { policy: { ...demanding({ ...EC2, minScore: 1 }), rules: [] }, bundle: scored({}) },
+    DESCRIBE,
+  ),
+];
+
+export const decisionCases = (): Case[] => [
+  ...routes(),
+  ...scopes(),
+  ...lists_(),
+  ...access(),
+  ...bundleLists(),
+  ...demands(),
+];

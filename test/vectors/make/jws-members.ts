@@ -13,6 +13,7 @@ const members = (): Case[] => [
       caveats: [{ type: 'before', time: NOW + 60 }],
       purpose: 'infrastructure:review – für Alice',
       task: POLICY.jkt,
+      task_start: NOW - 7200,
       orig: {
         iss: 'https://login.example',
         sub: 'u-1',
@@ -86,7 +87,16 @@ const members = (): Case[] => [
   root('a principal with a look-alike letter', { sub: 'mailto:аlice@company.com' }, 'claim_invalid'),
   root('a principal of 513 characters', { sub: `mailto:${'a'.repeat(506)}` }, 'claim_invalid'),
   root('iss as bare thumbprint', { iss: ALICE.jkt }, 'claim_invalid'),
-  root('a task that is no link id', { task: 'task-1' }, 'claim_invalid'),
+  root('a task that is no link id', { task: 'task-1', task_start: NOW - 7200 }, 'claim_invalid'),
+  root('a task without its start', { task: POLICY.jkt }, 'claim_invalid'),
+  root('a start without its task', { task_start: NOW - 7200 }, 'claim_invalid'),
+  root('a task that starts when it is renewed', { task: POLICY.jkt, task_start: NOW - 60 }, 'ok'),
+  root(
+    'a task that starts after it was renewed',
+    { task: POLICY.jkt, task_start: NOW - 59 },
+    'claim_invalid',
+  ),
+  root('a start that is no time', { task: POLICY.jkt, task_start: 0 }, 'claim_invalid'),
   root(
     'an unknown member of orig',
     { orig: { iss: 'a', sub: 'b', auth_time: NOW, token_hash: 'c', email: 'd' } },
@@ -116,6 +126,7 @@ const members = (): Case[] => [
   ),
   child('rebind false', { rebind: false }, 'claim_invalid'),
   child('a task in a child', { task: POLICY.jkt }, 'claim_unknown'),
+  child('the start of a task in a child', { task_start: NOW - 60 }, 'claim_unknown'),
   child('kb without signature', { kb: { exp: NOW + 60, kid: ISSUER.jkt } }, 'claim_missing'),
   child('kb with the name it binds', { kb: { ...bind(CLIENT), sub: CLIENT.id } }, 'claim_unknown'),
   child('kb as JWS', { kb: wit(CLIENT) }, 'claim_invalid'),

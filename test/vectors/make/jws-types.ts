@@ -78,8 +78,8 @@ export const otherTypeCases = (): Case[] => [
   ),
   parse('roles without root', roles({ root: undefined }), 'claim_missing', 'roles', '9'),
   parse(
-    'roles over 16384 octets',
-    roles({ policy: Array.from({ length: 200 }, () => ROOT.jwk) }),
+    'roles over 32768 octets',
+    roles({ policy: Array.from({ length: 400 }, () => ROOT.jwk) }),
     'jws_size',
     'roles',
     '9',

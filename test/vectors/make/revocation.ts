@@ -21,7 +21,7 @@ const [L0 = '', L1 = '', L2 = ''] = chain;
 const grant = jws('dlink+jwt', childClaims(L2, INVENTORY, SECURITY, 3), INVENTORY.key);
 const ids = { L0: idOf(L0), L1: idOf(L1), L2: idOf(L2), grant: idOf(grant) };
 
-const renewed = makeChain({ agents: AGENTS, edit: { 0: { task: ids.L0 } } });
+const renewed = makeChain({ agents: AGENTS, edit: { 0: { task: ids.L0, task_start: NOW - 7200 } } });
 /** The planner makes the revoked delegation again: same parent, same delegatee, new link. */
 const again = makeChain({ agents: AGENTS, edit: { 2: { jti: 'made-again-0000000' } } });
 const rebound = makeChain({ agents: [CLIENT, PLANNER, rotated(PLANNER)], edit: { 2: { rebind: true } } });
@@ -100,6 +100,25 @@ export const revocationCases = (): Case[] => [
   held('the old key of an agent that was rebound', [{ key: PLANNER.key.jkt }], 'revoked_key', {
     chain: rebound.join('~'),
   }),
+  held('the key that the leaf has lost', [{ key: INVENTORY.key.jkt, lost: true }], 'agent_key_lost'),
+  held('a lost key in the middle', [{ key: PLANNER.key.jkt, lost: true }], 'agent_key_lost'),
+  held(
+    'the key of the grant’s delegatee, lost',
+    [{ key: SECURITY.key.jkt, lost: true }],
+    'agent_key_lost',
+    withGrant,
+  ),
+  held(
+    'another key of the same agent, lost',
+    [{ key: key(`${PLANNER.key.name} rotated`).jkt, lost: true }],
+    'ok',
+  ),
+  held(
+    'a key both lost and revoked',
+    [{ key: PLANNER.key.jkt, lost: true }, { key: PLANNER.key.jkt }],
+    'revoked_key',
+  ),
+  held('the key of the principal, said to be lost', [{ key: ALICE.jkt, lost: true }], 'revoked_key'),
   held('an issuer’s key is no position of the chain', [{ key: ISSUER.jkt }], 'ok'),
   held('another key of the same agent', [{ key: key(`${PLANNER.key.name} rotated`).jkt }], 'ok'),
   held('the agent at the leaf', [{ agent: INVENTORY.id }], 'revoked_agent'),

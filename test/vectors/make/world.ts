@@ -1,6 +1,18 @@
 /** The cast of the vectors: domains, issuers, anchors, agents; and links, WITs and bundles of theirs. */
 import { NOW } from './case.ts';
-import { b64u, type Claims, headerOf, idOf, jcs, jti, jws, type Key, key, rawJws } from './signing.ts';
+import {
+  b64u,
+  type Claims,
+  headerOf,
+  idOf,
+  jcs,
+  jti,
+  jws,
+  type Key,
+  key,
+  rawJws,
+  sha256,
+} from './signing.ts';
 
 export const DOMAIN = 'company.com';
 export const PARTNER = 'partner.com';
@@ -38,16 +50,20 @@ export const ROOT_ISSUER = key('root issuer company.com');
 export const ROBOT = key('principal cron');
 export const ROOT = key('root company.com');
 export const POLICY = key('policy company.com');
+export const TIMESTAMP = key('timestamp company.com');
+/** Approves, and is neither Alice nor anybody's anchor. */
+export const CAROL = key('approver carol');
+export const APPROVER = { principal: 'mailto:carol@company.com', jwk: CAROL.jwk };
 
 export const issuersOf = (...partner: readonly Key[]) => ({
   [DOMAIN]: [ISSUER.jwk],
   [PARTNER]: [PARTNER_ISSUER, ...partner].map((issuer) => issuer.jwk),
 });
 
-const CERTIFICATE = b64u('not a certificate, only octets');
+export const CERTIFICATE = b64u('not a certificate, only octets');
+/** Those of others; ours stand in the roles. */
 export const DOMAINS = {
-  [DOMAIN]: { x509: [CERTIFICATE], issuers: [ISSUER.jwk] },
-  [PARTNER]: { x509: [CERTIFICATE], issuers: [PARTNER_ISSUER.jwk] },
+  [PARTNER]: { x509: [b64u('octets of the partner')], issuers: [PARTNER_ISSUER.jwk] },
 };
 
 export const ANCHOR = {
@@ -166,6 +182,10 @@ export const roles = (edit: Claims = {}, by = ROOT, kid = by.jkt): string =>
       exp: NOW + 86_400,
       root: ROOT.jwk,
       policy: [POLICY.jwk],
+      timestamp: [TIMESTAMP.jwk],
+      issuers: [ISSUER.jwk],
+      root_issuers: [ROOT_ISSUER.jwk],
+      x509: [CERTIFICATE],
       ...edit,
     }),
     by,
@@ -188,3 +208,39 @@ export const bundleClaims = (edit: Claims = {}): Claims =>
     revoked: [],
     ...edit,
   });
+
+/** A timestamp over a bundle. */
+export const timestamp = (over: string, edit: Claims = {}, by = TIMESTAMP, kid = by.jkt): string =>
+  jws(
+    'timestamp+jwt',
+    drop({
+      trust_domain: DOMAIN,
+      epoch: 2,
+      seq: 7,
+      digest: b64u(sha256(over)),
+      iat: NOW - 5,
+      exp: NOW + 295,
+      ...edit,
+    }),
+    by,
+    kid,
+  );
+
+/** Carol's word that the planner may be given a scope by Alice's session. */
+export const linkApproval = (edit: Claims = {}, by = CAROL, kid = by.jkt): string =>
+  jws(
+    'link-approval+jwt',
+    drop({
+      approver: APPROVER.principal,
+      principal: PRINCIPAL,
+      delegatee: PLANNER.id,
+      parent: ALICE.jkt,
+      scope: ['cloud:read', 'ec2:Describe*'],
+      iat: NOW - 30,
+      exp: NOW + 600,
+      jti: jti('link approval'),
+      ...edit,
+    }),
+    by,
+    kid,
+  );

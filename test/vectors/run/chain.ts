@@ -8,17 +8,18 @@ import {
   verifyGrant,
 } from '../../../src/core/delegation/chain.ts';
 import { admitKey } from '../../../src/core/keys.ts';
-import { compilePolicy, evaluatePolicy } from '../../../src/core/policy/evaluate.ts';
-import type { Policy } from '../../../src/core/policy/model.ts';
-import { parseTarget } from '../../../src/core/policy/target.ts';
+import { DEFAULT_MAX_STALENESS_SECONDS } from '../../../src/core/limits.ts';
+import { compilePolicy } from '../../../src/core/policy/evaluate.ts';
 import { parseAgentId } from '../../../src/core/spiffe-id.ts';
 import { verifyBundle } from '../../../src/core/trust/bundle.ts';
 import { Revocations } from '../../../src/core/trust/revocation.ts';
 import type { Issuers } from '../../../src/core/trust/wit.ts';
 import type { Verdict } from '../../../src/core/verdict.ts';
+import { decide } from '../../../src/hop/decide.ts';
+import type { Delegated } from '../../../src/hop/verify-chain.ts';
 import { LIMITS } from '../make/chain-case.ts';
-import { key, keyByThumbprint } from '../make/signing.ts';
-import { ANCHOR, ANCHORS, agent, bundle, CLIENT, DOMAIN, DOMAINS, makeChain, ROOT } from '../make/world.ts';
+import { b64u, type Claims, jcs, key, keyByThumbprint, sha256 } from '../make/signing.ts';
+import { ANCHOR, ANCHORS, agent, bundle, CLIENT, DOMAIN, makeChain, ROOT } from '../make/world.ts';
 import { must, type Outcome, outcomeOf } from './outcome.ts';
 
 interface PartyInput {
@@ -26,14 +27,19 @@ interface PartyInput {
   readonly jkt: string;
 }
 
-/** Anchors and issuers out of a real, signed bundle that holds them. */
-const trusted = (
-  now: number,
-  domains: unknown,
-  anchors: unknown,
-): Pick<ChainContext, 'anchors' | 'issuers'> => {
-  const expected = { trustDomain: DOMAIN, root: ROOT.jkt, last: { epoch: 1, seq: 1 }, now };
-  const read = must(verifyBundle(bundle({ domains, anchors, iat: now, exp: now + 60 }), expected));
+/** Out of a real, signed bundle that holds it. */
+const bundled = (now: number, contents: Claims) =>
+  must(
+    verifyBundle(bundle({ iat: now, exp: now + 60, ...contents }), {
+      trustDomain: DOMAIN,
+      root: ROOT.jkt,
+      last: { epoch: 1, seq: 1 },
+      now,
+    }),
+  );
+
+const trusted = (now: number, anchors: unknown): Pick<ChainContext, 'anchors' | 'issuers'> => {
+  const read = bundled(now, { anchors });
   return { anchors: read.anchors, issuers: read.issuers };
 };
 
@@ -60,7 +66,8 @@ interface ChainInput {
   readonly trustDomain: string;
   readonly caller: PartyInput;
   readonly callee?: PartyInput;
-  readonly bundle: { readonly domains: unknown; readonly anchors: unknown };
+  readonly issuers: Parameters<typeof issuersOf>[0];
+  readonly anchors: unknown;
   readonly limits: ChainLimits;
 }
 
@@ -69,7 +76,8 @@ const verifyBoth = (input: ChainInput, now: number): Verdict<VerifiedChain> => {
     now,
     trustDomain: input.trustDomain,
     limits: input.limits,
-    ...trusted(now, input.bundle.domains, input.bundle.anchors),
+    anchors: trusted(now, input.anchors).anchors,
+    issuers: issuersOf(input.issuers),
   };
   const chain = verifyChain(input.chain, holderOf(input.caller), context);
   if (!chain.ok || input.grant === undefined || input.callee === undefined) return chain;
@@ -107,7 +115,7 @@ export const runRevocation = ({ chain, grant, revoked }: RevocationInput, now: n
     now,
     trustDomain: DOMAIN,
     limits: LIMITS,
-    ...trusted(now, DOMAINS, ANCHORS),
+    ...trusted(now, ANCHORS),
   };
   const verified = must(verifyChain(chain, delegateeOf(chain.split('~').at(-1) ?? ''), context));
   const held =
@@ -117,7 +125,10 @@ export const runRevocation = ({ chain, grant, revoked }: RevocationInput, now: n
 };
 
 interface DecisionInput {
-  readonly policy: Policy;
+  readonly policy: unknown;
+  readonly lists?: unknown;
+  readonly scores?: unknown;
+  readonly freshAt: number;
   readonly request: {
     readonly callee: string;
     readonly method: string;
@@ -139,25 +150,35 @@ const chainFor = ({ request, scopes }: DecisionInput, now: number): VerifiedChai
   const id = parseAgentId(request.caller);
   if (id === undefined) throw new Error('no caller');
   const caller: Holder = { id, key: must(admitKey(key(`agent ${DOMAIN}/${path}`).x)) };
-  const context = { now, trustDomain: DOMAIN, limits: LIMITS, ...trusted(now, DOMAINS, anchors) };
+  const context = { now, trustDomain: DOMAIN, limits: LIMITS, ...trusted(now, anchors) };
   return must(verifyChain(links.join('~'), caller, context));
 };
 
+/** What the bundle carries is read out of a signed bundle, as a sidecar does; without caveats nobody has approved. */
 export const runDecision = (input: DecisionInput, now: number): Outcome => {
-  const target = parseTarget(input.request.target);
-  if (!target.ok) return outcomeOf(target);
-  const callee = parseAgentId(input.request.callee);
-  if (callee === undefined) throw new Error('no callee');
-  const { path } = target.value;
-  const { method } = input.request;
-  const decided = evaluatePolicy(compilePolicy(input.policy), {
+  const { policy, lists, scores, freshAt, request } = input;
+  const bundle = bundled(now, { policy, policy_digest: b64u(sha256(jcs(policy))), lists, scores });
+  const callee = parseAgentId(request.callee);
+  if (callee === undefined || bundle.policy === undefined) throw new Error('no callee, or no policy');
+  const chain = chainFor(input, now);
+  const decided = decide({
+    direction: 'inbound',
+    delegated: { chain, chainText: '', decisions: new Map(), approvals: new Map() } as unknown as Delegated,
     callee,
-    method,
-    path,
-    tool: undefined,
-    chain: chainFor(input, now),
+    method: request.method,
+    target: request.target,
+    trust: {
+      generation: 1,
+      bundle,
+      policy: compilePolicy(bundle.policy, bundle.lists),
+      bundleName: '2.7',
+      freshAt,
+      maxStalenessSeconds: bundle.policy.limits.maxStalenessSeconds ?? DEFAULT_MAX_STALENESS_SECONDS,
+    },
+    nowSeconds: now,
+    sessionDeadline: now + 3600,
   });
   return decided.ok
     ? { reason: 'ok', required: decided.value.required }
-    : { reason: decided.reason, ...('required' in decided ? { required: decided.required } : {}) };
+    : { reason: decided.reason, required: decided.required };
 };

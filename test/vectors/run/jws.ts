@@ -5,9 +5,11 @@ import { type Binding, type Role, verifyProof } from '../../../src/core/handshak
 import { admitKey } from '../../../src/core/keys.ts';
 import { parseAgentId } from '../../../src/core/spiffe-id.ts';
 import { verifyBundle } from '../../../src/core/trust/bundle.ts';
+import { parseRoles } from '../../../src/core/trust/roles.ts';
 import { verifyWit } from '../../../src/core/trust/wit.ts';
+import { NOW } from '../make/case.ts';
 import { CERT, EXPORTER } from '../make/handshake-world.ts';
-import { type Agent, bundle, INVENTORY, PLANNER } from '../make/world.ts';
+import { type Agent, DOMAIN, INVENTORY, PLANNER, ROOT } from '../make/world.ts';
 import { must, type Outcome, outcomeOf } from './outcome.ts';
 
 /** A link out of its chain: with a member of L0 it is read as L0. */
@@ -40,7 +42,7 @@ const reasonOf = (verdict: { readonly ok: boolean; readonly reason?: string }): 
   verdict.reason;
 
 const runBundle = (text: string): Outcome => {
-  const expected = { trustDomain: '', root: '', last: { epoch: 1, seq: 1 }, now: 0 };
+  const expected = { trustDomain: DOMAIN, root: ROOT.jkt, last: { epoch: 1, seq: 1 }, now: NOW };
   return parsed(reasonOf(verifyBundle(text, expected)), 'bundle_');
 };
 
@@ -56,9 +58,8 @@ export const runJws = ({ type, jws }: { readonly type: string; readonly jws: str
       return runProof(jws, 'responder');
     case 'bundle':
       return runBundle(jws);
-    // Roles come in a bundle only.
     case 'roles':
-      return runBundle(bundle({ roles: jws }));
+      return outcomeOf(parseRoles(jws));
     default:
       throw new Error(`no parser for ${type}`);
   }

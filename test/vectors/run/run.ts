@@ -2,18 +2,24 @@
 import { LogVerifier } from '../../../src/core/audit/verify-log.ts';
 import { caveatDeadline, evaluateCaveats, parseCaveats } from '../../../src/core/delegation/caveats.ts';
 import { findUncovered, parseScope } from '../../../src/core/delegation/scope.ts';
-import type { Json } from '../../../src/core/encoding/json.ts';
+import { type Json, type JsonObject, parseStrictObjectText } from '../../../src/core/encoding/json.ts';
 import { admitKey } from '../../../src/core/keys.ts';
+import { readPolicy } from '../../../src/core/policy/read.ts';
 import { parseTarget } from '../../../src/core/policy/target.ts';
 import { agentTypeOf, parseAgentId, trustDomainOf } from '../../../src/core/spiffe-id.ts';
 import { verifyBundle } from '../../../src/core/trust/bundle.ts';
+import { policyDigest } from '../../../src/core/trust/bundle-contents.ts';
+import { verifyBundleAsHistory } from '../../../src/core/trust/bundle-history.ts';
+import { verifyRoles } from '../../../src/core/trust/roles.ts';
+import { Scores } from '../../../src/core/trust/scores.ts';
+import { verifyTimestamp } from '../../../src/core/trust/timestamp.ts';
 import { verifyWit } from '../../../src/core/trust/wit.ts';
 import type { Group } from '../groups.ts';
 import type { Case } from '../make/case.ts';
 import { issuersOf, runChain, runDecision, runRevocation } from './chain.ts';
 import { runHandshake } from './handshake.ts';
 import { runJws } from './jws.ts';
-import { type Outcome, outcomeOf } from './outcome.ts';
+import { must, type Outcome, outcomeOf } from './outcome.ts';
 
 const runSpiffe = ({ id }: { readonly id: string }): Outcome => {
   const agentId = parseAgentId(id);
@@ -82,6 +88,44 @@ interface BundleInput {
   readonly last: { readonly epoch: number; readonly seq: number; readonly digest?: string };
 }
 
+interface TimestampInput {
+  readonly timestamp: string;
+  readonly bundle: string;
+  readonly trustDomain: string;
+  readonly root: string;
+  readonly since: number;
+}
+
+/** The bundle is one that was accepted when it was new. */
+const runTimestamp = ({ timestamp, bundle, root, since }: TimestampInput, now: number): Outcome =>
+  outcomeOf(verifyTimestamp(timestamp, must(verifyBundleAsHistory(bundle, root)), since, now), ({ iat }) => ({
+    iat,
+  }));
+
+const runScores = (
+  { scores, agent }: { readonly scores: unknown; readonly agent: string },
+  now: number,
+): Outcome => {
+  const id = parseAgentId(agent);
+  if (id === undefined) throw new Error('no agent');
+  return outcomeOf(Scores.parse(strictly(scores)), (read) => ({ ...read.of(id, now) }));
+};
+
+/** As the strict reader makes it: without prototypes. */
+const strictly = (value: unknown): JsonObject => must(parseStrictObjectText(JSON.stringify(value)));
+
+const runPolicy = ({ policy }: { readonly policy: unknown }): Outcome =>
+  outcomeOf(readPolicy(strictly(policy)), () => ({ digest: policyDigest(strictly(policy)) }));
+
+interface RolesInput {
+  readonly roles: string;
+  readonly trustDomain: string;
+  readonly root: string;
+}
+
+const runRoles = ({ roles, ...expected }: RolesInput, now: number): Outcome =>
+  outcomeOf(verifyRoles(roles, { ...expected, now }), ({ epoch }) => ({ epoch }));
+
 const runBundle = ({ bundle, ...expected }: BundleInput, now: number): Outcome =>
   outcomeOf(verifyBundle(bundle, { ...expected, now }), ({ epoch, seq }) => ({ epoch, seq }));
 
@@ -106,9 +150,13 @@ const RUNNERS: Readonly<Record<Group, (input: never, now: number) => Outcome>> =
   caveats: runCaveats,
   wit: runWit,
   handshake: runHandshake,
+  roles: runRoles,
   bundle: runBundle,
+  timestamp: runTimestamp,
+  scores: runScores,
   revocation: runRevocation,
   target: ({ target }: { readonly target: string }) => outcomeOf(parseTarget(target)),
+  policy: runPolicy,
   decision: runDecision,
   audit: runAudit,
 };
