@@ -30,6 +30,12 @@ export interface DelegateOptions extends TrustOptions {
   readonly caveat: readonly string[] | undefined;
   readonly out: string | undefined;
   readonly json: boolean;
+  readonly verifier: string | undefined;
+  /** Folder of the identity that speaks to the verifier. */
+  readonly identity: string | undefined;
+  readonly oidc: boolean | undefined;
+  readonly device: boolean | undefined;
+  readonly issuer: string | undefined;
 }
 
 export const readPrincipalKey = (

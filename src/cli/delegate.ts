@@ -9,6 +9,7 @@ import { writeFilesAtomic } from '../edge/store/atomic-file.ts';
 import { makeTokenId } from '../verifier/authority/tokens.ts';
 import { type Command, CommandError, EXIT, type ExitCode } from './command.ts';
 import { usageError, withFaultLines } from './command-faults.ts';
+import { delegateAtVerifier, isAtVerifier, type Minted } from './delegate-at-verifier.ts';
 import { delegateHint } from './delegate-hints.ts';
 import {
   audOf,
@@ -23,16 +24,37 @@ import {
   ttlOf,
 } from './delegate-inputs.ts';
 import { chainContext, checkStanding, type KnownTrust, readTrust, TRUST_OPTIONS } from './known-trust.ts';
+import { LOGIN_OPTIONS } from './log-in.ts';
 import { print, printError, printJson } from './terminal.ts';
 import { describeExpiry, formatTime, nowSeconds } from './time-words.ts';
+import { VERIFIER_OPTIONS } from './verifier-connection.ts';
+import { atVerifier } from './verifier-refusals.ts';
 
 export const command: Command = {
   name: 'delegate',
-  describe: 'Delegate to an agent, with a principal’s key: the first link of a chain',
+  describe: 'Delegate to an agent, with a principal’s key or after a login: the beginning of a chain',
   options: (yargs) =>
     yargs
       .options(TRUST_OPTIONS)
-      .option('as', { type: 'string', requiresArg: true, describe: 'Principal in --dir, by name' })
+      .option('verifier', VERIFIER_OPTIONS.verifier)
+      .option('as', {
+        type: 'string',
+        requiresArg: true,
+        describe:
+          'With a verifier: key file (alice, for alice.key) or folder of a session; with --dir: a principal’s name',
+      })
+      .option('oidc', {
+        type: 'boolean',
+        default: false,
+        describe: 'Log in at the company’s identity provider, in place of --as',
+      })
+      .options(LOGIN_OPTIONS)
+      .option('identity', {
+        type: 'string',
+        requiresArg: true,
+        describe:
+          'With --verifier https://…: folder of the identity that asks it; a session’s own unless said',
+      })
       .option('key', {
         type: 'string',
         requiresArg: true,
@@ -47,7 +69,7 @@ export const command: Command = {
         type: 'string',
         requiresArg: true,
         demandOption: true,
-        describe: 'The agent: its SPIFFE ID, or TYPE/INSTANCE in --dir',
+        describe: 'The agent: its SPIFFE ID, or TYPE/INSTANCE in the trust domain',
       })
       .option('to-key', {
         type: 'string',
@@ -85,6 +107,14 @@ export const command: Command = {
       .option('json', { type: 'boolean', default: false, describe: 'One JSON object' })
       .conflicts('as', 'key')
       .example(
+        '$0 delegate --as alice --to planning/1 --scope infrastructure:review --out task.chain',
+        'with alice.key, at the verifier in ./verifier',
+      )
+      .example(
+        '$0 delegate --oidc --to planning/1 --scope infrastructure:review --out task.chain',
+        'log in in a browser; the chain goes through a session of your own',
+      )
+      .example(
         '$0 delegate --dir mesh --as alice --to planning/1 --scope infrastructure:review --out task.chain',
         'by name, in a local trust domain',
       )
@@ -105,11 +135,9 @@ export const command: Command = {
 
 const run = async (options: DelegateOptions): Promise<ExitCode> => {
   const now = nowSeconds();
-  const trust = readTrust(options, now);
-  const key = readPrincipalKey(options, trust);
-  const minted = mint(options, trust, key, now);
+  const { trust, anchor, result: minted } = await mintWhere(options, now);
   if (!minted.ok) {
-    const hint = delegateHint(minted.reason, trust, key.thumbprint);
+    const hint = delegateHint(minted.reason, trust, anchor);
     if (!options.json)
       throw new CommandError(`${minted.reason}: ${minted.detail}${hint === undefined ? '' : `\n${hint}`}`);
     printJson({ ok: false, reason: minted.reason, detail: minted.detail, ...(hint && { hint }) });
@@ -119,6 +147,16 @@ const run = async (options: DelegateOptions): Promise<ExitCode> => {
   if (options.out !== undefined) writeFilesAtomic([{ file: options.out, content: `${text}\n` }]);
   report(options, text, chain, now);
   return EXIT.ok;
+};
+
+const mintWhere = async (
+  options: DelegateOptions,
+  now: number,
+): Promise<Omit<Minted, 'trust'> & { readonly trust: KnownTrust }> => {
+  if (isAtVerifier(options)) return atVerifier(() => delegateAtVerifier(options));
+  const trust = readTrust(options, now);
+  const key = readPrincipalKey(options, trust);
+  return { trust, anchor: key.thumbprint, result: mint(options, trust, key, now) };
 };
 
 const report = ({ json, out }: DelegateOptions, text: string, chain: VerifiedChain, now: number): void => {

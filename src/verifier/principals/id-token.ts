@@ -38,7 +38,7 @@ const refusalOf = (error: unknown, { algs }: OidcIssuer, now: number): Refusal =
   if (error instanceof errors.JWTExpired)
     return new Refusal('login_expired', `the ID token has expired; it is ${now} here`);
   if (error instanceof errors.JWTClaimValidationFailed)
-    return error.claim === 'nbf' || error.claim === 'iat'
+    return error.reason === 'check_failed' && (error.claim === 'nbf' || error.claim === 'iat')
       ? new Refusal('login_expired', `the ID token is from the future (${error.claim}); it is ${now} here`)
       : refuse(`the ID token's ${error.claim} is not the one expected`);
   if (error instanceof errors.JOSEAlgNotAllowed)
