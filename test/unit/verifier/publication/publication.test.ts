@@ -410,3 +410,53 @@ it('what is read while it changes is read again', async () => {
   await publication.whenPublished(revision ?? 0);
   expect(must(verify(publication, authority, clock.seconds)).revocations.size).toBe(2);
 });
+
+it('a bundle by a key that was dropped while its number was written stays in the house', async () => {
+  class HookedStore extends MemoryStore {
+    before: (() => Promise<void>) | undefined;
+    override async commit(change: Parameters<MemoryStore['commit']>[0]): Promise<number> {
+      const { before } = this;
+      if (before !== undefined && change.put?.some(({ key }) => key.startsWith('bundle/'))) {
+        this.before = undefined;
+        await before();
+      }
+      return super.commit(change);
+    }
+  }
+  const store = new HookedStore();
+  const { publication, authority, records } = await opened(makeStage(onTestFinished, { store }));
+  const { heard } = listen(publication);
+  store.before = () => authority.rotate({ role: 'policy', compromised: true }, SYSTEM, 'stolen');
+  await publication.whenPublished(await revoke(records));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(heard.map((event) => event.event === 'bundle' && [event.epoch, event.seq])).toEqual([
+    [1, 1],
+    [2, 1],
+  ]);
+});
+
+it('only what has changed is read again, until time may have changed all of it', async () => {
+  const { records, clock, open } = makeStage(onTestFinished);
+  const reads: string[] = [];
+  const counted = <T>(name: string, kinds: readonly string[], value: T) => ({
+    kinds,
+    read: (): T => {
+      reads.push(name);
+      return value;
+    },
+  });
+  const sources: Sources = {
+    ...SILENT,
+    anchors: counted('anchors', ['principal'], []),
+    revocations: counted('revocations', ['revocation'], []),
+  };
+  const authority = await open();
+  const publication = await openPublication({ records, authority, clock, sources });
+  onTestFinished(() => publication.close());
+  await publication.whenPublished(await revoke(records));
+  expect(reads).toEqual(['anchors', 'revocations', 'revocations']);
+  clock.advanceSeconds(43_200);
+  publication.tick();
+  await publication.settled();
+  expect(reads.slice(3)).toEqual(['anchors', 'revocations']);
+});
