@@ -8,6 +8,7 @@ import { version } from './version.ts';
 const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Command | readonly Command[] }>>> =
   {
     agents: () => import('./cli/agents.ts'),
+    approve: () => import('./cli/approve.ts'),
     audit: () => import('./cli/audit.ts'),
     delegate: () => import('./cli/delegate.ts'),
     demo: () => import('./cli/demo.ts'),

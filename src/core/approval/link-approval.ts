@@ -71,7 +71,16 @@ export const linkApprovalId = ({
   sha256Base64url(canonicalJson({ delegatee, parent, principal, scope: [...scope].sort() }));
 
 export const mintLinkApproval = (
-  { approver, principal, delegatee, parent, scope, iat, exp, jti }: LinkApproval,
+  {
+    approver,
+    principal,
+    delegatee,
+    parent,
+    scope,
+    iat,
+    exp,
+    jti,
+  }: Omit<LinkApproval, 'scope'> & { readonly scope: readonly string[] },
   sign: Sign,
   kid: string,
 ): string =>
