@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { attestationSchema } from './attestation-schema.ts';
 import { duration, file, listenAddress, peerAddress, trustDomain } from './forms.ts';
+import { keySchema } from './key-schema.ts';
 
 export const verifierSchema = z
   .strictObject({
@@ -23,16 +24,7 @@ export const verifierSchema = z
       .describe(
         'Under which others reach it: goes into join strings. Without any, the address that it listens on.',
       ),
-    keys: z
-      .strictObject({
-        passphraseFile: file
-          .optional()
-          .describe(
-            'Holds the passphrase under which keys are kept. Without one, under a key beside them (mode 0600).',
-          ),
-      })
-      .prefault({})
-      .describe('Private keys are encrypted at rest.'),
+    keys: keySchema,
     svidTtl: duration
       .prefault('1h')
       .describe('Life of SVIDs and WITs where the registration entry says nothing.'),

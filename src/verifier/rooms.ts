@@ -4,6 +4,7 @@ import type { Logger } from '../edge/telemetry/log.ts';
 import type { Clock } from '../ports.ts';
 import { Approvals } from './approvals/approvals.ts';
 import { Authority } from './authority/authority.ts';
+import { timingOf } from './authority/timing.ts';
 import { nobodyBarred, noPolicy, noSources, nothingRevocable } from './empty-rooms.ts';
 import type { Layout } from './layout.ts';
 import { openPeople, type People } from './principals/people.ts';
@@ -52,6 +53,7 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
     directory: layout.keys,
     records,
     clock,
+    timing: timingOf(config.keys),
     ...(passphraseFile !== undefined && { passphraseFile: layout.resolve(passphraseFile) }),
   });
   const people = openPeople({ records, clock, authority, policy: noPolicy, revoking: nothingRevocable });

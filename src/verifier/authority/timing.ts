@@ -1,4 +1,5 @@
 /** How long keys and what they sign live, in seconds. */
+import type { KeyConfig } from '../../config/key-schema.ts';
 import { DEFAULT_MAX_TASK_AGE_SECONDS } from '../../core/limits.ts';
 import type { KeyRole } from './key-records.ts';
 
@@ -38,6 +39,19 @@ export const DEFAULT_TIMING: Timing = {
   timestamp: 300,
   server: 3600,
 };
+
+/** What the configuration says, and the rest as it is by default. */
+export const timingOf = ({ rotateDays, overlap }: KeyConfig): Timing => ({
+  ...DEFAULT_TIMING,
+  rotateAfter: {
+    'svid-ca': rotateDays.svidCa * DAY,
+    'wit-issuer': rotateDays.witIssuer * DAY,
+    'root-issuer': rotateDays.rootIssuer * DAY,
+    policy: rotateDays.policy * DAY,
+    timestamp: rotateDays.timestamp * DAY,
+  },
+  overlap,
+});
 
 /** What a key of this role signs ends at most so many seconds later. */
 export const longestOf = (role: KeyRole, timing: Timing): number =>
