@@ -1,16 +1,20 @@
 /**
  * Makes what is written down about the configuration from the one schema in src/config: the JSON Schemas for editors and
- * the reference page. `npm run gen` runs it; a test fails while the committed files are not what it makes.
+ * the reference page; and from the contract in src/api the verifier's OpenAPI document. `npm run gen` runs it; a test fails while the committed files are not what it makes.
  */
 import { writeFileSync } from 'node:fs';
 import { z } from 'zod';
+import { CONTRACT } from '../src/api/contract.ts';
+import { openApiDocument } from '../src/api/openapi.ts';
 import { policySchema } from '../src/config/policy-schema.ts';
 import { sidecarSchema } from '../src/config/sidecar-schema.ts';
+import { verifierSchema } from '../src/config/verifier-schema.ts';
 import { renderReference } from './reference.ts';
 
 const KINDS = [
   { name: 'sidecar', kind: 'Sidecar', schema: sidecarSchema },
   { name: 'policy', kind: 'Policy', schema: policySchema },
+  { name: 'verifier', kind: 'Verifier', schema: verifierSchema },
 ] as const;
 
 /** JSON Schema 2020-12 of what people write: before defaults, and before durations and sizes become numbers. */
@@ -34,6 +38,7 @@ export const generateFiles = (): Readonly<Record<string, string>> => {
   return {
     ...Object.fromEntries(files),
     'REFERENCE.md': renderReference(schemas),
+    'verifier-openapi.json': `${JSON.stringify(openApiDocument(CONTRACT), null, 2)}\n`,
   };
 };
 

@@ -2,8 +2,10 @@
 import { z } from 'zod';
 import { file, trustDomain } from './forms.ts';
 
-const jwk = z.looseObject({ kty: z.string() });
-const jwks = z.strictObject({ keys: z.array(jwk).min(1).max(32) }).describe('A JWK set, inline.');
+const jwk = z.looseObject({ kty: z.string().describe('Key type: RSA, EC or OKP.') });
+const jwks = z
+  .strictObject({ keys: z.array(jwk).min(1).max(32).describe('Public keys, RFC 7517.') })
+  .describe('A JWK set, inline.');
 
 const httpsUrl = (what: string) =>
   z
@@ -57,7 +59,7 @@ const issuer = z.strictObject({
 });
 
 const foreignDomain = z.strictObject({
-  trustDomain,
+  trustDomain: trustDomain.describe('Its name.'),
   authorities: file.describe('Its X.509 CA certificates, PEM.'),
 });
 

@@ -2,6 +2,7 @@
 import { ConfigError, parseConfig } from '../../src/config/load.ts';
 import { parsePolicy } from '../../src/config/policy.ts';
 import { sidecarSchema } from '../../src/config/sidecar-schema.ts';
+import { verifierSchema } from '../../src/config/verifier-schema.ts';
 
 const faultsOf = (read: () => unknown): string[] => {
   try {
@@ -18,6 +19,9 @@ const faultsOf = (read: () => unknown): string[] => {
 export const sidecarFaults = (text: string): string[] =>
   faultsOf(() => parseConfig(text, 'f.yaml', sidecarSchema));
 export const policyFaults = (text: string): string[] => faultsOf(() => parsePolicy(text, 'f.yaml'));
+
+export const verifierFaults = (text: string): string[] =>
+  faultsOf(() => parseConfig(text, 'f.yaml', verifierSchema));
 
 /** A sidecar that is right, for tests to break; `rest` begins on line 15. */
 export const sidecarText = (rest = 'inbound:\n  agent: 127.0.0.1:8080\n'): string => `\

@@ -4,7 +4,13 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { generateFiles } from '../../../config/generate.ts';
-import { policyFaults, policyText, sidecarFaults, sidecarText } from '../../testkit/config-faults.ts';
+import {
+  policyFaults,
+  policyText,
+  sidecarFaults,
+  sidecarText,
+  verifierFaults,
+} from '../../testkit/config-faults.ts';
 
 const committed = (name: string): string =>
   readFileSync(new URL(`../../../config/${name}`, import.meta.url), 'utf8');
@@ -16,6 +22,7 @@ const compile = (name: string): ValidateFunction =>
   );
 const isSidecar = compile('sidecar.schema.json');
 const isPolicy = compile('policy.schema.json');
+const isVerifier = compile('verifier.schema.json');
 
 test.each(Object.keys(files))('config/%s is up to date (npm run gen)', (name) => {
   expect(committed(name)).toBe(files[name]);
@@ -40,7 +47,7 @@ describe('the reference page', () => {
         .split(/(?:list|map), each: | to /)
         .filter(Boolean))
         expect(
-          forms.has(name) || /^(`|\[|whole number)/.test(name),
+          forms.has(name) || /^(`|\[|whole number|text)/.test(name),
           `the form "${name}" of ${field} isn't explained`,
         ).toBe(true);
     }
@@ -76,6 +83,14 @@ describe('what both accept', () => {
     expect(sidecarFaults(text)).toEqual([]);
     expect(isSidecar(parse(text))).toBe(true);
   });
+
+  test.each([committed('verifier.yaml'), 'apiVersion: hopgate.dev/v1\nkind: Verifier\n'])(
+    'verifier %#',
+    (text) => {
+      expect(verifierFaults(text)).toEqual([]);
+      expect(isVerifier(parse(text))).toBe(true);
+    },
+  );
 
   test('the least policy', () => {
     expect(policyFaults(policyText())).toEqual([]);
@@ -150,6 +165,30 @@ describe('what both refuse', () => {
   ])('policy %#', (text) => {
     expect(policyFaults(text)).not.toEqual([]);
     expect(isPolicy(parse(text))).toBe(false);
+  });
+});
+
+describe('what both refuse of a verifier', () => {
+  const text = (rest: string): string => `apiVersion: hopgate.dev/v1\nkind: Verifier\n${rest}`;
+  test.each([
+    text('extra: 1\n'),
+    text('trustDomain: Company.com\n'),
+    text('listen: 14300\n'),
+    text('listen: "unix:/run/verifier.sock"\n'),
+    text('svidTtl: 3600\n'),
+    text('limits: {strangers: 0}\n'),
+    text('keys: {passphraseFile: |\n  a\n  b}\n'),
+    text('attestation: {kubernetes: [{name: a}]}\n'),
+    text('').replace('Verifier', 'Sidecar'),
+  ])('%#', (wrong) => {
+    expect(verifierFaults(wrong)).not.toEqual([]);
+    let value: unknown;
+    try {
+      value = parse(wrong);
+    } catch {
+      return;
+    }
+    expect(isVerifier(value)).toBe(false);
   });
 });
 
