@@ -16,6 +16,7 @@ import { readKey } from '../verifier/local/files.ts';
 import { agentIdIn, isAgentName } from '../verifier/local/layout.ts';
 import { CommandError } from './command.ts';
 import { usageError } from './command-faults.ts';
+import { approvalCaveats } from './delegate-approval.ts';
 import {
   audOf,
   type DelegateOptions,
@@ -128,10 +129,15 @@ const mintByKey = async (
   if ('fault' in names) return { trust, anchor, result: deny('scope_invalid', names.fault) };
   const caveats = readCaveats(options.caveat ?? [], now);
   if (!caveats.ok) return { trust, anchor, result: caveats };
+  const principal = principalOf({ ...options, as: undefined }, trust, key, bundle);
+  const purpose = purposeOf(options, trust);
+  const place = { principal, delegatee: to.id, parent: anchor, scope: names.patterns, ...purpose };
+  const approved = await approvalCaveats(client, trust.policy, place, options.approval);
+  if (!approved.ok) return { trust, anchor, result: approved };
   const text = mintRootLink(
     {
       anchorX: key.x,
-      principal: principalOf({ ...options, as: undefined }, trust, key, bundle),
+      principal,
       delegatee: to,
       aud: audOf(options, to.id),
       scope: names.patterns,
@@ -139,8 +145,8 @@ const mintByKey = async (
       ttlSeconds: ttlOf(options),
       now,
       jti: makeTokenId(),
-      caveats: caveats.value,
-      ...purposeOf(options, trust),
+      caveats: [...caveats.value, ...approved.value],
+      ...purpose,
     },
     key.sign,
   );
@@ -160,6 +166,11 @@ const mintBySession = async (
   if ('fault' in names) return { trust, anchor, result: deny('scope_invalid', names.fault) };
   const caveats = readCaveats(options.caveat ?? [], now);
   if (!caveats.ok) return { trust, anchor, result: caveats };
+  const purpose = purposeOf(options, trust);
+  const { principal, id: parent } = link;
+  const place = { principal, delegatee: to.id, parent, scope: names.patterns, ...purpose };
+  const approved = await approvalCaveats(client, trust.policy, place, options.approval);
+  if (!approved.ok) return { trust, anchor, result: approved };
   const text = mintChildLink(
     link,
     1,
@@ -171,8 +182,8 @@ const mintBySession = async (
       ttlSeconds: ttlOf(options),
       now,
       jti: makeTokenId(),
-      caveats: caveats.value,
-      ...purposeOf(options, trust),
+      caveats: [...caveats.value, ...approved.value],
+      ...purpose,
     },
     key.sign,
   );

@@ -43,7 +43,9 @@ export const delegateHint = (reason: ReasonCode, trust: KnownTrust, key: string)
         : `Renew it: "hopgate init ${shellWord(dir)} --renew".`;
     case 'caveat_unknown':
     case 'caveat_invalid':
-      return 'Caveats: {"type":"callee","ids":[…]}, resource/paths, tool/names, before/time, approval/id, max_uses/uses+at.';
+      return 'Caveats: {"type":"callee","ids":[…]}, resource/paths, tool/names, before/time, approval/token, max_uses/uses+at.';
+    case 'approval_required':
+      return 'An approver decides with "hopgate approve grant ID --as KEY"; then run this again with --approval ID. With --approval each, every request waits for an approval of its own.';
     default:
       return undefined;
   }

@@ -36,6 +36,7 @@ export interface DelegateOptions extends TrustOptions {
   readonly oidc: boolean | undefined;
   readonly device: boolean | undefined;
   readonly issuer: string | undefined;
+  readonly approval: string | undefined;
 }
 
 export const readPrincipalKey = (

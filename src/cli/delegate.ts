@@ -9,6 +9,7 @@ import { writeFilesAtomic } from '../edge/store/atomic-file.ts';
 import { makeTokenId } from '../verifier/authority/tokens.ts';
 import { type Command, CommandError, EXIT, type ExitCode } from './command.ts';
 import { usageError, withFaultLines } from './command-faults.ts';
+import { APPROVAL_OPTION, EACH_REQUEST } from './delegate-approval.ts';
 import { delegateAtVerifier, isAtVerifier, type Minted } from './delegate-at-verifier.ts';
 import { delegateHint } from './delegate-hints.ts';
 import {
@@ -103,6 +104,7 @@ export const command: Command = {
         nargs: 1,
         describe: 'A further condition, JSON; repeatable',
       })
+      .options(APPROVAL_OPTION)
       .option('out', { type: 'string', requiresArg: true, describe: 'Write the chain here (mode 0600)' })
       .option('json', { type: 'boolean', default: false, describe: 'One JSON object' })
       .conflicts('as', 'key')
@@ -154,6 +156,8 @@ const mintWhere = async (
   now: number,
 ): Promise<Omit<Minted, 'trust'> & { readonly trust: KnownTrust }> => {
   if (isAtVerifier(options)) return atVerifier(() => delegateAtVerifier(options));
+  if (options.approval !== undefined && options.approval !== EACH_REQUEST)
+    throw usageError('--approval ID needs a verifier, where the approval was given');
   const trust = readTrust(options, now);
   const key = readPrincipalKey(options, trust);
   return { trust, anchor: key.thumbprint, result: mint(options, trust, key, now) };
