@@ -115,8 +115,8 @@ const report = (
   print(`  key     ${keys.agent.thumbprint}`);
   print(`  SVID    ${describeExpiry(credentials.svidNotAfter, nowSeconds())}`);
   if (ports === undefined) {
-    print('Next, as this client:');
-    print(`  hopgate agents list --verifier https://${verifiers[0]} --as ${shellWord(directory)}`);
+    print('Next, say with each command who speaks; what this client may, its roles at the verifier say:');
+    print(`  --verifier https://${verifiers[0]} --as ${shellWord(directory)}`);
     return;
   }
   print(`  agent   listens on 127.0.0.1:${ports.agent}; peers connect to 127.0.0.1:${ports.inbound}`);

@@ -186,7 +186,7 @@ export class VerifierClient {
       readonly query?: unknown;
       readonly body?: unknown;
     };
-    if (this.target.kind === 'unproven' && endpoint.access !== 'anyone')
+    if (this.target.kind === 'unproven' && (endpoint.access !== 'anyone' || endpoint.guessable))
       throw new VerifierError(
         'verifier_untrusted',
         `${endpoint.name} needs a verifier that has proven itself`,

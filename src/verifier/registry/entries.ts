@@ -107,7 +107,7 @@ export class Entries {
       if (error instanceof ConflictError)
         throw new Refusal(
           'api_conflict',
-          `there is a registration entry "${entry.name}" already; give this one another name`,
+          `there is a registration entry "${entry.name}" already; make a new join token for it, or give this one another name`,
         );
       throw error;
     }
