@@ -6,9 +6,13 @@ import type { AnyEndpoint } from './endpoint.ts';
 import { enrolmentEndpoints } from './enrolment.ts';
 import { keyEndpoints } from './keys.ts';
 import { loginEndpoints } from './logins.ts';
+import { policyEndpoints } from './policy.ts';
 import { principalEndpoints } from './principals.ts';
 import { registryEndpoints } from './registry.ts';
+import { reportEndpoints } from './reports.ts';
+import { revocationEndpoints } from './revocations.ts';
 import { roleBindingEndpoints } from './role-bindings.ts';
+import { scoreEndpoints } from './scores.ts';
 import { serviceEndpoints } from './service.ts';
 import { taskEndpoints } from './tasks.ts';
 import { trustEndpoints } from './trust.ts';
@@ -25,6 +29,10 @@ export const CONTRACT = {
   ...taskEndpoints,
   ...delegateeEndpoints,
   ...approvalEndpoints,
+  ...policyEndpoints,
+  ...revocationEndpoints,
+  ...scoreEndpoints,
+  ...reportEndpoints,
 } as const satisfies Readonly<Record<string, AnyEndpoint>>;
 
 export type Contract = typeof CONTRACT;

@@ -29,6 +29,15 @@ export const verifierSchema = z
       .prefault('1h')
       .describe('Life of SVIDs and WITs where the registration entry says nothing.'),
     attestation: attestationSchema,
+    policy: z
+      .strictObject({
+        secondApprover: z
+          .boolean()
+          .default(false)
+          .describe('Whether somebody else must approve a policy before it is in force.'),
+      })
+      .prefault({})
+      .describe('How policies come into force.'),
     limits: z
       .strictObject({
         connections: z.int().min(1).default(8192).describe('Connections at once.'),

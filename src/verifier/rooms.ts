@@ -5,7 +5,7 @@ import type { Clock } from '../ports.ts';
 import { Approvals } from './approvals/approvals.ts';
 import { Authority } from './authority/authority.ts';
 import { timingOf } from './authority/timing.ts';
-import { nobodyBarred, noPolicy, noSources, nothingRevocable } from './empty-rooms.ts';
+import { type Judgement, openJudgement } from './judgement.ts';
 import type { Layout } from './layout.ts';
 import { openPeople, type People } from './principals/people.ts';
 import { Publication } from './publication/publication.ts';
@@ -27,7 +27,7 @@ export interface RoomsOptions {
 }
 
 /** Handlers take from here what they need, by name. */
-export interface Rooms extends Registry, Omit<People, 'sources'> {
+export interface Rooms extends Registry, Omit<People, 'sources'>, Omit<Judgement, 'sources'> {
   readonly clock: Clock;
   readonly store: Store;
   readonly records: Records;
@@ -56,12 +56,21 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
     timing: timingOf(config.keys),
     ...(passphraseFile !== undefined && { passphraseFile: layout.resolve(passphraseFile) }),
   });
-  const people = openPeople({ records, clock, authority, policy: noPolicy, revoking: nothingRevocable });
-  const publication = new Publication({
+  const { sources: judged, ...judgement } = openJudgement({
+    records,
+    clock,
+    authority,
+    publication: () => publication,
+    secondApprover: config.policy.secondApprover,
+  });
+  const { policies, revocations, scores } = judgement;
+  const people = openPeople({ records, clock, authority, policy: policies, revoking: revocations });
+  const publication: Publication = new Publication({
     records,
     authority,
     clock,
-    sources: { ...noSources, ...people.sources },
+    // Foreign trust domains can't be registered yet.
+    sources: { ...people.sources, ...judged, domains: { kinds: [], read: () => ({}) } },
     onFault: (error) => log.error({ err: error }, 'no new bundle came about; it is tried again'),
   });
   await publication.open();
@@ -69,7 +78,7 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
     records,
     clock,
     authority,
-    barring: nobodyBarred,
+    barring: revocations,
     attestation: config.attestation,
     directory: layout.base,
     addresses,
@@ -85,6 +94,7 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
   return {
     ...registry,
     ...rest,
+    ...judgement,
     clock,
     store,
     records,
@@ -100,6 +110,7 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
       publication.timestampOrNone === undefined ? 'there is no timestamp over the newest bundle' : undefined,
     close: async () => {
       roles.close();
+      await scores.flush();
       await publication.close();
     },
   };

@@ -183,6 +183,7 @@ export class Verifier {
   private async catchUp(): Promise<void> {
     await this.rooms.authority.tick();
     this.rooms.publication.tick();
+    await this.rooms.scores.tick();
     const tls = await tlsOf(this.rooms);
     const same =
       tls.identity.cert === this.tls.identity.cert &&

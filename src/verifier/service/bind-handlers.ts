@@ -5,9 +5,12 @@ import type { Handlers } from './handler.ts';
 import { approvalHandlers } from './handlers/approvals.ts';
 import { enrolmentHandlers } from './handlers/enrolment.ts';
 import { keyHandlers } from './handlers/keys.ts';
+import { policyHandlers } from './handlers/policy.ts';
 import { delegateeHandlers, loginHandlers, principalHandlers, taskHandlers } from './handlers/principals.ts';
 import { registryHandlers } from './handlers/registry.ts';
+import { revocationHandlers } from './handlers/revocations.ts';
 import { roleBindingHandlers } from './handlers/role-bindings.ts';
+import { reportHandlers, scoreHandlers } from './handlers/scores.ts';
 import { serviceHandlers } from './handlers/service.ts';
 import { trustHandlers } from './handlers/trust.ts';
 
@@ -23,4 +26,8 @@ export const bindHandlers = (rooms: Rooms): Handlers<Contract> => ({
   ...taskHandlers(rooms),
   ...delegateeHandlers(rooms),
   ...approvalHandlers(rooms),
+  ...policyHandlers(rooms),
+  ...revocationHandlers(rooms),
+  ...scoreHandlers(rooms),
+  ...reportHandlers(rooms),
 });
