@@ -2,7 +2,9 @@
 import type { LinkWish } from '../../api/logins.ts';
 import type { TaskOutcome, TaskRecord } from '../../api/tasks.ts';
 import type { VerifiedChain } from '../../core/delegation/chain.ts';
+import { admitKey, thumbprintOf } from '../../core/keys.ts';
 import { type AgentId, agentTypeOf } from '../../core/spiffe-id.ts';
+import { parseRevocationRequest, verifyRevocationRequest } from '../../core/trust/revocation-request.ts';
 import type { Clock } from '../../ports.ts';
 import type { Actor } from '../actor.ts';
 import { Edit, type EventBody, type Recorded, type Records } from '../records.ts';
@@ -10,7 +12,6 @@ import { Refusal } from '../refusal.ts';
 import type { FirstLinks } from './first-links.ts';
 import { nameOf, PRINCIPAL, TASK } from './kinds.ts';
 import type { Sessions } from './sessions.ts';
-import { verifyTaskEnd } from './task-proof.ts';
 import type { PresentTrust } from './trust.ts';
 
 /** Filled by revocation: what the task granted counts for nothing from this commit on. */
@@ -192,15 +193,7 @@ export class Tasks {
     if (roles.has('admin') || roles.has('operator')) return name;
     if (human === principal) return name;
     if (proof !== undefined) {
-      const record = await this.parts.records.get(PRINCIPAL, nameOf(principal));
-      const keys = (record?.value.keys ?? []).map(({ x }) => x);
-      const verdict = verifyTaskEnd(
-        proof,
-        { trust_domain: this.parts.trustDomain, task, principal },
-        keys,
-        now,
-      );
-      if (!verdict.ok) throw new Refusal(verdict.reason, verdict.detail);
+      await this.checkProof(proof, principal, task, now);
       return principal;
     }
     if (id !== undefined && (await this.partiesIn(wish, known, now)).includes(id)) return id;
@@ -208,6 +201,23 @@ export class Tasks {
       'api_forbidden',
       'a task is ended by an operator, its principal, its session or its first agent',
     );
+  }
+
+  /** Sent a second time it ends what has ended: nothing to be remembered. */
+  private async checkProof(text: string, principal: string, task: string, now: number): Promise<void> {
+    const parsed = parseRevocationRequest(text);
+    if (!parsed.ok) throw new Refusal(parsed.reason, parsed.detail);
+    const { kid, request } = parsed.value;
+    if (request.principal !== principal || !('task' in request.target) || request.target.task !== task)
+      throw new Refusal('api_forbidden', 'the proof is for another task or principal');
+    const record = await this.parts.records.get(PRINCIPAL, nameOf(principal));
+    const x = record?.value.keys.find((one) => thumbprintOf(one.x) === kid)?.x;
+    const key = x === undefined ? undefined : admitKey(x);
+    if (key === undefined || !key.ok)
+      throw new Refusal('api_forbidden', `the proof is not by a key of ${principal}`);
+    const { trustDomain } = this.parts;
+    const verdict = verifyRevocationRequest(parsed.value, { trustDomain, key: key.value, now });
+    if (!verdict.ok) throw new Refusal(verdict.reason, verdict.detail);
   }
 
   private async partiesIn(
