@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any, Callable
 
-from hopgate_verify import audit, bundle, caveats, chain, decision, encoding, handshake, keys, link, records, revocation
-from hopgate_verify import scope, spiffe, target, wit
+from hopgate_verify import audit, bundle, caveats, chain, decision, encoding, handshake, keys, link, policy, records
+from hopgate_verify import revocation, roles, scope, scores, spiffe, target, timestamp, wit
 from hopgate_verify.fault import Fault
 from hopgate_verify.members import Member, check_object, is_digest, is_principal, is_time
 from hopgate_verify.spiffe import is_agent_id
@@ -41,8 +41,8 @@ for _names, _parse in [
     (("proof-i", "hs-i", "initiator"), lambda text: handshake.parse_proof(text, encoding.PROOF_I)),
     (("proof-r", "hs-r", "responder"), lambda text: handshake.parse_proof(text, encoding.PROOF_R)),
     (("wit",), wit.parse_wit),
-    (("roles",), bundle.parse_roles),
-    (("bundle",), bundle.parse_bundle),
+    (("roles",), roles.parse_roles),
+    (("bundle",), bundle.parse_whole_bundle),
     (("checkpoint", "audit-cp"), records.parse_checkpoint),
     (("assertion", "hop"), parse_assertion),
 ]:
@@ -72,11 +72,6 @@ def run_scope(case: Json, now: int) -> Result:
     return {}
 
 
-def issuers_of(domains: Json) -> keys.Issuers:
-    """From the `domains` member of a bundle."""
-    return keys.Issuers({name: entry["issuers"] for name, entry in domains.items()})
-
-
 def run_chain(case: Json, now: int) -> Result:
     limits = case["limits"]
     given = chain.Verifier(
@@ -84,9 +79,15 @@ def run_chain(case: Json, now: int) -> Result:
         trust_domain=case["trustDomain"],
         caller=chain.Peer(case["caller"]["id"], case["caller"]["jkt"]),
         own=chain.Peer(case["callee"]["id"], case["callee"]["jkt"]) if "callee" in case else None,
-        issuers=issuers_of(case["bundle"]["domains"]),
-        anchors=case["bundle"]["anchors"],
-        limits=chain.Limits(limits["maxDepth"], limits["linkTtlSeconds"], limits["callbacks"], limits["humanRoot"]),
+        issuers=keys.Issuers(case["issuers"]),
+        anchors=case["anchors"],
+        limits=chain.Limits(
+            limits["maxDepth"],
+            limits["linkTtlSeconds"],
+            limits["callbacks"],
+            limits["humanRoot"],
+            limits.get("maxTaskAgeSeconds", 86_400),
+        ),
     )
     found = chain.verify_chain(case["chain"], case.get("grant"), given)
     links = [entry.id for entry in found.links]
@@ -139,6 +140,26 @@ def run_bundle(case: Json, now: int) -> Result:
     return {"epoch": found.epoch, "seq": found.seq}
 
 
+def run_roles(case: Json, now: int) -> Result:
+    return {"epoch": roles.verify_roles(case["roles"], case["trustDomain"], case["root"], now)["epoch"]}
+
+
+def run_timestamp(case: Json, now: int) -> Result:
+    issued = bundle.parse_bundle(case["bundle"])[0].payload["iat"]
+    found = bundle.verify_bundle(case["bundle"], case["trustDomain"], case["root"], bundle.Last(0, 0, None), issued)
+    return {"iat": timestamp.verify_timestamp(case["timestamp"], found, case["since"], now)["iat"]}
+
+
+def run_scores(case: Json, now: int) -> Result:
+    scores.check_scores(case["scores"])
+    return scores.score_of(case["scores"], case["agent"], now)._asdict()
+
+
+def run_policy(case: Json, now: int) -> Result:
+    policy.read_policy(case["policy"])
+    return {"digest": policy.policy_digest(case["policy"])}
+
+
 def run_revocation(case: Json, now: int) -> Result:
     links = link.parse_chain(case["chain"])
     if "grant" in case:
@@ -157,6 +178,7 @@ def run_decision(case: Json, now: int) -> Result:
     between = [f"spiffe://company.com/agent/between/b{index}" for index in range(len(scopes) - 2)]
     client = ["spiffe://company.com/client/alice"] if len(scopes) > 1 else []
     agents = [*client, *between, request["caller"]]
+    policy.read_policy(case["policy"])
     found = decision.decide(
         case["policy"],
         decision.Request(
@@ -168,6 +190,9 @@ def run_decision(case: Json, now: int) -> Result:
             principal=request["principal"],
             links=[decision.Held(*held) for held in zip(agents, scopes)],
             caveats=[],
+            fresh_at=case["freshAt"],
+            lists=case.get("lists"),
+            scores=case.get("scores"),
         ),
     )
     return {"reason": found.reason, "required": found.required}
@@ -189,9 +214,13 @@ RUNNERS: dict[str, Callable[[Json, int], Result]] = {
     "caveats.json": run_caveats,
     "wit.json": run_wit,
     "handshake.json": run_handshake,
+    "roles.json": run_roles,
     "bundle.json": run_bundle,
+    "timestamp.json": run_timestamp,
+    "scores.json": run_scores,
     "revocation.json": run_revocation,
     "target.json": run_target,
+    "policy.json": run_policy,
     "decision.json": run_decision,
     "audit.json": run_audit,
 }

@@ -25,7 +25,7 @@ class Key:
         self.jkt = thumbprint(self.jwk)
 
 
-ISSUER, ALICE, ROOT = Key("issuer"), Key("alice"), Key("root")
+ISSUER, ALICE, ROOT, TIMESTAMP = Key("issuer"), Key("alice"), Key("root"), Key("timestamp")
 ISSUERS = {TD: [ISSUER.jwk]}
 
 
@@ -112,8 +112,33 @@ def wit(sub: str, key: Key, signer: Key = ISSUER, **changes: Any) -> str:
 
 def roles(**changes: Any) -> str:
     claims = {"trust_domain": TD, "epoch": 2, "iat": NOW - 9, "exp": NOW + 9000, "root": ROOT.jwk}
-    claims = {**claims, "policy": [Key("policy").jwk], **changes}
+    keys = {"policy": [Key("policy").jwk], "timestamp": [TIMESTAMP.jwk], "issuers": [ISSUER.jwk], "root_issuers": []}
+    claims = {**claims, **keys, "x509": ["AQID"], **changes}
     return sign("roles+jwt", claims, ROOT)
+
+
+def link_approval(**changes: Any) -> str:
+    claims = {
+        "approver": "mailto:carol@company.com",
+        "principal": "mailto:alice@company.com",
+        "delegatee": agent("a"),
+        "parent": ALICE.jkt,
+        "scope": ["cloud:*"],
+        "iat": NOW - 5,
+        "exp": NOW + 60,
+        "jti": "0123456789abcdef",
+        **changes,
+    }
+    return sign("link-approval+jwt", claims, Key("carol"))
+
+
+def timestamp(over: str, signer: Key = TIMESTAMP, **changes: Any) -> str:
+    claims = {"trust_domain": TD, "epoch": 2, "seq": 7, "digest": digest_of(over), "iat": NOW - 5, "exp": NOW + 295}
+    return sign("timestamp+jwt", {**claims, **changes}, signer)
+
+
+def digest_of(text: str) -> str:
+    return b64u_encode(hashlib.sha256(text.encode()).digest())
 
 
 def bundle(signer: Key = Key("policy"), **changes: Any) -> str:
@@ -124,7 +149,7 @@ def bundle(signer: Key = Key("policy"), **changes: Any) -> str:
         "iat": NOW - 9,
         "exp": NOW + 900,
         "roles": roles(),
-        "domains": {TD: {"x509": ["AQID"], "issuers": [ISSUER.jwk]}},
+        "domains": {},
         "anchors": [anchor()],
         "revoked": [{"key": Key("lost").jkt}],
         **changes,

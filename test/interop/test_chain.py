@@ -6,7 +6,7 @@ from typing import Any
 
 from hopgate_verify import chain, keys
 from selfkit import ALICE, ISSUERS, NOW, TD, Key, agent, anchor, further_link, key_binding, link_id
-from selfkit import root_link
+from selfkit import link_approval, root_link
 from test_self import SMALL, Case
 
 A, B, C, D = (Key(name) for name in "abcd")
@@ -108,7 +108,7 @@ class ChainTest(Case):
         carried = [{"type": "before", "time": NOW + 5}]
         root = root_link(a, A, caveats=carried)
         self.check("link_caveats", [root, further_link(root, a, A, b, B)])
-        more = [*carried, {"type": "approval", "id": "x"}]
+        more = [*carried, {"type": "approval", "token": link_approval()}]
         self.check("ok", [root, further_link(root, a, A, b, B, caveats=more)])
         self.check("link_caveats", [root, further_link(root, a, A, b, B, caveats=more[::-1])])
         self.one("chain_aud", aud=["partner.com"])

@@ -2,8 +2,9 @@
 
 import unittest
 
-from hopgate_verify import caveats, decision, scope, spiffe, target
-from selfkit import NOW, TD, agent
+from hopgate_verify import caveats, decision, scope, scores, spiffe, target
+from hopgate_verify.policy import read_policy
+from selfkit import NOW, TD, agent, link_approval
 from test_self import Case
 
 
@@ -125,7 +126,7 @@ class CaveatsTest(Case):
             ("caveat_tool", {"type": "tool", "names": ["write"]}),
             ("ok", {"type": "before", "time": NOW + 1}),
             ("caveat_before", {"type": "before", "time": NOW}),
-            ("caveat_approval", {"type": "approval", "id": "x"}),
+            ("approval_invalid", {"type": "approval", "token": link_approval()}),
             ("ok", {"type": "max_uses", "uses": 4, "at": agent("b")}),
             ("caveat_max_uses", {"type": "max_uses", "uses": 3, "at": agent("b")}),
             ("caveat_max_uses", {"type": "max_uses", "uses": 4, "at": agent("c")}),
@@ -142,12 +143,18 @@ class CaveatsTest(Case):
             {"type": "before", "time": True},
             {"type": "resource", "paths": ["a"]},
             {"type": "tool", "names": ["a", "a"]},
+            {"type": "approval", "id": "x"},
+            {"type": "approval", "token": "x"},
+            {"type": "approval", "token": link_approval(scope=[])},
         ):
             self.assertReason("caveat_invalid", caveats.check_list, [bad])
 
 
 CLIENT = f"spiffe://{TD}/client/x"
 POLICY = {
+    "revision": "r1",
+    "limits": {"maxDepth": 5, "linkTtlSeconds": 1, "callbacks": False, "humanRoot": False, "sessionSeconds": 1},
+    "scopeSets": {},
     "lists": {"allowAgents": [], "blockAgents": [], "blockPrincipals": []},
     "routes": [
         {"name": "one", "methods": ["GET"], "path": "/ec2/{action}", "scopes": ["ec2:{action}"]},
@@ -158,10 +165,14 @@ POLICY = {
 
 
 class DecisionTest(Case):
+    bundle: dict[str, object] = {}
+
     def decide(self, target: str = "/ec2/List", method: str = "GET", **policy: object) -> tuple[str, list[str]]:
         scopes = ["ec2:List*", "cloud:*"]
         links = [decision.Held(CLIENT, scopes), decision.Held(agent("a"), scopes)]
-        request = decision.Request(NOW, agent("b"), method, target, None, "mailto:a@b", links, [])
+        bundle = {"fresh_at": NOW, **self.bundle}
+        request = decision.Request(NOW, agent("b"), method, target, None, "mailto:a@b", links, [], **bundle)
+        read_policy({**POLICY, **policy})
         found = decision.decide({**POLICY, **policy}, request)
         return found.reason, found.required
 
@@ -200,6 +211,43 @@ class DecisionTest(Case):
         self.reason("rule_unmatched", "/reports/x", rules=[{**allow, **half}])
         self.reason("rule_denied", "/reports/x", rules=[allow, {"name": "no", "effect": "deny", **half}])
         self.reason("ok", rules=[allow, {"name": "no", "effect": "deny", **half}])
+
+    def test_demands(self) -> None:
+        known = {"baseline": 500, "half_life": 60, "agents": {CLIENT: [400, NOW, 1]}}
+        for bundle, demand, reason in (
+            ({"fresh_at": NOW - 3600}, {}, "ok"),
+            ({"fresh_at": NOW - 3601}, {}, "bundle_stale"),
+            ({"fresh_at": NOW - 11}, {"maxStalenessSeconds": 10}, "bundle_stale"),
+            ({}, {"minScore": 1}, "score_too_low"),
+            ({"scores": known}, {"minScore": 400}, "ok"),
+            ({"scores": known}, {"minScore": 401}, "score_too_low"),
+            ({}, {"approval": True}, "approval_required"),
+            ({"lists": {**POLICY["lists"], "blockAgents": [agent("a")]}}, {}, "list_blocked"),
+        ):
+            self.bundle = bundle
+            self.reason(reason, demands=[{"scopes": ["ec2:*"], **demand}] if demand else [])
+            self.reason("ok" if bundle.get("fresh_at") != NOW - 3601 and "lists" not in bundle else reason)
+        self.bundle = {}
+
+
+class ScopeSetsTest(Case):
+    def test_nesting(self) -> None:
+        def chain(count: int) -> dict[str, list[str]]:
+            return {f"s:{at}": [f"s:{at + 1}"] if at < count - 1 else ["a:b"] for at in range(count)}
+
+        read_policy({**POLICY, "scopeSets": chain(64)})
+        read_policy({**POLICY, "scopeSets": dict(reversed(chain(64).items()))})
+        for bad in (chain(65), dict(reversed(chain(65).items())), {"a": ["b"], "b": ["a"]}, {"a": ["a"]}):
+            self.assertReason("policy_invalid", read_policy, {**POLICY, "scopeSets": bad})
+
+
+class ScoreTest(Case):
+    def test_asking_changes_nothing_and_time_pulls_to_the_baseline(self) -> None:
+        known = {"baseline": 300, "half_life": 3600, "agents": {CLIENT: [1000, NOW, 50]}}
+        seen = [scores.score_of(known, CLIENT, NOW + step * 600) for step in range(400)]
+        self.assertEqual(seen, [scores.score_of(known, CLIENT, NOW + step * 600) for step in range(400)])
+        self.assertEqual(seen, sorted(seen, key=lambda score: (-score.score, score.uncertainty)))
+        self.assertEqual((seen[0], seen[-1]), ((1000, 70), (300, 500)))
 
 
 if __name__ == "__main__":

@@ -12,13 +12,23 @@ from unittest import mock
 import run_vectors
 import verify_log
 from hopgate_verify import handshake
-from selfkit import ISSUERS, NOW, ROOT, TD, Key, Log, agent, anchor, bundle, further_link, root_link, wit
+from selfkit import ISSUERS, NOW, ROOT, TD, Key, Log, agent, anchor, bundle, further_link, roles, root_link, timestamp
+from selfkit import wit
 
 A, B = Key("a"), Key("b")
 a, b = agent("a"), agent("b")
 ROOT_LINK = root_link(a, A)
-DOMAINS = {TD: {"x509": [], "issuers": ISSUERS[TD]}}
 LIMITS = {"maxDepth": 5, "linkTtlSeconds": 7200, "callbacks": False, "humanRoot": True}
+
+
+POLICY = {
+    "revision": "r1",
+    "limits": {**LIMITS, "sessionSeconds": 60},
+    "scopeSets": {},
+    "lists": {"allowAgents": [], "blockAgents": [], "blockPrincipals": []},
+    "routes": [{"name": "a", "path": "/a", "scopes": ["cloud:read"]}],
+    "rules": [{"name": "a", "effect": "allow"}],
+}
 
 
 def sound_log() -> Log:
@@ -52,21 +62,29 @@ GOOD: dict[str, dict[str, Any]] = {
         "trustDomain": TD,
         "caller": {"id": a, "jkt": A.jkt},
         "callee": {"id": b, "jkt": B.jkt},
-        "bundle": {"domains": DOMAINS, "anchors": [anchor()]},
+        "issuers": ISSUERS,
+        "anchors": [anchor()],
         "limits": LIMITS,
     },
     "caveats.json": {"caveats": [{"type": "max_uses", "uses": 2, "at": a}], "callee": a, "path": "/", "uses": 1},
     "wit.json": {"wit": wit(a, A), "issuers": ISSUERS},
     "handshake.json": hello(),
+    "roles.json": {"roles": roles(), "trustDomain": TD, "root": ROOT.jkt},
     "bundle.json": {"bundle": bundle(), "trustDomain": TD, "root": ROOT.jkt, "last": {"epoch": 1, "seq": 99}},
+    "timestamp.json": {
+        "timestamp": timestamp(bundle()),
+        "bundle": bundle(),
+        "trustDomain": TD,
+        "root": ROOT.jkt,
+        "since": NOW - 9,
+    },
+    "scores.json": {"scores": {"baseline": 1, "half_life": 60, "agents": {a: [9, NOW, 1]}}, "agent": b},
+    "policy.json": {"policy": POLICY},
     "revocation.json": {"chain": ROOT_LINK, "revoked": [{"key": B.jkt}]},
     "target.json": {"target": "/a?b"},
     "decision.json": {
-        "policy": {
-            "lists": {"allowAgents": [], "blockAgents": [], "blockPrincipals": []},
-            "routes": [{"name": "a", "path": "/a", "scopes": ["cloud:read"]}],
-            "rules": [{"name": "a", "effect": "allow"}],
-        },
+        "policy": POLICY,
+        "freshAt": NOW,
         "request": {"callee": b, "method": "GET", "target": "/a", "caller": a, "principal": "mailto:a@b"},
         "scopes": [["cloud:read"]],
     },

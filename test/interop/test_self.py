@@ -6,9 +6,10 @@ from typing import Any, Callable
 
 from hopgate_verify import bundle, encoding, keys, link, revocation, wit
 from hopgate_verify.fault import Fault
+from hopgate_verify.timestamp import verify_timestamp
 from selfkit import ALICE, ISSUER, ISSUERS, NOW, ROOT, TD, Key, agent, anchor, further_link, link_id, root_link
 from selfkit import bundle as make_bundle
-from selfkit import raw_jws, roles, sign
+from selfkit import raw_jws, roles, sign, timestamp
 from selfkit import wit as make_wit
 
 A, B, C = Key("a"), Key("b"), Key("c")
@@ -184,10 +185,29 @@ class BundleTest(Case):
         self.check("bundle_expired", make_bundle(exp=NOW - 30))
         self.check("bundle_expired", make_bundle(roles=roles(exp=NOW - 30)))
         self.check("bundle_expired", make_bundle(iat=NOW + 31))
-        self.check("key_small_order", make_bundle(anchors=[anchor(jwk={**A.jwk, "x": SMALL})]))
+        # An anchor is admitted when a chain starts from it, all others with the bundle.
+        self.check("ok", make_bundle(anchors=[anchor(jwk={**A.jwk, "x": SMALL})]))
+        for name in ("policy", "timestamp", "issuers", "root_issuers"):
+            more = {"policy": [Key("policy").jwk], name: [Key("policy").jwk, {**A.jwk, "x": SMALL}]}
+            if name != "policy":
+                more[name] = more[name][1:]
+            self.check("key_small_order", make_bundle(roles=roles(**more)))
+        self.check("bundle_role", make_bundle(roles=roles(timestamp=[Key("policy").jwk])))
+        self.check("bundle_role", make_bundle(roles=roles(issuers=[ROOT.jwk])))
+        self.check("bundle_role", make_bundle(anchors=[anchor(jwk=ISSUER.jwk)]))
+        self.check("bundle_role", make_bundle(anchors=[anchor(kind="root-issuer")]))
+        self.check("bundle_role", make_bundle(domains={TD: {"x509": [], "issuers": []}}))
+        self.check("bundle_role", make_bundle(domains={"partner.com": {"x509": [], "issuers": [ISSUER.jwk]}}))
+        self.check("bundle_role", make_bundle(domains={"partner.com": {"x509": ["AQID"], "issuers": []}}))
+        carol = {"principal": "mailto:carol@company.com", "jwk": A.jwk}
+        self.check("ok", make_bundle(approvers=[carol]))
+        self.check("claim_invalid", make_bundle(approvers=[carol, {**carol, "principal": "mailto:bob@company.com"}]))
+        self.check("bundle_role", make_bundle(approvers=[{**carol, "jwk": ALICE.jwk}]))
+        self.check("bundle_role", make_bundle(approvers=[{**carol, "jwk": ISSUER.jwk}]))
         self.check("claim_unknown", make_bundle(extra=1))
         self.check("claim_invalid", make_bundle(anchors=[anchor(principals=["*"])]))
-        self.check("ok", make_bundle(anchors=[anchor(principals=["*"], kind="root-issuer")]))
+        by_root = roles(root_issuers=[ALICE.jwk])
+        self.check("ok", make_bundle(anchors=[anchor(principals=["*"], kind="root-issuer")], roles=by_root))
         self.check("scope_empty", make_bundle(anchors=[anchor(scope=[])]))
         self.check("claim_invalid", make_bundle(revoked=[{"serial": 1}]))
         self.check("claim_invalid", make_bundle(anchors=[anchor(), anchor(max_depth=1)]))
@@ -195,6 +215,21 @@ class BundleTest(Case):
         self.check("claim_invalid", make_bundle(domains={TD: {"x509": ["AB"], "issuers": []}}))
         self.check("claim_invalid", make_bundle(domains={TD: {"x509": [], "issuers": [ISSUER.jwk] * 9}}))
         self.check("claim_invalid", make_bundle(revoked=[{"principal": "mailto:a@b"}]))
+
+    def test_timestamp(self) -> None:
+        text = make_bundle()
+        held = bundle.verify_bundle(text, TD, ROOT.jkt, bundle.Last(0, 0, None), NOW)
+        for reason, stamp, since, now in (
+            ("ok", timestamp(text), NOW - 5, NOW),
+            ("bundle_rollback", timestamp(text), NOW - 4, NOW),
+            ("bundle_rollback", timestamp(make_bundle(seq=8)), 0, NOW),
+            ("bundle_stale", timestamp(text), 0, NOW + 325),
+            ("bundle_stale", timestamp(text), 0, NOW - 36),
+            ("bundle_signer", timestamp(text, Key("policy")), 0, NOW),
+            ("bundle_signature", timestamp(text)[:-86] + timestamp(text, exp=NOW)[-86:], 0, NOW),
+            ("bundle_domain", timestamp(text, trust_domain="other.com"), 0, NOW),
+        ):
+            self.assertReason(reason, verify_timestamp, stamp, held, since, now)
 
     def test_revocation(self) -> None:
         root = root_link(agent("a"), A)
@@ -208,6 +243,8 @@ class BundleTest(Case):
             ("ok", {"link": "x", "parent": link_id(root), "delegatee": agent("c")}),
             ("revoked_key", {"key": B.jkt}),
             ("revoked_key", {"key": ALICE.jkt}),
+            ("agent_key_lost", {"key": B.jkt, "lost": True}),
+            ("revoked_key", {"key": ALICE.jkt, "lost": True}),
             ("ok", {"key": C.jkt}),
             ("revoked_agent", {"agent": agent("a")}),
             ("revoked_task", {"task": alice, "principal": principal}),

@@ -1,23 +1,32 @@
 """SPEC section 8: the form of caveats, and whether they hold."""
 
-import re
 from typing import Any, Callable, NamedTuple
 
+from .encoding import LINK_APPROVAL, parse_jws
 from .fault import Fault
-from .members import Member, array, check_object, integer, is_time
-from .scope import is_segment
+from .members import Member, array, check_object, integer, is_digest, is_jti, is_principal, is_time
+from .scope import is_scope_list, is_segment
 from .spiffe import is_agent_id, is_id_pattern, matches
 from .target import is_canonical_path
-
-_APPROVAL_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-
 
 def _is_type(value: Any) -> bool:
     return type(value) is str
 
 
-def _is_approval_id(value: Any) -> bool:
-    return type(value) is str and _APPROVAL_ID.fullmatch(value) is not None
+_APPROVAL = [
+    Member("approver", is_principal),
+    Member("principal", is_principal),
+    Member("delegatee", is_agent_id),
+    Member("parent", is_digest),
+    Member("scope", is_scope_list),
+    Member("iat", is_time),
+    Member("exp", is_time),
+    Member("jti", is_jti),
+]
+
+
+def _is_approval(value: Any) -> bool:
+    return type(value) is str and check_object(parse_jws(value, LINK_APPROVAL).payload, _APPROVAL)
 
 
 _FORMS: dict[str, list[Member]] = {
@@ -25,7 +34,7 @@ _FORMS: dict[str, list[Member]] = {
     "resource": [Member("paths", array(is_canonical_path, 1, 16, distinct=True))],
     "tool": [Member("names", array(is_segment, 1, 64, distinct=True))],
     "before": [Member("time", is_time)],
-    "approval": [Member("id", _is_approval_id)],
+    "approval": [Member("token", _is_approval)],
     "max_uses": [Member("uses", integer(1, 1_000_000)), Member("at", is_agent_id)],
 }
 
@@ -77,7 +86,9 @@ def _fits(caveat: dict[str, Any], hop: Hop) -> bool:
         return hop.tool is not None and hop.tool in caveat["names"]
     if kind == "max_uses":
         return hop.callee == caveat["at"]
-    return kind == "before"  # approval: version 1 has no approval that a verifier can check
+    if kind == "approval":
+        raise Fault("approval_invalid")  # only who knows the approvers can say that it holds
+    return kind == "before"
 
 
 def check_all_hold(caveats: list[dict[str, Any]], hop: Hop) -> None:

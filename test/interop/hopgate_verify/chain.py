@@ -31,11 +31,12 @@ class Limits:
     link_ttl: int
     callbacks: bool
     human_root: bool
+    max_task_age: int = 86_400
 
 
 @dataclass(frozen=True)
 class Verifier:
-    """Everything that verification needs besides the chain itself. Keys of the bundle are already admitted."""
+    """Everything that verification needs besides the chain itself. Issuer keys are admitted already, anchors' are not."""
 
     now: int
     trust_domain: str
@@ -107,15 +108,17 @@ def _check_position(links: list[Link], index: int, limits: Limits) -> None:
         raise Fault("chain_key_twice")
 
 
-def _check_times(links: list[Link], index: int, now: int, ttl: int) -> None:
+def _check_times(links: list[Link], index: int, now: int, limits: Limits) -> None:
     """Step 5 for link `index`: skew against now, none between links."""
     claims = links[index].claims
     if claims["iat"] > now + SKEW:
         raise Fault("link_not_yet_valid")
     if now >= claims["exp"] + SKEW:
         raise Fault("link_expired")
-    if claims["exp"] - claims["iat"] > ttl:
+    if claims["exp"] - claims["iat"] > limits.link_ttl:
         raise Fault("link_ttl")
+    if "task_start" in claims and claims["exp"] > claims["task_start"] + limits.max_task_age:
+        raise Fault("task_too_old")
     if index:
         parent = links[index - 1].claims
         if claims["iat"] < parent["iat"]:
@@ -207,11 +210,12 @@ def _verify_links(links: list[Link], given: Verifier) -> None:
     for index in range(len(links)):
         _check_position(links, index, given.limits)
     for index in range(len(links)):
-        _check_times(links, index, given.now, given.limits.link_ttl)
+        _check_times(links, index, given.now, given.limits)
     for parent, link in zip([None, *links], links):
         _check_narrowing(link, parent)
     _check_aud(links[-1], given.trust_domain)
     anchor = _check_anchor(links[0], given.anchors, given.limits.human_root)
+    admit(key_octets(anchor["jwk"]))
     _check_link_signature(links[0], key_octets(anchor["jwk"]))
     for parent, link in zip(links, links[1:]):
         _check_signature(link, parent, given.issuers)
@@ -235,7 +239,7 @@ def _verify_grant(text: str, chain: str, links: list[Link], given: Verifier) -> 
     extended = [*links, grant]
     _check_depth(extended, given.limits)
     _check_position(extended, len(links), given.limits)
-    _check_times(extended, len(links), given.now, given.limits.link_ttl)
+    _check_times(extended, len(links), given.now, given.limits)
     _check_narrowing(grant, links[-1])
     _check_aud(grant, given.trust_domain)
     _check_signature(grant, links[-1], given.issuers)

@@ -6,10 +6,13 @@ from typing import Any, NamedTuple
 from .caveats import Hop, check_all_hold
 from .fault import Fault
 from .scope import covers, is_literal, is_segment
+from .scores import score_of
 from .spiffe import matches, parse_agent_id
 from .target import check_target
 
 Policy = dict[str, Any]
+
+DEFAULT_STALENESS = 3600
 
 _TEMPLATE = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)\}")
 
@@ -32,6 +35,9 @@ class Request(NamedTuple):
     principal: str
     links: list[Held]
     caveats: list[dict[str, Any]]
+    fresh_at: int
+    lists: dict[str, list[str]] | None = None
+    scores: dict[str, Any] | None = None
 
     @property
     def caller(self) -> str:
@@ -129,12 +135,31 @@ def _find_rule(rules: list[dict[str, Any]], request: Request, route: str, requir
     return matching[0]["name"]
 
 
+def _check_demands(policy: Policy, request: Request, required: list[str]) -> None:
+    """What the required scopes demand besides: the strictest of each."""
+    demands = [
+        demand
+        for demand in policy.get("demands", [])
+        if any(_is_covered(demand["scopes"], scope) for scope in required)
+    ]
+    allowed = policy["limits"].get("maxStalenessSeconds", DEFAULT_STALENESS)
+    allowed = min([allowed, *(demand.get("maxStalenessSeconds", allowed) for demand in demands)])
+    if request.now - request.fresh_at > allowed:
+        raise Fault("bundle_stale")
+    least = max([0, *(demand.get("minScore", 0) for demand in demands)])
+    if any(score_of(request.scores, link.delegatee, request.now).score < least for link in request.links):
+        raise Fault("score_too_low")
+    if any("approval" in demand for demand in demands):
+        raise Fault("approval_required")
+
+
 def decide(policy: Policy, request: Request) -> Decision:
-    """Target, lists, route, scope, rules, caveats: in this order."""
+    """Target, lists, route, scope, rules, caveats, demands: in this order."""
     required: list[str] = []
     try:
         check_target(request.target)
-        _check_lists(policy["lists"], request)
+        for lists in [policy["lists"], *([request.lists] if request.lists else [])]:
+            _check_lists(lists, request)
         path = request.target.partition("?")[0]
         route, required = _find_route(policy["routes"], request, path)
         for scope in required:
@@ -142,6 +167,7 @@ def decide(policy: Policy, request: Request) -> Decision:
                 raise Fault("scope_missing")
         rule = _find_rule(policy["rules"], request, route, required)
         check_all_hold(request.caveats, Hop(request.now, request.callee, path, request.tool, lambda _: 0))
+        _check_demands(policy, request, required)
     except Fault as fault:
         return Decision(fault.reason, required=required)
     return Decision("ok", rule, required)

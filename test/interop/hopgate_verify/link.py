@@ -75,6 +75,7 @@ ROOT_MEMBERS = [
     Member("sub", is_principal),
     Member("orig", is_object, optional=True),
     Member("task", is_digest, optional=True),
+    Member("task_start", is_time, optional=True),
     *_COMMON,
 ]
 FURTHER_MEMBERS = [
@@ -132,6 +133,8 @@ def parse_link(text: str, is_root: bool) -> Link:
         caveats.check_list(claims["caveats"])
     if "orig" in claims:
         check_object(claims["orig"], _ORIG)
+    if ("task" in claims) != ("task_start" in claims) or claims.get("task_start", 0) > claims["iat"]:
+        raise Fault("claim_invalid")
     if not is_root:
         check_object(claims["kb"], _KEY_BINDING)
     return Link(b64u_encode(hashlib.sha256(jws.signing_input).digest()), jws, claims)

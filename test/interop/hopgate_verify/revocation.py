@@ -7,10 +7,16 @@ from .link import Link
 from .members import URN_THUMBPRINT, Member, check_object, is_digest, is_principal, is_time
 from .spiffe import is_agent_id
 
+
+def _is_true(value: Any) -> bool:
+    return value is True
+
+
 _FORMS = [
     [Member("link", is_digest)],
     [Member("link", is_digest), Member("parent", is_digest), Member("delegatee", is_agent_id)],
     [Member("key", is_digest)],
+    [Member("key", is_digest), Member("lost", _is_true)],
     [Member("agent", is_agent_id)],
     [Member("task", is_digest), Member("principal", is_principal)],
     [Member("principal", is_principal), Member("before", is_time)],
@@ -18,7 +24,7 @@ _FORMS = [
 
 
 def is_revocation(value: Any) -> bool:
-    """One of the six forms, by exactly its members."""
+    """One of the seven forms, by exactly its members."""
     if type(value) is not dict:
         raise Fault("claim_invalid")
     for form in _FORMS:
@@ -51,8 +57,11 @@ def check_revoked(revoked: list[dict[str, Any]], links: list[Link]) -> None:
             raise Fault("revoked_agent")
         if _has(revoked, key=link.jkt):
             raise Fault("revoked_key")
+        if _has(revoked, key=link.jkt, lost=True):
+            raise Fault("agent_key_lost")
     root = links[0].claims
-    if _has(revoked, key=root["iss"].removeprefix(URN_THUMBPRINT)):
+    anchor = root["iss"].removeprefix(URN_THUMBPRINT)
+    if _has(revoked, key=anchor) or _has(revoked, key=anchor, lost=True):
         raise Fault("revoked_key")
     if _has(revoked, task=root.get("task", links[0].id), principal=root["sub"]):
         raise Fault("revoked_task")
