@@ -9,7 +9,7 @@ import { KeyEncryptionError } from '../edge/keys/key-encryption.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
 import type { Clock } from '../ports.ts';
 import { SYSTEM } from './actor.ts';
-import { AuthorityError } from './authority/succession.ts';
+import { AuthorityError } from './authority/roles-in-force.ts';
 import { type Layout, layoutOf, MAX_SOCKET_PATH_BYTES } from './layout.ts';
 import { Edit, kind, Records } from './records.ts';
 import { openRooms, type Rooms } from './rooms.ts';

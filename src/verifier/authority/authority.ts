@@ -17,9 +17,10 @@ import {
 import type { Issuing, SvidRequest, TokensRequest } from './issuing.ts';
 import { KEY_ROLES, type KeyRecord, type SigningRole } from './key-records.ts';
 import { KeyRing } from './key-ring.ts';
+import { readRolesInForce } from './roles-in-force.ts';
 import { keyFilesIn, makeRootKey, readRootKey } from './root-key.ts';
 import { ofRole } from './rotation.ts';
-import { type RotationRequest, readRolesInForce, Succession } from './succession.ts';
+import { type RotationRequest, Succession } from './succession.ts';
 import { DEFAULT_TIMING, type Timing } from './timing.ts';
 import { issueTokens } from './tokens.ts';
 

@@ -5,7 +5,7 @@
 import type { RolesPayload, RolesRequest } from '../../api/keys.ts';
 import { sha256Base64url } from '../../core/encoding/jws.ts';
 import { thumbprintOf } from '../../core/keys.ts';
-import { parseRoles, type Roles, verifyRoles } from '../../core/trust/roles.ts';
+import { type Roles, verifyRoles } from '../../core/trust/roles.ts';
 import type { KeyEncryption } from '../../edge/keys/key-encryption.ts';
 import type { SigningKey } from '../../edge/keys/signing-key.ts';
 import type { Clock } from '../../ports.ts';
@@ -15,6 +15,7 @@ import { Refusal } from '../refusal.ts';
 import { type KeyRecord, type KeyRole, ROLES_NAME, type RolesRecord, rolesKind } from './key-records.ts';
 import type { KeyRing } from './key-ring.ts';
 import { namedBy, payloadOf, signRoles } from './roles-document.ts';
+import { AuthorityError, readRolesInForce } from './roles-in-force.ts';
 import { readRootKey } from './root-key.ts';
 import {
   activeOf,
@@ -28,24 +29,6 @@ import {
   toBeNamed,
 } from './rotation.ts';
 import { longestOf, type Timing } from './timing.ts';
-
-/** Whose message is for who starts the verifier. */
-export class AuthorityError extends Error {}
-
-/** The document in force, from the store. Throws {@link AuthorityError} when it is another trust domain's. */
-export const readRolesInForce = async (
-  records: Records,
-  trustDomain: string,
-): Promise<{ readonly recorded: Recorded<RolesRecord>; readonly roles: Roles } | undefined> => {
-  const recorded = await records.get(rolesKind, ROLES_NAME);
-  if (recorded === undefined) return undefined;
-  const parsed = parseRoles(recorded.value.text);
-  if (!parsed.ok) throw new AuthorityError(`the roles in the store: ${parsed.detail}`);
-  const { roles } = parsed.value;
-  if (roles.trustDomain !== trustDomain)
-    throw new AuthorityError(`this verifier is that of ${roles.trustDomain}, not of ${trustDomain}`);
-  return { recorded, roles };
-};
 
 export interface SuccessionParts {
   readonly trustDomain: string;

@@ -29,6 +29,8 @@ const MAX_PUSHED_CHARACTERS = 65_536;
 const TIMESTAMP_EVERY_SECONDS = 60;
 /** Near the end of the roles the bundle’s life shrinks; it isn't signed anew more often than this. */
 const MIN_RENEWAL_SECONDS = 60;
+/** A fault that lasts, such as a full disk, is not told of every second. */
+const RETRY_SECONDS = 5;
 
 const NOT_TOLD =
   'it is on record, but the bundle that tells sidecars of it could not be made; see the verifier’s log';
@@ -60,6 +62,8 @@ export class Publication {
   private published: Published | undefined;
   private stamp: { readonly text: string; readonly digest: string; readonly iat: number } | undefined;
   private isWanted = false;
+  /** Seconds: what has failed is tried again then. */
+  private quietUntil = 0;
   private running: Promise<void> | undefined;
   private closed = false;
 
@@ -133,7 +137,7 @@ export class Publication {
   tick(): void {
     const { timestampEvery = TIMESTAMP_EVERY_SECONDS } = this.parts;
     const { now, published, stamp } = this;
-    if (published === undefined) return;
+    if (published === undefined || now < this.quietUntil) return;
     const half = Math.floor((published.exp - published.iat) / 2);
     if (now >= published.iat + Math.max(half, MIN_RENEWAL_SECONDS)) {
       // Time alone ends revocations and lets scores return to the baseline.
@@ -158,6 +162,11 @@ export class Publication {
     return Math.floor(this.parts.clock.now() / 1000);
   }
 
+  private fault(error: unknown): void {
+    this.quietUntil = this.now + RETRY_SECONDS;
+    this.parts.onFault(error);
+  }
+
   private want(): void {
     this.isWanted = true;
     if (this.running !== undefined || this.closed) return;
@@ -174,7 +183,7 @@ export class Publication {
       while (this.isWanted && !this.closed) await this.build();
     } catch (error) {
       this.isWanted = true;
-      this.parts.onFault(error);
+      this.fault(error);
       this.horizon.abandon(new Refusal('api_unavailable', NOT_TOLD));
     }
   }
@@ -229,7 +238,7 @@ export class Publication {
 
   /** False when no key may sign it now: freshness then runs out at the sidecars, which is what it is for. */
   private makeTimestamp({ epoch, seq, digest }: Published): boolean {
-    const { authority, onFault } = this.parts;
+    const { authority } = this.parts;
     // Its signer must be named by the very roles that stand in that bundle; the next one is on its way.
     if (authority.epoch !== epoch) return false;
     const { now } = this;
@@ -240,7 +249,7 @@ export class Publication {
       this.stamp = { text: mintTimestamp(claims, signer.sign, signer.thumbprint), digest, iat: now };
       return true;
     } catch (error) {
-      onFault(error);
+      this.fault(error);
       return false;
     }
   }

@@ -1,4 +1,6 @@
 /** Publication: what changes is out at once, under a number of its own, and with a word on how fresh it is. */
+import { rmSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import type { TrustEvent } from '../../../../src/api/trust.ts';
@@ -219,6 +221,7 @@ describe('a number', () => {
     for (let count = 0; count < 5; count++) {
       await revoke(records);
       await Promise.all([one.publication.settled(), two.publication.settled()]);
+      clock.advanceSeconds(5);
       one.publication.tick();
       await one.publication.settled();
     }
@@ -248,6 +251,10 @@ describe('a number', () => {
     store.failing = 'after';
     await expect(publication.whenPublished(await revoke(records))).rejects.toThrow('on record');
     store.failing = undefined;
+    publication.tick();
+    await publication.settled();
+    expect(publication.current.seq).toBe(1);
+    clock.advanceSeconds(5);
     publication.tick();
     await publication.settled();
     expect(publication.current.seq).toBe(3);
@@ -459,4 +466,36 @@ it('only what has changed is read again, until time may have changed all of it',
   publication.tick();
   await publication.settled();
   expect(reads.slice(3)).toEqual(['anchors', 'revocations']);
+});
+
+it('without a timestamp key there are bundles, and no word on how fresh they are', async () => {
+  const stage = makeStage(onTestFinished);
+  const { records, clock, directory } = stage;
+  const authority = await stage.open();
+  const faults: unknown[] = [];
+  const sources = sourcesOf(records);
+  const publication = await openPublication({
+    records,
+    authority,
+    clock,
+    sources,
+    onFault: (error) => faults.push(error),
+  });
+  onTestFinished(() => publication.close());
+  rmSync(path.join(directory, 'root.key'));
+  await authority.rotate(
+    { role: 'timestamp', compromised: true },
+    SYSTEM,
+    'stolen, and the root is elsewhere',
+  );
+  await publication.whenPublished(await revoke(records));
+  expect(publication.current.seq).toBeGreaterThan(1);
+  expect(publication.timestampOrNone).toBeUndefined();
+  expect(() => publication.timestamp).toThrow('no timestamp');
+  const count = faults.length;
+  for (let second = 0; second < 10; second++) {
+    clock.advanceSeconds(1);
+    publication.tick();
+  }
+  expect(faults.length - count).toBe(2);
 });
