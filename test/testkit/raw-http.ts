@@ -29,4 +29,4 @@ export const isWholeResponse = (text: string): boolean => {
 export const statusOf = (text: string): number => Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1]);
 
 /** The reason code of a refusal. */
-export const codeOf = (text: string): string | undefined => /"code":"([a-z_]+)"/.exec(text)?.[1];
+export const codeOf = (text: string): string | undefined => /"code":"([a-z0-9_]+)"/.exec(text)?.[1];
