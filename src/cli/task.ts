@@ -1,4 +1,4 @@
-/** `hopgate task`: opens a task at the sidecar of the agent that starts it, and ends it. */
+/** `hopgate task`: opens a task at the sidecar of the agent that starts it, ends it there or everywhere, and renews it. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Client } from 'undici';
@@ -9,27 +9,29 @@ import { MAX_CHAIN_BYTES } from '../core/limits.ts';
 import { isReasonCode, REASONS } from '../core/reasons.ts';
 import { type Command, CommandError, EXIT, type ExitCode } from './command.ts';
 import { usageError, withFaultLines } from './command-faults.ts';
+import { LOGIN_OPTIONS } from './log-in.ts';
 import { shellWord } from './shell-word.ts';
 import { readSmallFile } from './standard-input.ts';
+import { endTaskAtVerifier, renewTask, type TaskAtVerifierOptions } from './task-at-verifier.ts';
 import { print, printable, printError, printJson } from './terminal.ts';
 import { describeExpiry, nowSeconds } from './time-words.ts';
+import { VERIFIER_OPTIONS } from './verifier-connection.ts';
+import { atVerifier } from './verifier-refusals.ts';
 
-interface TaskOptions {
-  readonly action: 'start' | 'end';
+interface TaskOptions extends TaskAtVerifierOptions {
+  readonly action: 'start' | 'end' | 'renew';
   readonly handle: string | undefined;
-  readonly chain: string | undefined;
   readonly admin: string | undefined;
   readonly config: string | undefined;
-  readonly json: boolean;
 }
 
 export const command: Command = {
   name: 'task <action> [handle]',
-  describe: 'Open a task at an agent’s sidecar, or end it',
+  describe: 'Open a task at an agent’s sidecar, renew it, or end it',
   options: (yargs) =>
     yargs
       .positional('action', {
-        choices: ['start', 'end'] as const,
+        choices: ['start', 'end', 'renew'] as const,
         demandOption: true,
         describe: 'What to do',
       })
@@ -40,13 +42,42 @@ export const command: Command = {
       .option('chain', {
         type: 'string',
         requiresArg: true,
-        describe: 'With start: file with the chain, or -',
+        describe: 'File with the chain, or -: to start, to renew, or to end everywhere',
       })
       .option('config', { type: 'string', requiresArg: true, describe: 'The sidecar’s configuration file' })
       .option('admin', {
         type: 'string',
         requiresArg: true,
         describe: 'Its admin socket, in place of --config',
+      })
+      .option('verifier', VERIFIER_OPTIONS.verifier)
+      .option('as', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'The principal’s key file, to renew or to end',
+      })
+      .option('oidc', { type: 'boolean', default: false, describe: 'Renew after a login' })
+      .options(LOGIN_OPTIONS)
+      .option('root', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'With --oidc and https://…: the root’s thumbprint',
+      })
+      .option('identity', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'With --verifier https://…: folder of the identity that asks it',
+      })
+      .option('why', {
+        type: 'string',
+        requiresArg: true,
+        default: 'from the command line',
+        describe: 'Goes into the ledger',
+      })
+      .option('out', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'Renewed: write the chain here (mode 0600)',
       })
       .option('json', { type: 'boolean', default: false, describe: 'One JSON object' })
       .conflicts('admin', 'config')
@@ -61,11 +92,19 @@ export const command: Command = {
       .example(
         '$0 task end --handle="$HANDLE" --config mesh/agents/planning-1/sidecar.yaml',
         'ends it and its grants',
-      ),
+      )
+      .example(
+        '$0 task renew --chain task.chain --as alice --out task.chain',
+        'goes on with it, at the verifier',
+      )
+      .example('$0 task end --chain task.chain --why done', 'ends it everywhere, at the verifier'),
   run: (options) => withFaultLines(() => run(options as unknown as TaskOptions)),
 };
 
 const run = async (options: TaskOptions): Promise<ExitCode> => {
+  if (options.action === 'renew') return atVerifier(() => renewTask(options));
+  if (options.action === 'end' && options.handle === undefined && options.chain !== undefined)
+    return atVerifier(() => endTaskAtVerifier(options));
   const sidecar = readSidecar(options);
   return options.action === 'start' ? start(options, sidecar) : end(options, sidecar);
 };
