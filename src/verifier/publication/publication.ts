@@ -81,7 +81,11 @@ export class Publication {
         if (this.reader.heard(keys)) this.want();
         else if (this.running === undefined && !this.isWanted) this.horizon.reached(revision);
       }),
-      authority.onChange(() => this.want()),
+      authority.onChange(() => {
+        // Sources ask the authority too, and a commit is heard of before it has taken effect there.
+        this.reader.forget();
+        this.want();
+      }),
     );
     let fault: { readonly error: unknown } | undefined;
     this.running = this.build()

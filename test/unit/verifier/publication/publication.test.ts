@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import type { TrustEvent } from '../../../../src/api/trust.ts';
+import { jwkOf } from '../../../../src/core/keys.ts';
 import { type Bundle, type BundleOrder, verifyBundle } from '../../../../src/core/trust/bundle.ts';
 import { verifyTimestamp } from '../../../../src/core/trust/timestamp.ts';
 import type { Verdict } from '../../../../src/core/verdict.ts';
@@ -498,4 +499,37 @@ it('without a timestamp key there are bundles, and no word on how fresh they are
     publication.tick();
   }
   expect(faults.length - count).toBe(2);
+});
+
+it('a source that asks the authority is asked again when a key was dropped', async () => {
+  const { records, clock, open } = makeStage(onTestFinished);
+  const authority = await open();
+  const publication = await openPublication({
+    records,
+    authority,
+    clock,
+    sources: {
+      ...SILENT,
+      anchors: {
+        kinds: [],
+        read: () =>
+          authority.rootIssuers().map((x) => ({
+            kind: 'root-issuer',
+            jwk: jwkOf(x),
+            principals: ['*'],
+            human: true,
+            delegatees: ['spiffe://company.com/client/*'],
+            domains: ['company.com'],
+            scope: ['cloud:read'],
+            max_ttl: 3600,
+            max_depth: 3,
+          })),
+      },
+    },
+  });
+  onTestFinished(() => publication.close());
+  await authority.rotate({ role: 'root-issuer', compromised: true }, SYSTEM, 'stolen');
+  await publication.whenRolesPublished();
+  const { anchors } = must(verify(publication, authority, clock.seconds));
+  expect([...anchors.keys()]).toEqual([authority.signer('root-issuer').thumbprint]);
 });
