@@ -46,7 +46,7 @@ export class GuessLimit {
 
   /** Whether this source may bring another one. */
   allows(source: string): boolean {
-    return this.standing(this.slotOf(source)) < this.limits.burst;
+    return this.standing(this.slotOf(source)) + 1 <= this.limits.burst;
   }
 
   /** A secret from this source was wrong. */
