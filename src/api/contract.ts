@@ -14,6 +14,7 @@ import { revocationEndpoints } from './revocations.ts';
 import { roleBindingEndpoints } from './role-bindings.ts';
 import { scoreEndpoints } from './scores.ts';
 import { serviceEndpoints } from './service.ts';
+import { statusEndpoints } from './status.ts';
 import { taskEndpoints } from './tasks.ts';
 import { trustEndpoints } from './trust.ts';
 
@@ -29,6 +30,7 @@ export const CONTRACT = {
   ...taskEndpoints,
   ...delegateeEndpoints,
   ...approvalEndpoints,
+  ...statusEndpoints,
   ...policyEndpoints,
   ...revocationEndpoints,
   ...scoreEndpoints,

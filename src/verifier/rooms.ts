@@ -4,15 +4,18 @@ import type { Logger } from '../edge/telemetry/log.ts';
 import type { Clock } from '../ports.ts';
 import { Approvals } from './approvals/approvals.ts';
 import { Authority } from './authority/authority.ts';
+import { keysAnswer } from './authority/keys-answer.ts';
 import { timingOf } from './authority/timing.ts';
 import { type Judgement, openJudgement } from './judgement.ts';
 import type { Layout } from './layout.ts';
+import { enforcementNow } from './policy/enforcement-now.ts';
 import { openPeople, type People } from './principals/people.ts';
 import { Publication } from './publication/publication.ts';
 import { Records } from './records.ts';
 import { openRegistry, type Registry } from './registry/registry.ts';
 import { RoleBindings } from './service/role-bindings.ts';
 import type { Standing } from './service/standing.ts';
+import { Status } from './status.ts';
 import type { Store } from './store/store.ts';
 
 export interface RoomsOptions {
@@ -35,6 +38,7 @@ export interface Rooms extends Registry, Omit<People, 'sources'>, Omit<Judgement
   readonly authority: Authority;
   readonly publication: Publication;
   readonly approvals: Approvals;
+  readonly status: Status;
   readonly standing: Standing;
   /** What is missing before anything can be issued and published. */
   readonly missing: () => string | undefined;
@@ -91,6 +95,15 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
   });
   const { sources: _, ...rest } = people;
   const approvals = new Approvals({ records, clock, sessionOf: (id) => people.sessions.sessionOf(id) });
+  const { enforcement } = judgement;
+  const status = new Status({
+    records,
+    clock,
+    trustDomain,
+    keys: () => keysAnswer(authority),
+    enforcement: () => enforcementNow({ policies, enforcement, publication }),
+    isStamped: () => publication.timestampOrNone !== undefined,
+  });
   return {
     ...registry,
     ...rest,
@@ -102,6 +115,7 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
     authority,
     publication,
     approvals,
+    status,
     standing: {
       isBarred: (id) => registry.agents.isBarred(id),
       sessionOf: (id) => people.sessions.sessionOf(id),

@@ -12,6 +12,7 @@ import { revocationHandlers } from './handlers/revocations.ts';
 import { roleBindingHandlers } from './handlers/role-bindings.ts';
 import { reportHandlers, scoreHandlers } from './handlers/scores.ts';
 import { serviceHandlers } from './handlers/service.ts';
+import { statusHandlers } from './handlers/status.ts';
 import { trustHandlers } from './handlers/trust.ts';
 
 export const bindHandlers = (rooms: Rooms): Handlers<Contract> => ({
@@ -26,6 +27,7 @@ export const bindHandlers = (rooms: Rooms): Handlers<Contract> => ({
   ...taskHandlers(rooms),
   ...delegateeHandlers(rooms),
   ...approvalHandlers(rooms),
+  ...statusHandlers(rooms),
   ...policyHandlers(rooms),
   ...revocationHandlers(rooms),
   ...scoreHandlers(rooms),

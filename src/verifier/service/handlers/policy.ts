@@ -1,10 +1,10 @@
 /** Policy revisions and lists at the API. */
 import type { policyEndpoints } from '../../../api/policy.ts';
 import type { Enforcement } from '../../policy/enforcement.ts';
+import { enforcementNow } from '../../policy/enforcement-now.ts';
 import type { Lists } from '../../policy/lists.ts';
 import type { PolicyRevisions } from '../../policy/revisions.ts';
 import type { Publication } from '../../publication/publication.ts';
-import { Refusal } from '../../refusal.ts';
 import type { Handlers } from '../handler.ts';
 
 export const policyHandlers = ({
@@ -24,18 +24,7 @@ export const policyHandlers = ({
   publishPolicy: ({ actor, body }) => policies.publish(actor, body),
   rollbackPolicy: ({ actor, body }) => policies.rollback(actor, body),
   approvePolicy: ({ actor, params, body }) => policies.approve(actor, params.n, body),
-  getEnforcement: async () => {
-    const { epoch, seq } = publication.current;
-    const bundle = { epoch, seq };
-    try {
-      const { n, revision, digest } = await policies.inForce();
-      return enforcement.answer({ bundle, policy: { n, revision, digest } });
-    } catch (error) {
-      if (error instanceof Refusal && error.reason === 'policy_unavailable')
-        return enforcement.answer({ bundle });
-      throw error;
-    }
-  },
+  getEnforcement: () => enforcementNow({ policies, enforcement, publication }),
   getLists: () => lists.show(),
   changeLists: ({ actor, body }) => lists.change(actor, body),
 });
