@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Credentials } from '../../../../src/api/enrolment.ts';
 import { jwsHeader } from '../../../../src/core/encoding/jws.ts';
@@ -47,6 +47,12 @@ const renew = async (workload: Workload, fault: RequestFault = {}, sender = self
 const names = async (): Promise<readonly string[]> => (await world.events()).map(({ event }) => event);
 const claimsOf = (jwt: string): Record<string, unknown> =>
   JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>;
+
+/** Of whatever stands between the lines of a PEM text. */
+const digestOf = (pem: string): string =>
+  createHash('sha256')
+    .update(Buffer.from(pem.replaceAll(/-----[^-]+-----|\s/g, ''), 'base64'))
+    .digest('base64url');
 
 describe('enrolment by a join token', () => {
   test('gives an SVID, a WIT and a key binding that end together, and is on record', async () => {
@@ -120,6 +126,17 @@ describe('enrolment by a join token', () => {
     await world.registry.entries.update(OPERATOR, entry.name, wish([`join:id=${ID}`]), 'a slip');
     expect(await reasonOf(join(makeWorkload(), {}, second.token))).toBe('entry_unmatched');
     expect(await reasonOf(join(makeWorkload(), {}, token))).toBe('entry_unmatched');
+  });
+
+  test('an entry that gives another ID to who comes with a token is not believed', async () => {
+    const { token } = await addJoiner(world, 'planning/1');
+    await world.registry.entries.update(OPERATOR, 'planning-1', wish(['join:nobody']), 'a slip');
+    await world.registry.entries.add(
+      OPERATOR,
+      { id: idOf('security/1'), ...wish([`join:id=${ID}`]) },
+      'another slip',
+    );
+    expect(await reasonOf(join(makeWorkload(), {}, token))).toBe('attestation_refused');
   });
 
   test('neither token nor join string is in the ledger or the store', async () => {
@@ -198,7 +215,7 @@ describe('the proof', () => {
       'nothing',
       `-----BEGIN CERTIFICATE REQUEST-----\n${certificate}\n-----END CERTIFICATE REQUEST-----\n`,
     ])
-      expect(await reasonOf(join(makeWorkload(), { csr }))).toBe('enrolment_proof');
+      expect(await reasonOf(join(makeWorkload(), { csr, csrDigest: digestOf(csr) }))).toBe('enrolment_proof');
   });
 
   test('a proof of another type, or with another header, is none', async () => {
@@ -237,6 +254,13 @@ describe('keys have one owner', () => {
     for (const [workload, fault] of attempts)
       expect(await reasonOf(join(workload, fault, token))).toBe('enrolment_proof');
     expect(await reasonOf(join(makeWorkload(), {}, token))).toBe('done');
+  });
+
+  test('one’s own keys, each in the place of the other', async () => {
+    const { agent, audit } = makeWorkload();
+    await join({ agent, audit });
+    expect(await reasonOf(join({ agent: makeWorkload().agent, audit: agent }))).toBe('enrolment_proof');
+    expect(await reasonOf(join({ agent: audit, audit: makeWorkload().audit }))).toBe('enrolment_proof');
   });
 
   test('the same key for the same ID again: no alarm', async () => {
@@ -297,6 +321,8 @@ describe('keys have one owner', () => {
     expect(await reasonOf(renew(next, { previous: first.agent, previousId: idOf('inventory/1') }))).toBe(
       'enrolment_proof',
     );
+    const forged = { ...first.agent, sign: makeWorkload().agent.sign };
+    expect(await reasonOf(renew(next, { previous: forged }))).toBe('enrolment_proof');
     expect(world.barring.keys.size).toBe(0);
   });
 });
@@ -343,7 +369,10 @@ describe('renewal', () => {
     expect(world.barring.agents.has(ID)).toBe(true);
     expect(await world.registry.agents.isBarred(ID)).toBe(true);
     expect(await reasonOf(renew(workload))).toBe('id_retired');
+    // What the registry knows is enough: revocations end one day.
+    world.barring.agents.clear();
     expect(await reasonOf(join(makeWorkload(), {}, token))).toBe('id_retired');
+    expect(await reasonOf(renew(workload))).toBe('id_retired');
     expect(await reasonOf(addJoiner(world, 'planning/1'))).toBe('id_retired');
 
     const inventory = makeWorkload();

@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { svidEvidence } from '../../../../src/edge/verifier/evidence.ts';
+import { Entries } from '../../../../src/verifier/registry/entries.ts';
 import {
   makeForeignKey,
   respelled,
@@ -191,6 +193,14 @@ describe('a projected service-account token', () => {
     );
   });
 
+  test('a renewal by the SVID alone is for who joined with a token', async () => {
+    const workload = makeWorkload();
+    const { id } = await enrol(await signForeign(PROD, claims()), {}, workload);
+    const self = { actor: agentActor(id as never), source: SOURCE };
+    const bySvid = await request(world, workload, svidEvidence);
+    expect(await reasonOf(world.registry.enrolments.renew(self, bySvid))).toBe('attestation_refused');
+  });
+
   test('keys in a file are read again when the cluster rotates them, and half a file changes nothing', async () => {
     const next = makeForeignKey('test-2', 'ES256');
     const token = await signForeign(next, claims({ iss: 'https://test.example' }));
@@ -235,6 +245,21 @@ describe('entries', () => {
     ['a selector twice', [...PODS, 'k8s:ns=prod']],
   ])('that let in whom nobody means: %s', async (_name, selectors) => {
     expect(await add(selectors)).toBe('api_malformed');
+  });
+
+  test('from the days of one cluster means neither of two', async () => {
+    const rules = { trustDomain: 'company.com', allowLongSvid: false };
+    const one = new Entries(world.records, world.clock, { ...rules, clusters: 1 });
+    const two = new Entries(world.records, world.clock, { ...rules, clusters: 2 });
+    const old = { name: 'old', id: idOf('web/1'), ...wish(['k8s:ns=prod', 'k8s:sa=web']) };
+    await one.add(OPERATOR, old, 'a test');
+    const attested = {
+      method: 'kubernetes',
+      facts: ['k8s:cluster=prod', 'k8s:ns=prod', 'k8s:sa=web'],
+      values: {},
+    };
+    expect((await one.match(attested)).name).toBe('old');
+    expect(await reasonOf(two.match(attested))).toBe('entry_unmatched');
   });
 
   test('for another trust domain, with a placeholder that its facts don’t have, of a name that is taken', async () => {
