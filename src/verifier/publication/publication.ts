@@ -196,10 +196,15 @@ export class Publication {
     const { records, authority } = this.parts;
     this.isWanted = false;
     const through = this.horizon.heardOf;
+    const { epoch } = authority;
     const content = await this.reader.read(this.now);
     if (!this.isNumberKnown) this.number = await records.get(bundleNumber, NUMBER);
     this.isNumberKnown = false;
-    const { epoch } = authority;
+    // What was read may rest on roles that are no more.
+    if (authority.epoch !== epoch) {
+      this.isWanted = true;
+      return;
+    }
     const last = this.number?.value;
     const seq = last?.epoch === epoch ? last.seq + 1 : 1;
     const iat = this.now;

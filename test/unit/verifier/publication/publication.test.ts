@@ -5,6 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import type { TrustEvent } from '../../../../src/api/trust.ts';
 import { jwkOf } from '../../../../src/core/keys.ts';
+import type { IdPattern } from '../../../../src/core/spiffe-id.ts';
 import { type Bundle, type BundleOrder, verifyBundle } from '../../../../src/core/trust/bundle.ts';
 import { verifyTimestamp } from '../../../../src/core/trust/timestamp.ts';
 import type { Verdict } from '../../../../src/core/verdict.ts';
@@ -12,7 +13,7 @@ import { makeSigningKey } from '../../../../src/edge/keys/signing-key.ts';
 import { unpackBundle } from '../../../../src/edge/verifier/packed-bundle.ts';
 import { SYSTEM } from '../../../../src/verifier/actor.ts';
 import type { Authority } from '../../../../src/verifier/authority/authority.ts';
-import type { RevocationEntry } from '../../../../src/verifier/publication/entries.ts';
+import type { AnchorEntry, RevocationEntry } from '../../../../src/verifier/publication/entries.ts';
 import type { Publication } from '../../../../src/verifier/publication/publication.ts';
 import type { Sources } from '../../../../src/verifier/publication/sources.ts';
 import { Edit, kind, type Records } from '../../../../src/verifier/records.ts';
@@ -501,35 +502,52 @@ it('without a timestamp key there are bundles, and no word on how fresh they are
   expect(faults.length - count).toBe(2);
 });
 
-it('a source that asks the authority is asked again when a key was dropped', async () => {
-  const { records, clock, open } = makeStage(onTestFinished);
-  const authority = await open();
-  const publication = await openPublication({
-    records,
-    authority,
-    clock,
-    sources: {
-      ...SILENT,
-      anchors: {
-        kinds: [],
-        read: () =>
-          authority.rootIssuers().map((x) => ({
-            kind: 'root-issuer',
-            jwk: jwkOf(x),
-            principals: ['*'],
-            human: true,
-            delegatees: ['spiffe://company.com/client/*'],
-            domains: ['company.com'],
-            scope: ['cloud:read'],
-            max_ttl: 3600,
-            max_depth: 3,
-          })),
+it.each(['before', 'while'] as const)(
+  'a source that asks the authority is asked again when a key was dropped %s it was read',
+  async (when) => {
+    const { records, clock, open } = makeStage(onTestFinished);
+    const authority = await open();
+    let during: (() => Promise<void>) | undefined;
+    const publication = await openPublication({
+      records,
+      authority,
+      clock,
+      sources: {
+        ...SILENT,
+        anchors: {
+          kinds: [],
+          read: async () => {
+            const keys = authority.rootIssuers();
+            await during?.();
+            return keys.map(
+              (x): AnchorEntry => ({
+                kind: 'root-issuer',
+                jwk: jwkOf(x),
+                principals: ['*'],
+                human: true,
+                delegatees: ['spiffe://company.com/client/*' as IdPattern],
+                domains: ['company.com'],
+                scope: ['cloud:read'],
+                max_ttl: 3600,
+                max_depth: 3,
+              }),
+            );
+          },
+        },
       },
-    },
-  });
-  onTestFinished(() => publication.close());
-  await authority.rotate({ role: 'root-issuer', compromised: true }, SYSTEM, 'stolen');
-  await publication.whenRolesPublished();
-  const { anchors } = must(verify(publication, authority, clock.seconds));
-  expect([...anchors.keys()]).toEqual([authority.signer('root-issuer').thumbprint]);
-});
+    });
+    onTestFinished(() => publication.close());
+    const rotate = () => authority.rotate({ role: 'root-issuer', compromised: true }, SYSTEM, 'stolen');
+    if (when === 'before') await rotate();
+    else {
+      during = () => {
+        during = undefined;
+        return rotate();
+      };
+      await authority.rotate({ role: 'timestamp' }, SYSTEM, 'a drill');
+    }
+    await publication.whenRolesPublished();
+    const { anchors } = must(verify(publication, authority, clock.seconds));
+    expect([...anchors.keys()]).toEqual([authority.signer('root-issuer').thumbprint]);
+  },
+);
