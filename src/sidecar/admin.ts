@@ -13,6 +13,10 @@ export interface AdminState {
   readonly inboundPeers: () => unknown;
   readonly outboundPeers: () => unknown;
   readonly drain: () => void;
+  /** Why the sidecar is not ready, a sentence each. */
+  readonly faults: () => Promise<readonly string[]>;
+  /** How it stands with the verifier; left out where there is none. */
+  readonly verifier?: () => unknown;
 }
 
 const sendJson = (response: ServerResponse, status: number, value: unknown): void => {
@@ -76,6 +80,7 @@ export class Admin {
     } else if (method === 'GET' && url === '/certs') sendJson(response, 200, this.certificates());
     else if (method === 'GET' && url === '/peers')
       sendJson(response, 200, { inbound: this.state.inboundPeers(), outbound: this.state.outboundPeers() });
+    else if (method === 'GET' && url === '/status') sendJson(response, 200, await this.status());
     else if (method === 'POST' && url === '/drain') {
       // The answer first: a drain with nothing under way ends this socket at once.
       response.writeHead(202).end(() => this.state.drain());
@@ -128,6 +133,23 @@ export class Admin {
       keyBinding: { expires: kb.exp },
       bundle: { order: bundleName, expires: bundle.exp },
       now: nowSeconds(this.parts),
+    };
+  }
+
+  /** For `hopgate status`. */
+  private async status(): Promise<unknown> {
+    const { config, path, trust } = this.parts;
+    const { policy, freshAt, maxStalenessSeconds } = trust.last;
+    return {
+      ...(this.certificates() as object),
+      policy: policy.policy.revision,
+      fresh: { at: freshAt, until: freshAt + maxStalenessSeconds },
+      faults: await this.state.faults(),
+      verifier: this.state.verifier?.() ?? null,
+      inbound: this.state.inboundPeers(),
+      outbound: this.state.outboundPeers(),
+      live: path.live.size,
+      proxied: config.outbound !== undefined,
     };
   }
 

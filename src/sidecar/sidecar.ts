@@ -108,6 +108,7 @@ export class Sidecar {
       inboundPeers: () => this.inbound?.peers ?? [],
       outboundPeers: () => this.outbound?.peers.sessions ?? [],
       drain: () => void this.drain('asked by the operator'),
+      faults: () => this.health.faults(),
     });
   }
 
