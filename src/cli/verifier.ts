@@ -1,5 +1,5 @@
 /** `hopgate verifier`: the Trust Verifier in the foreground; and what it has done so far. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Argv } from 'yargs';
 import { formatAddress } from '../config/forms.ts';
@@ -70,6 +70,11 @@ const run = async (options: StartOptions): Promise<ExitCode> => {
     process.once('SIGTERM', () => resolve());
     process.once('SIGINT', () => resolve());
   });
+  const place = path.resolve(base, config.directory);
+  if (options.check && !existsSync(place)) {
+    printError(`the configuration is ok; the first start makes ${path.relative('', place) || '.'}`);
+    return EXIT.ok;
+  }
   const verifier = await Verifier.open({ config, base, clock: systemClock, log });
   if (options.check) {
     await verifier.stop();

@@ -12,8 +12,10 @@ import { SYSTEM } from './actor.ts';
 import { AuthorityError } from './authority/roles-in-force.ts';
 import { type Layout, layoutOf, MAX_SOCKET_PATH_BYTES } from './layout.ts';
 import { Edit, kind, Records } from './records.ts';
+import { REVOCATION } from './revocation/revocation-records.ts';
 import { openRooms, type Rooms } from './rooms.ts';
 import { bindHandlers } from './service/bind-handlers.ts';
+import { ROLE_BINDING } from './service/role-bindings.ts';
 import { Service, type ServiceTls } from './service/service.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
 import type { Store } from './store/store.ts';
@@ -32,6 +34,8 @@ export interface VerifierOptions {
 }
 
 const TICK_MS = 1000;
+/** Records whose change may mean that somebody may not listen any more. */
+const ENDS_STREAMS = [REVOCATION, ROLE_BINDING];
 const ANY_HOST = new Set(['0.0.0.0', '::']);
 
 const domainKind = kind('domain', z.strictObject({ trustDomain: z.string(), since: z.int() }));
@@ -107,6 +111,10 @@ export class Verifier {
       },
     });
     rooms.authority.onChange(() => this.tick());
+    rooms.store.watch((_revision, keys) => {
+      if (keys.some((key) => ENDS_STREAMS.some(({ prefix }) => key.startsWith(`${prefix}/`))))
+        this.recheckStreams();
+    });
   }
 
   /** Opens everything and listens nowhere yet. Throws {@link VerifierFault} and what its rooms throw. */
@@ -195,9 +203,13 @@ export class Verifier {
     this.options.log.info({ authorities: tls.authorities.length }, 'own certificate or CAs replaced');
   }
 
-  /** Ends the streams of whoever may not listen any more. */
-  recheckStreams(): Promise<void> {
-    return this.service.recheckStreams();
+  /** Ends the streams of whoever may not listen any more, once what was changed is in force. */
+  private recheckStreams(): void {
+    setImmediate(() => {
+      this.service
+        .recheckStreams()
+        .catch((error: unknown) => this.options.log.error({ err: error }, 'streams were not looked at'));
+    });
   }
 
   async stop(): Promise<void> {
