@@ -78,7 +78,11 @@ export interface RegistryWorld {
 
 export const makeRegistryWorld = async (
   attestation: unknown = {},
-  options: { readonly store?: Store; readonly addresses?: () => readonly string[] } = {},
+  options: {
+    readonly store?: Store;
+    readonly addresses?: () => readonly string[];
+    readonly svidTtlSeconds?: number;
+  } = {},
 ): Promise<RegistryWorld> => {
   const directory = mkdtempSync(path.join(tmpdir(), 'hopgate-registry-'));
   const clock = new TestClock();
@@ -95,6 +99,7 @@ export const makeRegistryWorld = async (
     directory,
     addresses: options.addresses ?? (() => ['127.0.0.1:14300']),
     published: () => ({ roles: authority.rolesText() }),
+    svidTtlSeconds: options.svidTtlSeconds,
   });
   const lines = async () => store.events({ after: 0, limit: 10_000 });
   return {

@@ -48,6 +48,8 @@ export interface EnrolmentsParts {
   readonly published: () => Published | Promise<Published>;
   /** Seconds; where an entry says nothing. */
   readonly svidTtlSeconds: number;
+  /** Seconds; whatever an entry says, which may be from when more was allowed. */
+  readonly maxSvidTtlSeconds: number;
 }
 
 interface Signed {
@@ -184,7 +186,7 @@ export class Enrolments {
   }
 
   private async issue({ sender, proven, attestation, entry, id, was }: Issue): Promise<Credentials> {
-    const { records, issuing, barring, published, tokens, svidTtlSeconds } = this.parts;
+    const { records, issuing, barring, published, tokens, svidTtlSeconds, maxSvidTtlSeconds } = this.parts;
     const { agentKey, auditKey, csr } = proven;
     if (was?.value.state === 'retired') throw retired(id);
     const barred = await barring.barred(id, agentKey.thumbprint);
@@ -204,7 +206,7 @@ export class Enrolments {
     const svid = await issuing.svid({
       id,
       key: csr.key,
-      ttlSeconds: entry.value.svidTtlSeconds ?? svidTtlSeconds,
+      ttlSeconds: Math.min(entry.value.svidTtlSeconds ?? svidTtlSeconds, maxSvidTtlSeconds),
     });
     const { wit, keyBinding } = issuing.tokens({
       id,

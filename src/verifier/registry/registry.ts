@@ -1,6 +1,7 @@
 /** The registry put together: entries, agents, join tokens, attestors, enrolments. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { MAX_LONG_SVID_TTL_SECONDS, MAX_SVID_TTL_SECONDS } from '../../api/registry.ts';
 import type { AttestationConfig } from '../../config/attestation-schema.ts';
 import type { Clock } from '../../ports.ts';
 import type { Authority } from '../authority/authority.ts';
@@ -85,6 +86,7 @@ export const openRegistry = (options: RegistryOptions): Registry => {
     attestors,
     published,
     svidTtlSeconds: options.svidTtlSeconds ?? DEFAULT_SVID_SECONDS,
+    maxSvidTtlSeconds: allowLongSvid ? MAX_LONG_SVID_TTL_SECONDS : MAX_SVID_TTL_SECONDS,
   });
   return { entries, agents, tokens, challenges, enrolments };
 };

@@ -148,6 +148,19 @@ describe('enrolment by a join token', () => {
   });
 });
 
+describe('the life of an SVID', () => {
+  test.each([
+    [false, 3600],
+    [true, 7200],
+  ])('two hours by the configuration, allowLongSvid %s: %i s', async (allowLongSvid, seconds) => {
+    await world.close();
+    world = await makeRegistryWorld({ allowLongSvid }, { svidTtlSeconds: 7200 });
+    const { svidNotAfter, wit } = await join(makeWorkload());
+    expect(svidNotAfter).toBe(world.clock.seconds + seconds);
+    expect(claimsOf(wit).exp).toBe(svidNotAfter);
+  });
+});
+
 describe('the proof', () => {
   test('a challenge is used once, ends, and is ours', async () => {
     const { nonce } = world.registry.challenges.make();
