@@ -1,12 +1,9 @@
 /** `hopgate task`: opens a task at the sidecar of the agent that starts it, ends it there or everywhere, and renews it. */
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { Client } from 'undici';
 import { formatAddress } from '../config/forms.ts';
-import { parseConfig } from '../config/load.ts';
-import { type SidecarConfig, sidecarSchema } from '../config/sidecar-schema.ts';
 import { MAX_CHAIN_BYTES } from '../core/limits.ts';
 import { isReasonCode, REASONS } from '../core/reasons.ts';
+import { callAdmin, findSidecar, type SidecarAt } from './admin-call.ts';
 import { type Command, CommandError, EXIT, type ExitCode } from './command.ts';
 import { usageError, withFaultLines } from './command-faults.ts';
 import { LOGIN_OPTIONS } from './log-in.ts';
@@ -105,32 +102,17 @@ const run = async (options: TaskOptions): Promise<ExitCode> => {
   if (options.action === 'renew') return atVerifier(() => renewTask(options));
   if (options.action === 'end' && options.handle === undefined && options.chain !== undefined)
     return atVerifier(() => endTaskAtVerifier(options));
-  const sidecar = readSidecar(options);
+  const sidecar = findSidecar(options);
   return options.action === 'start' ? start(options, sidecar) : end(options, sidecar);
 };
 
-interface Sidecar {
-  readonly socket: string;
-  readonly config: SidecarConfig | undefined;
-  /** Absolute. */
-  readonly stateDirectory: string | undefined;
-}
-
-const readSidecar = ({ admin, config: file }: TaskOptions): Sidecar => {
-  if (admin !== undefined) return { socket: admin, config: undefined, stateDirectory: undefined };
-  if (file === undefined) throw usageError('which sidecar? --config FILE, or --admin SOCKET');
-  const config = parseConfig(readFileSync(file, 'utf8'), file, sidecarSchema).value;
-  const stateDirectory = path.resolve(path.dirname(file), config.stateDirectory);
-  return { socket: path.resolve(stateDirectory, config.admin.socket), config, stateDirectory };
-};
-
-const start = async ({ chain: file, handle, json }: TaskOptions, sidecar: Sidecar): Promise<ExitCode> => {
+const start = async ({ chain: file, handle, json }: TaskOptions, sidecar: SidecarAt): Promise<ExitCode> => {
   if (file === undefined) throw usageError('task start needs --chain FILE');
   if (handle !== undefined) throw usageError('task start takes no handle');
   const chain = await readSmallFile(file, 2 * MAX_CHAIN_BYTES);
   if (chain === '' || chain.length > MAX_CHAIN_BYTES)
     throw new CommandError(`${file} holds no chain: ${chain.length} octets, 1 to ${MAX_CHAIN_BYTES}`);
-  const { status, body } = await call(sidecar.socket, 'POST', '/tasks', chain);
+  const { status, body } = await callAdmin(sidecar.socket, 'POST', '/tasks', chain);
   if (status !== 201) return refuse(body, status, json);
   const task = parseStarted(body);
   if (json) printJson({ ok: true, ...task });
@@ -142,10 +124,10 @@ const start = async ({ chain: file, handle, json }: TaskOptions, sidecar: Sideca
   return EXIT.ok;
 };
 
-const end = async ({ handle, chain, json }: TaskOptions, { socket }: Sidecar): Promise<ExitCode> => {
+const end = async ({ handle, chain, json }: TaskOptions, { socket }: SidecarAt): Promise<ExitCode> => {
   if (handle === undefined) throw usageError('task end needs the handle that task start gave');
   if (chain !== undefined) throw usageError('task end takes no --chain');
-  const { status, body } = await call(socket, 'DELETE', `/tasks/${encodeURIComponent(handle)}`);
+  const { status, body } = await callAdmin(socket, 'DELETE', `/tasks/${encodeURIComponent(handle)}`);
   if (status !== 204) return refuse(body, status, json);
   if (json) printJson({ ok: true });
   else printError('The task has ended; its handle and its grants are worth nothing now.');
@@ -175,7 +157,7 @@ const parseStarted = (body: string): Started => {
   };
 };
 
-const explain = (task: Started, { config, stateDirectory }: Sidecar): string => {
+const explain = (task: Started, { config, stateDirectory }: SidecarAt): string => {
   const lines = [
     `Task ${task.task} of ${task.principal} ${describeExpiry(task.expires, nowSeconds())}.`,
     'The agent sends the handle with each request of this task, as header Hopgate-Context:',
@@ -214,46 +196,5 @@ const parseObject = (body: string): Readonly<Record<string, unknown>> => {
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
   } catch {
     return {};
-  }
-};
-
-const ANSWER_TIMEOUT_MS = 10_000;
-/** What a socket's path may have on Linux (sun_path, unix(7)), less its final NUL. */
-const MAX_SOCKET_PATH_BYTES = 107;
-
-const WHY: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such socket: is the sidecar running?',
-  ECONNREFUSED: 'nobody listens there: is the sidecar running?',
-  EACCES: 'it belongs to another user: run this as the user of the sidecar',
-  ENOTSOCK: 'it is not a socket',
-};
-
-const call = async (
-  socket: string,
-  method: 'POST' | 'DELETE',
-  target: string,
-  body?: string,
-): Promise<{ readonly status: number; readonly body: string }> => {
-  if (Buffer.byteLength(socket) > MAX_SOCKET_PATH_BYTES)
-    throw new CommandError(
-      `${socket}: longer than the ${MAX_SOCKET_PATH_BYTES} octets that a socket’s path may have; call it by a relative path with --admin`,
-    );
-  const client = new Client('http://localhost', {
-    connect: { socketPath: socket },
-    headersTimeout: ANSWER_TIMEOUT_MS,
-    bodyTimeout: ANSWER_TIMEOUT_MS,
-  });
-  try {
-    const response = await client.request({
-      method,
-      path: target,
-      ...(body !== undefined && { body, headers: { 'content-type': 'text/plain' } }),
-    });
-    return { status: response.statusCode, body: await response.body.text() };
-  } catch (error) {
-    const { code = 'unknown', message } = error as NodeJS.ErrnoException;
-    throw new CommandError(`${socket}: ${WHY[code] ?? `${code}: ${message}`}`);
-  } finally {
-    await client.destroy();
   }
 };
