@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Comman
     logs: () => import('./cli/logs.ts'),
     principals: () => import('./cli/principals.ts'),
     sidecar: () => import('./cli/sidecar.ts'),
+    status: () => import('./cli/status.ts'),
     task: () => import('./cli/task.ts'),
     trace: () => import('./cli/trace.ts'),
     verifier: () => import('./cli/verifier.ts'),
