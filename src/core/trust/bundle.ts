@@ -20,6 +20,7 @@ import {
   optional,
 } from '../encoding/members.ts';
 import { type AdmittedKey, admitKey, thumbprintOf } from '../keys.ts';
+import { DEFAULT_MAX_STALENESS_SECONDS } from '../limits.ts';
 import type { Policy, PolicyLists } from '../policy/model.ts';
 import { type Denial, deny, grant, type Verdict } from '../verdict.ts';
 import { type Contents, readContents } from './bundle-contents.ts';
@@ -62,6 +63,8 @@ export interface Bundle extends BundleOrder {
   readonly revocations: Revocations;
   readonly scores: Scores;
   readonly policy: Policy | undefined;
+  /** SHA-256 of the policy’s canonical JSON, base64url. */
+  readonly policyDigest: string | undefined;
   /** Besides the policy's own. */
   readonly lists: PolicyLists | undefined;
 }
@@ -242,6 +245,7 @@ const admitContents = (
     revocations,
     scores,
     policy,
+    policyDigest: bundle.policy_digest as string | undefined,
     lists,
   });
 };
@@ -250,6 +254,19 @@ type Optional = 'approvers' | 'policy' | 'policy_digest' | 'lists' | 'scores';
 export type BundleMembers = Readonly<
   Record<Exclude<keyof typeof MEMBERS, Optional>, unknown> & Partial<Record<Optional, unknown>>
 >;
+
+/** How old trust is by its bundle alone: what a timestamp says afterwards is newer. */
+export const freshnessOf = (
+  { iat, roles }: Bundle,
+  limits: { readonly maxStalenessSeconds?: number | undefined },
+): { readonly freshAt: number; readonly maxStalenessSeconds: number } => ({
+  freshAt: iat,
+  // Where nobody makes timestamps, the bundle is signed anew whenever it changes, and its end counts alone.
+  maxStalenessSeconds:
+    roles.timestamp.length === 0
+      ? Number.POSITIVE_INFINITY
+      : (limits.maxStalenessSeconds ?? DEFAULT_MAX_STALENESS_SECONDS),
+});
 
 /** Signs a bundle with a policy key. */
 export const mintBundle = (bundle: BundleMembers, sign: Sign, kid: string): string =>

@@ -46,6 +46,7 @@ _direction = one_of("inbound", "outbound")
 _texts = array(is_text)
 _sources = _entries([Member("source", is_text), Member("reason", _is_reason), Member("count", _count)])
 _agents = _entries([Member("id", is_text), Member("link", is_text)])
+_approvals = _entries([Member("approver", is_text), Member("id", is_text)])
 
 _COMMON = [
     Member("v", _is_version),
@@ -73,6 +74,7 @@ _KINDS: dict[str, list[Member]] = {
         Member("required", _texts),
         Member("granted", _texts),
         Member("agents", _agents),
+        Member("approvals", _approvals, optional=True),
         Member("policy", is_text),
         Member("bundle", is_text),
         Member("cached", is_flag),

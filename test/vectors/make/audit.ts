@@ -39,6 +39,7 @@ const bad = (
   complete?: number,
 ): Case => verify(comment, lines, { reason, line: at }, complete);
 
+const LINK = b64u(octets('L0'));
 const BODIES = [START, DECISION, OUTCOME, CHECKPOINT, REFUSALS, STOP, CHECKPOINT];
 const log = writeLog(BODIES);
 const [first = '', second = '', third = '', fourth = ''] = log;
@@ -67,6 +68,10 @@ const sound = (): Case[] => [
   ok('known to reach to its last checkpoint', log, 7),
   ok('known to reach to its first checkpoint, and longer', log, 4),
   ok('a restart goes on with the chain', writeLog([START, CHECKPOINT, START, CHECKPOINT])),
+  ok(
+    'a decision that waits for an approval',
+    writeLog([{ ...DECISION, reason: 'approval_required', approvals: [{ approver: '', id: LINK }] }]),
+  ),
   ok('U+2028 in a string', writeLog([{ ...STOP, reason: 'line\u2028separator' }])),
   ok(
     'a checkpoint whose WIT has expired since',
@@ -117,6 +122,8 @@ const form = (): Case[] => [
   edited('a sidecar that is no agent', 1, { record: { sidecar: 'inventory' } }, 'audit_line'),
   edited('a kind that nobody knows', 1, { record: { kind: 'gossip' } }, 'audit_line'),
   edited('a decision without verdict', 1, { record: { verdict: undefined } }, 'audit_line'),
+  edited('an approval without its approver', 1, { record: { approvals: [{ id: 'x' }] } }, 'audit_line'),
+  edited('approvals that are none', 1, { record: { approvals: 'carol' } }, 'audit_line'),
   edited('a decision with a member of no meaning', 1, { record: { note: 'x' } }, 'audit_line'),
 ];
 
