@@ -3,8 +3,10 @@ import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { revocationEndpoints } from '../../src/api/revocations.ts';
 import { roleBindingEndpoints } from '../../src/api/role-bindings.ts';
 import { serviceEndpoints } from '../../src/api/service.ts';
+import { trustEndpoints } from '../../src/api/trust.ts';
 import { VerifierError } from '../../src/edge/verifier/client.ts';
 import { codeOf, isWholeResponse, statusOf } from '../testkit/raw-http.ts';
 import { RunningVerifier } from '../testkit/running-verifier.ts';
@@ -236,6 +238,24 @@ describe('an identity that ends', () => {
     });
   });
 });
+
+it('who is revoked hears nothing more: its stream ends with the revocation', async () => {
+  const member = await running.identity('planning/9');
+  const events = running.client(member).stream(trustEndpoints.streamTrust, {});
+  expect((await events.next()).value).toMatchObject({ event: 'bundle' });
+  const rest = (async () => {
+    for await (const _ of events);
+  })();
+  const ended = expect(rest).rejects.toMatchObject({ reason: 'verifier_unreachable' });
+  await running
+    .local()
+    .call(revocationEndpoints.revoke, { body: { target: { agent: member.id }, why: 'stolen' } });
+  await ended;
+  await expect(running.client(member).call(trustEndpoints.getTimestamp, {})).rejects.toMatchObject({
+    reason: 'id_retired',
+  });
+  // Well before the next heartbeat would have found out.
+}, 8000);
 
 describe('what is told', () => {
   it('repeats nothing of what was sent', async () => {
