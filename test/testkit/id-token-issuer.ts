@@ -16,6 +16,8 @@ interface Key {
 export class IdTokenIssuer {
   /** Answers 503 to everything. */
   down = false;
+  /** What its document says that it is, in place of the truth. */
+  claimed: string | undefined;
   /** Requests for the key set. */
   asked = 0;
   keys: Key[] = [];
@@ -29,7 +31,9 @@ export class IdTokenIssuer {
       }
       response.setHeader('content-type', 'application/json');
       if (request.url === '/.well-known/openid-configuration')
-        response.end(JSON.stringify({ issuer: this.issuer, jwks_uri: `${this.issuer}/jwks` }));
+        response.end(
+          JSON.stringify({ issuer: this.claimed ?? this.issuer, jwks_uri: `${this.issuer}/jwks` }),
+        );
       else if (request.url === '/jwks') {
         this.asked++;
         response.end(JSON.stringify({ keys: this.keys.map(({ jwk }) => jwk) }));

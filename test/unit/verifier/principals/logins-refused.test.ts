@@ -2,8 +2,14 @@
 import { SignJWT, UnsecuredJWT } from 'jose';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { encodeBase64url } from '../../../../src/core/encoding/base64url.ts';
+import type { AgentId } from '../../../../src/core/spiffe-id.ts';
+import { mintEnrolmentProof } from '../../../../src/core/trust/enrolment.ts';
 import { makeSigningKey } from '../../../../src/edge/keys/signing-key.ts';
+import { makeCsr, makeSvidKey } from '../../../../src/edge/verifier/csr.ts';
+import { Edit } from '../../../../src/verifier/records.ts';
 import { Refusal } from '../../../../src/verifier/refusal.ts';
+import { HELD_KEY } from '../../../../src/verifier/registry/agent-records.ts';
+import { must } from '../../../testkit/domain.ts';
 import { IdTokenIssuer, makeKey } from '../../../testkit/id-token-issuer.ts';
 import { ADMIN, ALICE, ALICE_SUB, PeopleWorld, type SentLogin } from '../../../testkit/people.ts';
 
@@ -119,9 +125,9 @@ describe('used before', () => {
     const first = await world.people.logins.start(world.provider.issuer, 'device');
     const token = await world.provider.sign(world.claims(undefined));
     await world.finish(first.login, token);
-    for (const again of [token, `${token}=`, `${token.slice(0, -1)}${nextOf(token.at(-1) ?? '')}`]) {
+    for (const again of [`${token}=`, `${token.slice(0, -1)}${nextOf(token.at(-1) ?? '')}`]) {
       const { login: name } = await world.people.logins.start(world.provider.issuer, 'device');
-      expect(await outcome(world.finish(name, again))).toMatch(/^login_refused/);
+      expect(await outcome(world.finish(name, again))).toBe('login_refused: this is not an ID token');
     }
     const { login: name } = await world.people.logins.start(world.provider.issuer, 'device');
     expect(await outcome(world.finish(name, token))).toBe('login_refused: the ID token was used before');
@@ -217,21 +223,37 @@ describe('logins', () => {
     ).toMatch(/^login_refused/);
   });
 
-  test('a proof by an agent’s key, or over another login', async () => {
+  test('a proof over another login or request, by an agent’s key, or none', async () => {
     const { login: name, nonce } = await world.people.logins.start(world.provider.issuer, 'pkce');
-    const token = await world.provider.sign(world.claims(nonce));
-    const key = makeSigningKey();
-    expect(
-      await outcome(
+    const idToken = await world.provider.sign(world.claims(nonce));
+    const [key, audit] = [makeSigningKey(), makeSigningKey()];
+    const [csr, other] = [await makeCsr(makeSvidKey()), await makeCsr(makeSvidKey())];
+    const claims = {
+      nonce: name,
+      csr: csr.digest,
+      agentX: key.x,
+      auditX: audit.x,
+      trustDomain: 'company.com',
+    };
+    const finish = (changes: Partial<typeof claims>, text?: string) =>
+      outcome(
         world.people.logins.finish(ADMIN, {
           login: name,
-          idToken: token,
-          csr: 'none',
-          proof: `${key.x}.e.e`,
+          idToken,
+          csr: csr.pem,
+          proof: text ?? mintEnrolmentProof({ ...claims, ...changes }, key.sign),
           wish: {},
         }),
-      ),
-    ).toMatch(/^jws_/);
+      );
+    expect(await finish({}, 'e.e.e')).toMatch(/^jws_/);
+    expect(await finish({ nonce: 'n'.repeat(95) })).toMatch(/^enrolment_proof/);
+    expect(await finish({ trustDomain: 'other.example' })).toMatch(/^enrolment_proof/);
+    expect(await finish({ csr: other.digest })).toMatch(/^enrolment_proof/);
+    expect(await finish({ agentX: audit.x, auditX: key.x })).toMatch(/^enrolment_proof/);
+    const id = must({ ok: true, value: 'spiffe://company.com/agent/planning/1' as AgentId });
+    const held = new Edit().set(HELD_KEY, key.thumbprint, { id, use: 'agent', state: 'held' }, null);
+    await world.records.commit({ event: 'test.held', actor: ADMIN, why: '', data: {} }, held);
+    expect(await finish({})).toMatch(/^enrolment_proof: .*agent’s/);
   });
 });
 
@@ -277,6 +299,11 @@ describe('the provider’s keys', () => {
         /^login_refused/,
       );
     expect(world.provider.asked).toBe(asked + 1);
+  });
+
+  test('of a document that is about another issuer count for nothing', async () => {
+    world.provider.claimed = 'https://idp.evil.example';
+    expect(await login()).toMatch(/^api_unavailable: .*another issuer/);
   });
 
   test('down: denied at first; later its known keys go on, for a day, and no others', async () => {
