@@ -54,6 +54,14 @@ export interface AuditPort {
   countRefusal(source: string, reason: ReasonCode): void;
 }
 
+/** Hears how hops went, for the verifier's scores. */
+export interface EvidencePort {
+  /** A permitted hop has ended; `peer` is the other agent, as it was proven. */
+  ended(peer: string, result: Outcome): void;
+  /** A request was refused here; `peer` is undefined where nothing proves whose it is. */
+  refused(peer: string | undefined, reason: ReasonCode): void;
+}
+
 /** Durable counters for `max_uses`. */
 export interface UseCounter {
   /** Takes one use, durably; false when `limit` were taken. */

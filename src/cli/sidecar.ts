@@ -68,8 +68,10 @@ export const command: Command = {
     const drained = new Promise<void>((resolveDrained) => sidecar.onDrained(resolveDrained));
     let started = false;
     process.on('SIGHUP', () => started && sidecar.reload());
+    // A verifier that doesn't answer keeps a start waiting: the signal ends that too.
+    void asked.then(() => sidecar.giveUp());
     try {
-      await sidecar.start();
+      if ((await sidecar.start()) === undefined) return EXIT.ok;
     } catch (error) {
       sidecar.stop('could not start');
       throw new CommandError((error as Error).message);

@@ -11,6 +11,7 @@ import type {
   ApprovalPort,
   AuditPort,
   Clock,
+  EvidencePort,
   Exchange,
   TrustPort,
   TrustSnapshot,
@@ -38,6 +39,8 @@ export interface Path {
   readonly chains: ChainVerifier;
   readonly uses: UseCounter;
   readonly live: LiveHops;
+  /** Left out where nobody wants to know. */
+  readonly evidence?: EvidencePort | undefined;
   /** Left out where there is no verifier to ask. */
   readonly approvals?: ApprovalPort | undefined;
 }
@@ -159,9 +162,12 @@ const factsOf = ({
   target,
 });
 
+const peerOf = ({ direction, caller, callee }: Omit<HopFacts, 'trust'>): string =>
+  direction === 'inbound' ? caller : callee;
+
 /** Records a refusal; the peer hears it in any case, since a denial needs no log to hold. */
 const recordRefusal = (
-  { audit }: Path,
+  { audit, evidence }: Path,
   facts: HopFacts,
   refusal: Refusal,
   delegated: Delegated | undefined,
@@ -170,6 +176,7 @@ const recordRefusal = (
 ): void => {
   // What is never sent is no hop between two sidecars: its number is the next request's.
   const known = facts.direction === 'outbound' ? { ...facts, hop: '' } : facts;
+  evidence?.refused(peerOf(facts), refusal.reason);
   audit.append(decisionRecord(known, { refusal, delegated }, us), () => reply.refuse(refusal));
 };
 
@@ -246,6 +253,7 @@ const recordPermit = (
         status,
         us: 0,
       });
+      path.evidence?.ended(peerOf(facts), changed.reason);
       reply.refuse(changed);
       return;
     }
@@ -256,6 +264,7 @@ const recordPermit = (
       path.live,
       ({ status, result, received, sent }) => {
         const { direction, hop } = facts;
+        path.evidence?.ended(peerOf(facts), result);
         path.audit.note({
           direction,
           hop,
@@ -289,6 +298,8 @@ export const refuseHop = (
   reply: () => void,
 ): void => {
   const current: TrustSnapshot | undefined = snapshotOf(path.trust);
+  // Who would have answered is only the route's word.
+  path.evidence?.refused(request.direction === 'inbound' ? request.caller : undefined, denial.reason);
   path.audit.append(
     decisionRecord({ ...request, trust: current }, { refusal: denial, delegated }, { total: 0 }),
     reply,

@@ -6,17 +6,18 @@ import { MAX_CHAIN_BYTES } from '../core/limits.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import { createServer } from '../edge/http/node-http.ts';
 import { problemOf } from '../edge/http/problem.ts';
+import { VerifierError } from '../edge/verifier/verifier-error.ts';
 import type { Context } from './contexts.ts';
 import { nowSeconds, type Parts } from './parts.ts';
+import type { Source } from './source.ts';
 
 export interface AdminState {
   readonly inboundPeers: () => unknown;
   readonly outboundPeers: () => unknown;
+  readonly source: Source;
   readonly drain: () => void;
   /** Why the sidecar is not ready, a sentence each. */
   readonly faults: () => Promise<readonly string[]>;
-  /** How it stands with the verifier; left out where there is none. */
-  readonly verifier?: () => unknown;
 }
 
 const sendJson = (response: ServerResponse, status: number, value: unknown): void => {
@@ -78,6 +79,8 @@ export class Admin {
       if (ended) response.writeHead(204).end();
       else sendDenial(response, deny('context_unknown', 'no context has this handle'));
     } else if (method === 'GET' && url === '/certs') sendJson(response, 200, this.certificates());
+    else if (method === 'GET' && url === '/config') sendJson(response, 200, this.parts.config);
+    else if (method === 'POST' && url === '/rotate-key') await this.rotateKey(response);
     else if (method === 'GET' && url === '/peers')
       sendJson(response, 200, { inbound: this.state.inboundPeers(), outbound: this.state.outboundPeers() });
     else if (method === 'GET' && url === '/status') sendJson(response, 200, await this.status());
@@ -85,6 +88,17 @@ export class Admin {
       // The answer first: a drain with nothing under way ends this socket at once.
       response.writeHead(202).end(() => this.state.drain());
     } else response.writeHead(404).end();
+  }
+
+  private async rotateKey(response: ServerResponse): Promise<void> {
+    try {
+      await this.state.source.rotateKey();
+      sendJson(response, 200, { key: this.parts.identity().key.thumbprint });
+    } catch (error) {
+      if (error instanceof RangeError) sendDenial(response, deny('api_conflict', error.message));
+      else if (error instanceof VerifierError) sendDenial(response, deny(error.reason, error.message));
+      else throw error;
+    }
   }
 
   /** Opens a context for a chain whose leaf is this agent. */
@@ -109,43 +123,58 @@ export class Admin {
     const { parts } = this;
     const trust = parts.trust.current();
     if (!trust.ok) return trust;
-    const verified = parts.path.chains.verify(
-      chainText,
-      undefined,
-      parts.identity(),
-      undefined,
-      trust.value,
-      nowSeconds(parts),
-    );
+    const now = nowSeconds(parts);
+    const [newest, ...older] = parts.identities.byKey;
+    if (newest === undefined) return deny('svid_expired', 'this sidecar has no identity yet');
+    let verified = parts.path.chains.verify(chainText, undefined, newest, undefined, trust.value, now);
+    // It may have been granted to the key before the last rotation.
+    for (const own of older)
+      if (!verified.ok && verified.reason === 'chain_leaf_key')
+        verified = parts.path.chains.verify(chainText, undefined, own, undefined, trust.value, now);
     if (!verified.ok) return verified;
     const { chain } = verified.value;
     const revoked = trust.value.bundle.revocations.checkChain(chain);
-    return revoked ?? grant(parts.contexts.open('task', chainText, chain));
+    if (revoked !== undefined) return revoked;
+    const context = parts.contexts.open('task', chainText, chain);
+    parts.rebinding.prepare(context, now);
+    return grant(context);
   }
 
   private certificates(): unknown {
-    const { id, svidNotAfter, witExp, kb } = this.parts.identity();
-    const { bundle, bundleName } = this.parts.trust.last;
+    const { parts } = this;
+    const own = parts.identities.newest;
+    const { known } = parts.trust;
+    const current = parts.trust.current();
     return {
-      id,
-      svid: { expires: svidNotAfter },
-      wit: { expires: witExp },
-      keyBinding: { expires: kb.exp },
-      bundle: { order: bundleName, expires: bundle.exp },
-      now: nowSeconds(this.parts),
+      id: own?.id,
+      svid: own && { expires: own.svidNotAfter },
+      wit: own && { expires: own.witExp },
+      keyBinding: own && { expires: own.kb.exp },
+      agentKey: own?.key.thumbprint,
+      bundle: known && {
+        order: known.bundleName,
+        expires: known.bundle.exp,
+        freshAt: known.freshAt,
+        ...(Number.isFinite(known.maxStalenessSeconds) && {
+          staleAt: known.freshAt + known.maxStalenessSeconds,
+        }),
+      },
+      policy: known && { revision: known.policy.policy.revision, digest: known.bundle.policyDigest },
+      ...(!current.ok && { fault: { reason: current.reason, detail: current.detail } }),
+      verifier: this.state.source.state ?? null,
+      now: nowSeconds(parts),
     };
   }
 
   /** For `hopgate status`. */
   private async status(): Promise<unknown> {
     const { config, path, trust } = this.parts;
-    const { policy, freshAt, maxStalenessSeconds } = trust.last;
+    const { known } = trust;
     return {
       ...(this.certificates() as object),
-      policy: policy.policy.revision,
-      fresh: { at: freshAt, until: freshAt + maxStalenessSeconds },
+      policy: known?.policy.policy.revision,
+      fresh: known && { at: known.freshAt, until: known.freshAt + known.maxStalenessSeconds },
       faults: await this.state.faults(),
-      verifier: this.state.verifier?.() ?? null,
       inbound: this.state.inboundPeers(),
       outbound: this.state.outboundPeers(),
       live: path.live.size,

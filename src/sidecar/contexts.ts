@@ -111,6 +111,14 @@ export class Contexts {
     return grant(context);
   }
 
+  /** Those that are open now; using one makes it no younger. */
+  *all(): Generator<Context, void, void> {
+    for (const handle of [...this.contexts.keys()]) {
+      const context = this.contexts.peek(handle);
+      if (context !== undefined) yield context;
+    }
+  }
+
   /** Ends a context; whether there was one. */
   end(handle: string): boolean {
     return this.contexts.delete(handle);

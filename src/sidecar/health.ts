@@ -4,6 +4,7 @@ import { connect, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Address } from '../config/forms.ts';
 import { createServer } from '../edge/http/node-http.ts';
+import type { TrustSnapshot } from '../ports.ts';
 import { nowSeconds, type Parts } from './parts.ts';
 
 const PROBE_MS = 1000;
@@ -28,6 +29,13 @@ const outerAddresses = (): string[] =>
     .flatMap((list) => list ?? [])
     .filter(({ internal, address }) => !internal && !(isIPv6(address) && address.startsWith('fe80:')))
     .map(({ address }) => address);
+
+const staleness = ({ freshAt, maxStalenessSeconds }: TrustSnapshot, now: number): string[] =>
+  now - freshAt > maxStalenessSeconds
+    ? [
+        `nothing was heard of the verifier since ${freshAt}, it is ${now}; allowed are ${maxStalenessSeconds} s`,
+      ]
+    : [];
 
 export class Health {
   private readonly parts: Parts;
@@ -60,12 +68,17 @@ export class Health {
     const { parts } = this;
     const faults: string[] = [];
     const now = nowSeconds(parts);
-    const { svidNotAfter, witExp } = parts.identity();
+    const own = parts.identities.newest;
     const trust = parts.trust.current();
     if (parts.isDraining()) faults.push('draining');
-    if (now >= svidNotAfter) faults.push(`the SVID expired at ${svidNotAfter}, it is ${now}`);
-    if (now >= witExp) faults.push(`the WIT expired at ${witExp}, it is ${now}`);
+    if (own === undefined) faults.push('there is no SVID yet');
+    else {
+      const { svidNotAfter, witExp } = own;
+      if (now >= svidNotAfter) faults.push(`the SVID expired at ${svidNotAfter}, it is ${now}`);
+      if (now >= witExp) faults.push(`the WIT expired at ${witExp}, it is ${now}`);
+    }
     if (!trust.ok) faults.push(trust.detail);
+    else faults.push(...staleness(trust.value, now));
     if (!this.isLogWritable()) faults.push('the audit log can’t be written');
     return [...faults, ...(await this.agentFaults())];
   }

@@ -10,6 +10,7 @@ import { problemOf, sendProblem } from '../edge/http/problem.ts';
 import { readRequestBody } from '../edge/http/request-body.ts';
 import { addTracestate, type RequestHeaders, readRequestHeaders } from '../edge/http/request-headers.ts';
 import { Pool } from '../edge/http/undici.ts';
+import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import type { Permit } from '../hop/decide.ts';
 import { refuseHop, takeHop } from '../hop/pipeline.ts';
 import { isAging, nextHopId, type Session } from '../hop/session.ts';
@@ -39,6 +40,8 @@ interface Caller {
 /** A proven connection. */
 interface Line {
   readonly session: Session;
+  /** Ours, as it was proven on this connection: grants that come over it are for this key. */
+  readonly own: SidecarIdentity;
   readonly caller: Caller;
   /** Requests without a whole response yet: pipelining peers have more than one. */
   unanswered: number;
@@ -92,7 +95,7 @@ export class InboundRequests {
     return this.callers.get(id)?.lines ?? 0;
   }
 
-  serve(socket: TLSSocket, session: Session): void {
+  serve(socket: TLSSocket, session: Session, own: SidecarIdentity): void {
     const caller = this.callers.get(session.peer.id) ?? { lines: 0, inFlight: 0, heldBodies: 0 };
     caller.lines++;
     this.callers.set(session.peer.id, caller);
@@ -100,7 +103,7 @@ export class InboundRequests {
       caller.lines--;
       if (caller.lines === 0) this.callers.delete(session.peer.id);
     });
-    this.lines.set(socket, { session, caller, unanswered: 0, broken: false });
+    this.lines.set(socket, { session, own, caller, unanswered: 0, broken: false });
     this.http.emit('connection', socket);
     // The frames were read paused; the parser waits for a socket that flows.
     socket.resume();
@@ -112,7 +115,7 @@ export class InboundRequests {
       request.socket.destroy();
       return;
     }
-    const { session, caller } = line;
+    const { session, own, caller } = line;
     if (line.broken) return;
     if (line.unanswered >= MAX_PIPELINED) {
       this.onBroken(request.socket as TLSSocket, 'http_pipelined', request.method ?? '');
@@ -127,7 +130,6 @@ export class InboundRequests {
     const { parts } = this;
     const now = nowSeconds(parts);
     const headers = readRequestHeaders(request.rawHeaders);
-    const identity = parts.identity();
     const hop = nextHopId(session);
     if (isAging(session, now) || parts.isDraining()) response.shouldKeepAlive = false;
     const target = request.url ?? '';
@@ -138,8 +140,8 @@ export class InboundRequests {
         direction: 'inbound',
         hop,
         caller: session.peer,
-        callee: identity.id,
-        calleeHolder: identity,
+        callee: own.id,
+        calleeHolder: own,
         method: request.method ?? '',
         target,
         chainText: headers.chain,
@@ -274,7 +276,9 @@ export class InboundRequests {
     );
     if (granted === undefined) return;
     const onward = `${delegated.chainText}~${delegated.grantText}`;
-    const { handle } = this.parts.contexts.open(peer.id, onward, granted);
+    const context = this.parts.contexts.open(peer.id, onward, granted);
+    this.parts.rebinding.prepare(context, nowSeconds(this.parts));
+    const { handle } = context;
     headers.push('hopgate-context', handle);
     addTracestate(headers, handle);
   }

@@ -6,6 +6,7 @@ import { LRUCache } from 'lru-cache';
 import { Responder } from '../core/handshake/machine.ts';
 import { REASONS, type ReasonCode } from '../core/reasons.ts';
 import { deny, type Verdict } from '../core/verdict.ts';
+import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import { SocketFrames } from '../edge/tls/frame-channel.ts';
 import { parsePeerCertificate } from '../edge/tls/peer-certificate.ts';
 import {
@@ -62,7 +63,7 @@ export class Inbound {
 
   private contextOptions() {
     return secureContextOptions(
-      this.parts.identity().tls,
+      this.parts.identities.current.tls,
       authoritiesPem(this.parts.trust.last.bundle.authorities),
     );
   }
@@ -150,9 +151,12 @@ export class Inbound {
       socket.destroy();
       return;
     }
+    // The SVID that TLS has shown: another may have come while it shook hands.
+    const shown = socket.getX509Certificate();
+    const own = this.parts.identities.shown(shown && parsePeerCertificate(shown).digest);
     let session: Verdict<Session>;
     try {
-      session = await this.prove(socket, arrival);
+      session = await this.prove(socket, arrival, own);
     } catch (error) {
       this.parts.log.error({ err: error }, 'handshake failed unexpectedly');
       session = deny('internal', 'a fault in the handshake');
@@ -175,10 +179,14 @@ export class Inbound {
     if (socket.destroyed) return;
     this.sessions.set(socket, session.value);
     socket.once('close', () => this.sessions.delete(socket));
-    this.requests.serve(socket, session.value);
+    this.requests.serve(socket, session.value, own);
   }
 
-  private async prove(socket: TLSSocket, arrival: Arrival): Promise<Verdict<Session>> {
+  private async prove(
+    socket: TLSSocket,
+    arrival: Arrival,
+    identity: SidecarIdentity,
+  ): Promise<Verdict<Session>> {
     const now = nowSeconds(this.parts);
     const trust = this.parts.trust.current();
     if (!trust.ok) return trust;
@@ -190,7 +198,7 @@ export class Inbound {
       return deny('hs_busy', `${peer.value.id} has ${connectionsPerCaller} connections`);
     const frames = new SocketFrames(socket);
     arrival.frames = frames;
-    const own = ownSide(this.parts.identity());
+    const own = ownSide(identity);
     const input = {
       own,
       peer: peer.value,

@@ -10,12 +10,12 @@ import { refuseHop, takeHop } from '../hop/pipeline.ts';
 import { nextHopId } from '../hop/session.ts';
 import type { Delegated } from '../hop/verify-chain.ts';
 import type { Exchange, ExchangeResult } from '../ports.ts';
-import type { Context } from './contexts.ts';
 import { Grants, parseDelegateRequest } from './grants.ts';
 import type { OutboundTarget } from './outbound-target.ts';
 import { nowSeconds, type Parts } from './parts.ts';
 import type { PeerConnection } from './peer-connection.ts';
 import type { PeerPool, Peers } from './peers.ts';
+import type { HeldChain } from './rebinding.ts';
 
 /** A type pin names no one agent; until one has answered, its pattern stands for it in the log. */
 const calleeOf = (route: OutboundRoute): AgentId | '' => (isAgentId(route.peer) ? route.peer : '');
@@ -76,9 +76,11 @@ export class OutboundRequests {
     let sent = false;
     try {
       if (response.destroyed) return deny('client_aborted', 'the agent went away before anything was sent');
-      const grant = this.grantFor(context.value, connection, route, wanted?.value);
+      const held = parts.rebinding.chainUnder(context.value, connection.own, nowSeconds(parts));
+      if (!held.ok) return held;
+      const grant = this.grantFor(held.value, connection, route, wanted?.value);
       if (!grant.ok) return grant;
-      this.send({ ...arrival, context: context.value, connection, pool, grantText: grant.value });
+      this.send({ ...arrival, held: held.value, connection, pool, grantText: grant.value });
       sent = true;
       return undefined;
     } finally {
@@ -87,8 +89,8 @@ export class OutboundRequests {
   }
 
   private grantFor(
-    context: Context,
-    { session }: PeerConnection,
+    { chain }: HeldChain,
+    { session, own }: PeerConnection,
     route: OutboundRoute,
     wanted: Parameters<Grants['mint']>[4],
   ): Verdict<string | undefined> {
@@ -100,21 +102,13 @@ export class OutboundRequests {
     }
     const { parts } = this;
     const sets = parts.trust.last.policy.policy.scopeSets;
-    return this.grants.mint(
-      context.chain,
-      session.peer,
-      delegate,
-      sets,
-      wanted,
-      parts.identity(),
-      nowSeconds(parts),
-    );
+    return this.grants.mint(chain, session.peer, delegate, sets, wanted, own, nowSeconds(parts));
   }
 
   private send(hop: Outgoing): void {
     const { parts } = this;
-    const { request, response, target, context, connection, pool, grantText } = hop;
-    const { session } = connection;
+    const { request, response, target, held, connection, pool, grantText } = hop;
+    const { session, own } = connection;
     const hopId = nextHopId(session);
     // The peer counts requests as they come: one that isn't sent must not have been counted.
     const giveBack = (): void => {
@@ -126,12 +120,12 @@ export class OutboundRequests {
       {
         direction: 'outbound',
         hop: hopId,
-        caller: parts.identity(),
+        caller: own,
         callee: session.peer.id,
         calleeHolder: session.peer,
         method: request.method ?? '',
         target,
-        chainText: context.chainText,
+        chainText: held.chainText,
         grantText,
         last: session.last,
         sessionDeadline: session.deadline,
@@ -151,12 +145,12 @@ export class OutboundRequests {
   }
 
   private exchange(
-    { request, response, headers, target, context, connection, pool, grantText }: Outgoing,
+    { request, response, headers, target, held, connection, pool, grantText }: Outgoing,
     hopId: string,
   ): Exchange {
     const { limits } = this.parts.config;
     const { forwarded } = headers;
-    forwarded.push('delegation-chain', context.chainText);
+    forwarded.push('delegation-chain', held.chainText);
     if (grantText !== undefined) forwarded.push('delegation-grant', grantText);
     const exchange = httpExchange({
       request,
@@ -194,7 +188,8 @@ interface Arrival {
 }
 
 interface Outgoing extends Arrival {
-  readonly context: Context;
+  /** The context's chain, as this connection's key holds it. */
+  readonly held: HeldChain;
   readonly connection: PeerConnection;
   readonly pool: PeerPool;
   readonly grantText: string | undefined;

@@ -6,6 +6,8 @@ import type { Logger } from '../edge/telemetry/log.ts';
 import type { OwnSide } from '../hop/handshake.ts';
 import type { Path } from '../hop/pipeline.ts';
 import type { Contexts } from './contexts.ts';
+import type { Identities } from './identities.ts';
+import type { Rebinding } from './rebinding.ts';
 
 export interface Parts {
   readonly config: SidecarConfig;
@@ -13,6 +15,8 @@ export interface Parts {
   readonly path: Path;
   readonly trust: HeldTrust;
   readonly contexts: Contexts;
+  readonly identities: Identities;
+  readonly rebinding: Rebinding;
   /** The identity of now; renewals replace it. */
   readonly identity: () => SidecarIdentity;
   readonly isDraining: () => boolean;

@@ -5,6 +5,7 @@ import type { OutboundRoute } from '../config/sidecar-schema.ts';
 import type { IdPattern } from '../core/spiffe-id.ts';
 import { deny, grant, type Verdict } from '../core/verdict.ts';
 import { Client } from '../edge/http/undici.ts';
+import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import { connectTls } from '../edge/tls/connect.ts';
 import { SocketFrames } from '../edge/tls/frame-channel.ts';
 import { parsePeerCertificate } from '../edge/tls/peer-certificate.ts';
@@ -15,6 +16,8 @@ import type { Session } from '../hop/session.ts';
 import { nowSeconds, ownSide, type Parts } from './parts.ts';
 
 export interface PeerConnection {
+  /** Ours, as it was proven on this connection. */
+  readonly own: SidecarIdentity;
   readonly client: Client;
   readonly session: Session;
   readonly isAlive: () => boolean;
@@ -24,6 +27,12 @@ export interface PeerConnection {
   readonly destroy: () => void;
 }
 
+/** An identity, and the TLS context that shows it. */
+export interface OwnTls {
+  readonly own: SidecarIdentity;
+  readonly secureContext: SecureContext;
+}
+
 /** Keep-alive of ours is shorter than any peer's, so that we don't write into a connection that it is closing. */
 const KEEP_ALIVE_MS = 20_000;
 
@@ -31,7 +40,7 @@ const KEEP_ALIVE_MS = 20_000;
 export const connectPeer = async (
   parts: Parts,
   route: OutboundRoute,
-  secureContext: SecureContext,
+  { own, secureContext }: OwnTls,
 ): Promise<Verdict<PeerConnection>> => {
   const trust = parts.trust.current();
   if (!trust.ok) return trust;
@@ -42,7 +51,7 @@ export const connectPeer = async (
     timeoutMs: limits.connectTimeout * 1000,
   });
   if (!socket.ok) return socket;
-  const session = await proveSession(parts, route, socket.value, limits.handshakeTimeout * 1000).catch(
+  const session = await proveSession(parts, own, route, socket.value, limits.handshakeTimeout * 1000).catch(
     (error: unknown) => {
       parts.log.error({ err: error }, 'handshake failed unexpectedly');
       return deny('internal', 'a fault in the handshake');
@@ -52,11 +61,12 @@ export const connectPeer = async (
     socket.value.destroy();
     return session;
   }
-  return grant(wrap(socket.value, session.value, limits.responseTimeout * 1000));
+  return grant(wrap(own, socket.value, session.value, limits.responseTimeout * 1000));
 };
 
 const proveSession = async (
   parts: Parts,
+  own: SidecarIdentity,
   route: OutboundRoute,
   socket: TLSSocket,
   timeoutMs: number,
@@ -72,7 +82,7 @@ const proveSession = async (
   const frames = new SocketFrames(socket);
   const timer = setTimeout(() => frames.timeOut(), timeoutMs);
   const input = {
-    own: ownSide(parts.identity()),
+    own: ownSide(own),
     peer: peer.value,
     exporter: channelExporter(socket),
     nonce: randomBytes(32),
@@ -87,7 +97,12 @@ const proveSession = async (
   }
 };
 
-const wrap = (socket: TLSSocket, session: Session, headersTimeout: number): PeerConnection => {
+const wrap = (
+  own: SidecarIdentity,
+  socket: TLSSocket,
+  session: Session,
+  headersTimeout: number,
+): PeerConnection => {
   let handed = false;
   const client = new Client('http://peer', {
     pipelining: 1,
@@ -113,6 +128,7 @@ const wrap = (socket: TLSSocket, session: Session, headersTimeout: number): Peer
     ended.catch(() => undefined).finally(() => socket.destroy());
   };
   return {
+    own,
     client,
     session,
     isAlive,

@@ -1,19 +1,19 @@
 /** Connections to one peer, each used by one request at a time; new ones when all are busy, up to a limit, then a queue. */
-import { createSecureContext, type SecureContext } from 'node:tls';
+import { createSecureContext } from 'node:tls';
 import type { OutboundRoute } from '../config/sidecar-schema.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import { authoritiesPem, secureContextOptions } from '../edge/tls/settings.ts';
 import { checkSession, isAging } from '../hop/session.ts';
 import type { TrustSnapshot } from '../ports.ts';
 import { nowSeconds, type Parts } from './parts.ts';
-import { connectPeer, type PeerConnection } from './peer-connection.ts';
+import { connectPeer, type OwnTls, type PeerConnection } from './peer-connection.ts';
 
 const SHUTTING_DOWN = deny('draining', 'the sidecar is shutting down');
 
 export class PeerPool {
   private readonly parts: Parts;
   private readonly route: OutboundRoute;
-  private readonly context: () => SecureContext;
+  private readonly ownTls: () => OwnTls;
   private closed = false;
   /** Connections made before the last renewal: good for what is under way, not for more. */
   private readonly retired = new WeakSet<PeerConnection>();
@@ -22,10 +22,10 @@ export class PeerPool {
   private readonly queue: ((wake: Denial | undefined) => void)[] = [];
   private connecting = 0;
 
-  constructor(parts: Parts, route: OutboundRoute, context: () => SecureContext) {
+  constructor(parts: Parts, route: OutboundRoute, ownTls: () => OwnTls) {
     this.parts = parts;
     this.route = route;
-    this.context = context;
+    this.ownTls = ownTls;
   }
 
   get connections(): readonly PeerConnection[] {
@@ -76,14 +76,20 @@ export class PeerPool {
     this.connecting++;
     let connection: Verdict<PeerConnection> | undefined;
     try {
-      const context = this.context();
-      connection = await connectPeer(this.parts, this.route, context);
+      let ownTls = this.ownTls();
+      connection = await connectPeer(this.parts, this.route, ownTls);
+      // The agent key was replaced meanwhile: what is asked now is asked under the new one.
+      while (connection.ok && connection.value.own.key.x !== this.ownTls().own.key.x) {
+        connection.value.destroy();
+        ownTls = this.ownTls();
+        connection = await connectPeer(this.parts, this.route, ownTls);
+      }
       if (!connection.ok) return connection;
       if (this.closed) {
         connection.value.destroy();
         return SHUTTING_DOWN;
       }
-      if (context !== this.context()) this.retired.add(connection.value);
+      if (ownTls !== this.ownTls()) this.retired.add(connection.value);
       this.busy.add(connection.value);
       return connection;
     } finally {
@@ -131,32 +137,31 @@ export class PeerPool {
 export class Peers {
   private readonly parts: Parts;
   private readonly pools = new Map<OutboundRoute, PeerPool>();
-  private context: SecureContext;
+  private ownTls: OwnTls;
 
   constructor(parts: Parts) {
     this.parts = parts;
-    this.context = this.makeContext();
+    this.ownTls = this.makeOwnTls();
   }
 
-  private makeContext(): SecureContext {
-    return createSecureContext(
-      secureContextOptions(
-        this.parts.identity().tls,
-        authoritiesPem(this.parts.trust.last.bundle.authorities),
-      ),
+  private makeOwnTls(): OwnTls {
+    const own = this.parts.identity();
+    const secureContext = createSecureContext(
+      secureContextOptions(own.tls, authoritiesPem(this.parts.trust.last.bundle.authorities)),
     );
+    return { own, secureContext };
   }
 
   pool(route: OutboundRoute): PeerPool {
     const known = this.pools.get(route);
     if (known !== undefined) return known;
-    const pool = new PeerPool(this.parts, route, () => this.context);
+    const pool = new PeerPool(this.parts, route, () => this.ownTls);
     this.pools.set(route, pool);
     return pool;
   }
 
   renew(): void {
-    this.context = this.makeContext();
+    this.ownTls = this.makeOwnTls();
     for (const pool of this.pools.values()) pool.retire();
   }
 

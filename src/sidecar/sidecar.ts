@@ -1,25 +1,31 @@
 /** One sidecar, put together: building reads and checks everything, start opens the doors, drain closes them in order. */
 import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { parsePolicy } from '../config/policy.ts';
 import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import { AuditLog } from '../edge/store/audit-log.ts';
-import { loadIdentity, type SidecarIdentity } from '../edge/store/identity-files.ts';
-import { TrustFiles } from '../edge/store/trust-files.ts';
+import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import { FileUseCounter } from '../edge/store/use-counter.ts';
-import { watchFiles } from '../edge/store/watched-files.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
 import { LiveHops } from '../hop/forward.ts';
 import { ChainVerifier } from '../hop/verify-chain.ts';
 import type { ApprovalPort, Clock } from '../ports.ts';
 import { Admin, isSocketAlive } from './admin.ts';
 import { Contexts } from './contexts.ts';
+import { Evidence } from './evidence.ts';
+import { FileSource } from './file-source.ts';
 import { Health } from './health.ts';
+import { Identities } from './identities.ts';
 import { Inbound } from './inbound.ts';
 import { Outbound } from './outbound.ts';
 import type { Parts } from './parts.ts';
+import { Rebinding } from './rebinding.ts';
+import { Reporter } from './reporter.ts';
+import type { Source, SourceOptions } from './source.ts';
+import { VerifierSource } from './verifier-source.ts';
 
 const SWEEP_MS = 1000;
+/** A revocation reaches both sidecars of a hop well within this. */
+const EXPLAINED_WITHIN_MS = 1000;
 
 export interface SidecarOptions {
   readonly config: SidecarConfig;
@@ -43,17 +49,22 @@ export interface SidecarAddresses {
 export class Sidecar {
   private readonly options: SidecarOptions;
   private readonly stateDirectory: string;
-  private readonly trust: TrustFiles;
+  private readonly identities: Identities;
+  private readonly source: Source;
+  private readonly reporter: Reporter | undefined;
   private readonly audit: AuditLog;
   private readonly parts: Parts;
-  private readonly inbound: Inbound | undefined;
-  private readonly outbound: Outbound | undefined;
+  private inbound: Inbound | undefined;
+  private outbound: Outbound | undefined;
   private readonly health: Health;
   private readonly admin: Admin;
   private readonly stops: (() => void)[] = [];
   private readonly drained: (() => void)[] = [];
-  private identity: SidecarIdentity;
   private draining: Promise<void> | undefined;
+  private stopped = false;
+  /** Trust and identity are there. */
+  private isOpen = false;
+  private isLogOpen = false;
 
   /** Throws with a sentence about the file at fault. Opens no port. */
   constructor(options: SidecarOptions) {
@@ -61,18 +72,14 @@ export class Sidecar {
     const { config, clock, log } = options;
     this.stateDirectory = this.fileAt(config.stateDirectory);
     mkdirSync(this.stateDirectory, { recursive: true, mode: 0o700 });
-    this.trust = new TrustFiles({
-      files: {
-        bundle: this.fileAt(config.trust.bundle),
-        policy: this.fileAt(config.policy),
-        order: this.stateFile('bundle-order.json'),
-      },
-      trustDomain: config.trust.trustDomain,
-      root: config.trust.root,
-      clock,
-      parsePolicy,
-    });
-    this.identity = this.readIdentity();
+    this.identities = new Identities(clock);
+    const evidence = config.trust.verifier === undefined ? undefined : new Evidence();
+    const contexts = new Contexts(config.limits.contexts, config.limits.contextIdle * 1000, clock);
+    const sourced = this.makeSource(evidence);
+    this.source = sourced.source;
+    this.reporter = sourced.reporter;
+    const { trust, approvals } = this.source;
+    const identity = (): SidecarIdentity => this.identities.current;
     this.audit = new AuditLog({
       file: this.stateFile(config.audit.file),
       durability: config.audit.durability,
@@ -80,36 +87,91 @@ export class Sidecar {
       checkpointIntervalMs: config.audit.checkpointInterval * 1000,
       refusalIntervalMs: config.audit.refusalInterval * 1000,
       refusalSources: config.audit.refusalSources,
-      signer: () => this.identity.audit,
+      signer: () => identity().audit,
       clock,
       onFailure: (error) => log.error({ err: error }, 'the audit log can’t be written: requests are denied'),
     });
     this.parts = {
       config,
       log,
-      trust: this.trust,
-      contexts: new Contexts(config.limits.contexts, config.limits.contextIdle * 1000, clock),
+      trust,
+      contexts,
       path: {
         clock,
-        trust: this.trust,
+        trust,
         audit: this.audit,
         chains: new ChainVerifier(),
         uses: new FileUseCounter(this.stateFile('uses.log')),
-        live: new LiveHops(),
-        approvals: options.approvals,
+        live: new LiveHops(evidence === undefined ? 0 : EXPLAINED_WITHIN_MS, () => clock.monotonic()),
+        evidence,
+        approvals: options.approvals ?? approvals,
       },
-      identity: () => this.identity,
+      identities: this.identities,
+      rebinding: new Rebinding(contexts, this.identities, trust),
+      identity,
       isDraining: () => this.draining !== undefined,
     };
-    this.inbound = config.inbound === undefined ? undefined : new Inbound(this.parts);
-    this.outbound = config.outbound === undefined ? undefined : new Outbound(this.parts);
     this.health = new Health(this.parts, () => this.audit.isWritable);
     this.admin = new Admin(this.parts, {
       inboundPeers: () => this.inbound?.peers ?? [],
       outboundPeers: () => this.outbound?.peers.sessions ?? [],
-      drain: () => void this.drain('asked by the operator'),
+      source: this.source,
       faults: () => this.health.faults(),
+      drain: () => void this.drain('asked by the operator'),
     });
+    // In files all is there already, and what is wrong with it is said before any port is open.
+    if (this.identities.newest !== undefined) this.makeDoors();
+  }
+
+  private makeSource(evidence: Evidence | undefined): {
+    readonly source: Source;
+    readonly reporter: Reporter | undefined;
+  } {
+    const { config, clock, log, version } = this.options;
+    const options: SourceOptions = {
+      config,
+      fileAt: (name) => this.fileAt(name),
+      stateDirectory: this.stateDirectory,
+      clock,
+      log,
+      onIdentity: (identity) => this.onIdentity(identity),
+      onTls: () => this.renewDoors(),
+    };
+    if (evidence === undefined) return { source: new FileSource(options), reporter: undefined };
+    const source = new VerifierSource({
+      ...options,
+      rotationBusyUntil: () => this.parts.rebinding.busyUntil,
+    });
+    const { link, trust } = source;
+    const identity = (): SidecarIdentity => this.identities.current;
+    return { source, reporter: new Reporter({ link, trust, evidence, identity, version, clock, log }) };
+  }
+
+  private makeDoors(): void {
+    const { config } = this.options;
+    this.inbound ??= config.inbound === undefined ? undefined : new Inbound(this.parts);
+    this.outbound ??= config.outbound === undefined ? undefined : new Outbound(this.parts);
+  }
+
+  private onIdentity(identity: SidecarIdentity): void {
+    const before = this.identities.newest;
+    this.identities.take(identity);
+    if (before === undefined || before.key.x === identity.key.x) return;
+    if (this.options.config.trust.verifier === undefined) {
+      // Another key in a file is a key that was lost, for all we know: what was granted to it ends.
+      this.identities.keepNewest();
+      return;
+    }
+    // Live tasks go on under the new key: what the old one can still sign for them, it signs now.
+    const { rebinding, path } = this.parts;
+    rebinding
+      .prepareAll(() => Math.floor(path.clock.now() / 1000))
+      .catch((error: unknown) => this.options.log.error({ err: error }, 'contexts could not be rebound'));
+  }
+
+  private renewDoors(): void {
+    this.inbound?.renew();
+    this.outbound?.peers.renew();
   }
 
   private fileAt(name: string): string {
@@ -120,46 +182,30 @@ export class Sidecar {
     return resolve(this.stateDirectory, name);
   }
 
-  private identityFiles() {
-    const { svid, svidKey, agentKey, auditKey, wit, keyBinding } = this.options.config.identity;
-    const at = (name: string): string => this.fileAt(name);
-    return {
-      svid: at(svid),
-      svidKey: at(svidKey),
-      agentKey: at(agentKey),
-      auditKey: at(auditKey),
-      wit: at(wit),
-      keyBinding: at(keyBinding),
-    };
-  }
-
-  private readIdentity(): SidecarIdentity {
-    return loadIdentity(
-      this.identityFiles(),
-      this.trust.last.bundle,
-      Math.floor(this.options.clock.now() / 1000),
-    );
-  }
-
-  async start(): Promise<SidecarAddresses> {
-    const { version, log, config } = this.options;
-    const { bundleName, policy } = this.trust.last;
+  /**
+   * Opens the doors once there are trust and identity: with a verifier that may take until it answers, and only `/healthz`,
+   * `/readyz` and the admin socket are there meanwhile. Undefined when it was stopped before.
+   */
+  async start(): Promise<SidecarAddresses | undefined> {
+    const { log, config } = this.options;
     const admin = this.stateFile(config.admin.socket);
     if (await isSocketAlive(admin))
       throw new Error(`${admin}: another sidecar runs with this state directory; two would break its log`);
-    this.audit.open();
-    await new Promise<void>((resolveStart, reject) => {
-      this.audit.append(
-        { kind: 'start', version, policy: policy.policy.revision, bundle: bundleName },
-        (ok) => (ok ? resolveStart() : reject(new Error('the audit log can’t be written'))),
-      );
-    });
     await this.admin.listen(admin);
+    const isEarly = this.identities.newest === undefined;
+    const early = isEarly ? await this.health.listen() : undefined;
+    if (!(await this.source.open()) || this.stopped) {
+      this.stop('stopped before it had started');
+      return undefined;
+    }
+    this.isOpen = true;
+    this.makeDoors();
+    await this.openLog();
     const outbound = await this.outbound?.listen(this.stateDirectory);
     const inbound = await this.inbound?.listen();
-    const health = await this.health.listen();
+    const health = early ?? (await this.health.listen());
     this.watch();
-    const { id, svidNotAfter, witExp } = this.identity;
+    const { id, svidNotAfter, witExp } = this.identities.current;
     log.info(
       {
         id,
@@ -169,58 +215,54 @@ export class Sidecar {
         admin,
         svidExpires: svidNotAfter,
         witExpires: witExp,
-        bundle: bundleName,
+        bundle: this.source.trust.last.bundleName,
       },
       'sidecar started',
     );
     return { inbound, outbound, health, admin };
   }
 
+  private async openLog(): Promise<void> {
+    const { version } = this.options;
+    const { bundleName, policy } = this.source.trust.last;
+    this.audit.open();
+    this.isLogOpen = true;
+    await new Promise<void>((resolveStart, reject) => {
+      this.audit.append(
+        { kind: 'start', version, policy: policy.policy.revision, bundle: bundleName },
+        (ok) => (ok ? resolveStart() : reject(new Error('the audit log can’t be written'))),
+      );
+    });
+  }
+
   private watch(): void {
-    const identity = this.identityFiles();
-    const files = [
-      ...Object.values(identity),
-      this.fileAt(this.options.config.trust.bundle),
-      this.fileAt(this.options.config.policy),
-    ];
-    this.stops.push(watchFiles(files, () => this.reload()));
-    this.trust.onChange(() => this.sweep());
+    this.source.start();
+    this.reporter?.start();
+    this.source.trust.onChange(() => this.sweep());
     const timer = setInterval(() => this.sweep(), SWEEP_MS);
     timer.unref();
     this.stops.push(() => clearInterval(timer));
   }
 
-  /** Reads trust, policy and identity again; what is bad is left as it was, and said. */
+  /** Looks for other trust, policy and identity; what is bad is left as it was, and said. */
   reload(): void {
-    const { log } = this.options;
-    for (const fault of this.trust.reload())
-      log.error({ fault }, 'reload refused; the last good one is kept');
-    try {
-      const identity = this.readIdentity();
-      const { id, wit, certificate, kb } = this.identity;
-      // The log is this agent's: another one starts another sidecar.
-      if (identity.id !== id) throw new Error(`the files now name ${identity.id}, this sidecar is ${id}`);
-      if (identity.wit !== wit || identity.certificate !== certificate || identity.kb.sig !== kb.sig) {
-        this.identity = identity;
-        log.info(
-          { id: identity.id, svidExpires: identity.svidNotAfter, witExpires: identity.witExp },
-          'identity renewed',
-        );
-      }
-    } catch (error) {
-      log.error({ fault: (error as Error).message }, 'reload refused; the last good identity is kept');
-    }
-    // Also when the identity stayed: the bundle's CAs may be others.
-    this.inbound?.renew();
-    this.outbound?.peers.renew();
-    const { bundleName, policy } = this.trust.last;
-    log.info({ policy: policy.policy.revision, bundle: bundleName }, 'reloaded');
+    this.source.reload();
+  }
+
+  /** Ends a start that still waits for trust or identity; one that has them goes on. */
+  giveUp(): void {
+    if (!this.isOpen) this.source.stop();
+  }
+
+  /** Where trust and identity come from. */
+  get origin(): Source {
+    return this.source;
   }
 
   /** Ends what time or revocation has ended: live hops, sessions, connections. */
   sweep(): void {
     const { live, clock } = this.parts.path;
-    const trust = this.trust.current();
+    const trust = this.source.trust.current();
     if (!trust.ok) {
       live.cutAll(trust.reason);
       return;
@@ -257,6 +299,9 @@ export class Sidecar {
 
   /** Ends at once: for tests, and for what drain leaves. */
   stop(reason: string): void {
+    this.stopped = true;
+    this.source.stop();
+    this.reporter?.stop();
     for (const stop of this.stops.splice(0)) stop();
     // While the log is open: what is cut here has its outcome in it.
     this.parts.path.live.cutAll('draining');
@@ -264,6 +309,6 @@ export class Sidecar {
     this.outbound?.destroy();
     this.health.close();
     this.admin.close();
-    this.audit.close(reason);
+    if (this.isLogOpen) this.audit.close(reason);
   }
 }

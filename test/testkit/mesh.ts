@@ -186,6 +186,7 @@ export class Mesh {
       approvals: this.options.approvals?.(agent),
     });
     const addresses = await sidecar.start();
+    if (addresses === undefined) throw new Error(`${name} was stopped before it had started`);
     const logFile = path.join(directory, 'state', 'audit.log');
     const log = (): Record<string, unknown>[] =>
       readFileSync(logFile, 'utf8')

@@ -168,7 +168,8 @@ const checkSvid = ({ id, svid }: Credentials, svidKey: KeyObject, roles: Roles):
     throw untrusted('the SVID is for another name or key, or by no CA that the root names');
 };
 
-const admittedIssuers = ({ issuers }: Roles): ReadonlyMap<string, AdmittedKey> => {
+/** By thumbprint; of the keys that are good ones. */
+export const admittedIssuers = ({ issuers }: Roles): ReadonlyMap<string, AdmittedKey> => {
   const keys = new Map<string, AdmittedKey>();
   for (const x of issuers) {
     const key = admitKey(x);

@@ -42,14 +42,16 @@ const write = async (file: string, content: string): Promise<void> => {
 
 export class KeptTrust {
   private readonly files: { readonly bundle: string; readonly timestamp: string; readonly order: string };
+  private readonly seed: string | undefined;
   private readonly onFault: (error: Error | undefined) => void;
   /** What is on disk, as far as we wrote it. */
   private written: Partial<TrustToKeep> = {};
   private wanted: TrustToKeep | undefined;
   private writing: Promise<void> | undefined;
 
-  /** `onFault` hears of a disk that doesn't take it, and with undefined that it does again. */
-  constructor(directory: string, onFault: (error: Error | undefined) => void) {
+  /** `seed` is a folder with a bundle for the first start. `onFault` hears of a disk that doesn't take it, and with undefined that it does again. */
+  constructor(directory: string, seed: string | undefined, onFault: (error: Error | undefined) => void) {
+    this.seed = seed;
     this.files = {
       bundle: path.join(directory, 'bundle.jws'),
       timestamp: path.join(directory, 'timestamp.jws'),
@@ -64,11 +66,13 @@ export class KeptTrust {
     readonly bundle: string | undefined;
     readonly timestamp: string | undefined;
   } {
-    return {
-      order: readOrder(this.files.order),
-      bundle: readIfThere(this.files.bundle),
-      timestamp: readIfThere(this.files.timestamp),
-    };
+    const order = readOrder(this.files.order);
+    const bundle = readIfThere(this.files.bundle);
+    if (bundle !== undefined || this.seed === undefined)
+      return { order, bundle, timestamp: readIfThere(this.files.timestamp) };
+    const seed = (file: string): string | undefined =>
+      readIfThere(path.join(this.seed ?? '', path.basename(file)));
+    return { order, bundle: seed(this.files.bundle), timestamp: seed(this.files.timestamp) };
   }
 
   /** Writes when it can; the newest counts, and one that could not be written is tried again with the next. */

@@ -133,7 +133,8 @@ export class TrustFeed {
     this.takeTimestamp(timestamp);
   }
 
-  private async takePacked(packed: string): Promise<void> {
+  /** A bundle as it travels. */
+  async takePacked(packed: string): Promise<void> {
     const { trust, log } = this.options;
     const text = await unpackBundle(packed);
     if (text === undefined) {
@@ -147,7 +148,7 @@ export class TrustFeed {
     log.info({ bundle: bundleName, policy: policy.policy.revision }, 'trust bundle in force');
   }
 
-  private takeTimestamp(text: string): void {
+  takeTimestamp(text: string): void {
     const { trust } = this.options;
     if (trust.known !== undefined) this.hear(trust.takeTimestamp(text), 'timestamp');
   }

@@ -16,6 +16,8 @@ export interface VerifiedTrustOptions {
   readonly clock: Clock;
   /** Where the last bundle is kept; it exists. */
   readonly directory: string;
+  /** A folder that has a bundle for the first start, as `hopgate join` writes it. */
+  readonly seed?: string | undefined;
   /** Hears of a disk that doesn't take it, and with undefined that it does again. */
   readonly onDiskFault: (error: Error | undefined) => void;
 }
@@ -37,7 +39,7 @@ export class VerifiedTrust implements HeldTrust {
   /** Takes up the bundle that is on disk, verified anew. Throws `TrustError` when the order on disk is damaged. */
   constructor(options: VerifiedTrustOptions) {
     this.options = options;
-    this.kept = new KeptTrust(options.directory, options.onDiskFault);
+    this.kept = new KeptTrust(options.directory, options.seed, options.onDiskFault);
     const { order, bundle, timestamp } = this.kept.read();
     this.state = new TrustState(options.clock, order);
     this.keptFault = bundle === undefined ? undefined : this.take(bundle);

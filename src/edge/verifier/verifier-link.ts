@@ -56,6 +56,12 @@ export class VerifierLink {
     };
   }
 
+  /** To the verifier that answered last; undefined before it is known by what it proves itself. */
+  get client(): VerifierClient | undefined {
+    if (this.closed || this.authorities() === undefined) return undefined;
+    return this.clientAt(this.options.addresses[this.preferred] ?? '');
+  }
+
   /** Does something at the verifier that answered last, or at the next one that answers. Throws {@link VerifierError}. */
   async run<T>(work: (client: VerifierClient) => Promise<T>): Promise<T> {
     const { addresses } = this.options;
