@@ -7,16 +7,16 @@ import { describeExpiry, describeMoment } from './time-words.ts';
 
 const peer = z.object({ id: z.string(), session: z.string(), deadline: z.number(), requests: z.number() });
 const expiry = z.object({ expires: z.number() });
+/** Identity and bundle are left out while there is none yet. */
 const answer = z.object({
-  id: z.string(),
+  id: z.string().optional(),
   now: z.number(),
-  svid: expiry,
-  wit: expiry,
-  keyBinding: expiry,
-  bundle: z.object({ order: z.string(), expires: z.number() }),
-  policy: z.string(),
+  svid: expiry.optional(),
+  wit: expiry.optional(),
+  bundle: z.object({ order: z.string(), expires: z.number() }).optional(),
+  policy: z.string().optional(),
   /** `until` is null where no verifier stands behind it: nothing goes stale. */
-  fresh: z.object({ at: z.number(), until: z.number().nullable() }),
+  fresh: z.object({ at: z.number(), until: z.number().nullable() }).optional(),
   faults: z.array(z.string()),
   verifier: z
     .object({
@@ -58,7 +58,7 @@ const verifierWords = ({ verifier, now }: SidecarStatus): string => {
 const attentionOf = (status: SidecarStatus): readonly string[] => {
   const { faults, fresh, now, verifier } = status;
   const said = [...faults];
-  if (fresh.until !== null && now > fresh.until)
+  if (fresh !== undefined && fresh.until !== null && now > fresh.until)
     said.push(`the bundle is stale: nothing was heard since ${describeMoment(fresh.at, now)}`);
   if (verifier?.lastError !== undefined) said.push(`the verifier: ${verifier.lastError.reason}`);
   return said;
@@ -71,6 +71,26 @@ const peerRows = (direction: string, peers: SidecarStatus['inbound'], now: numbe
     String(requests),
     describeMoment(deadline, now),
   ]);
+
+const freshWords = ({ fresh, now }: SidecarStatus): string => {
+  if (fresh === undefined) return 'no bundle yet';
+  const until = fresh.until === null ? '' : `; good until ${describeMoment(fresh.until, now)}`;
+  return `the newest ${describeMoment(fresh.at, now)}${until}`;
+};
+
+const rowsOf = (status: SidecarStatus): readonly (readonly [string, string])[] => {
+  const { id, now, svid, wit, bundle, policy = '', inbound, outbound, live } = status;
+  return [
+    ['sidecar', id ?? 'has no identity yet'],
+    ['SVID', svid === undefined ? 'none' : describeExpiry(svid.expires, now)],
+    ['WIT', wit === undefined ? 'none' : describeExpiry(wit.expires, now)],
+    ['bundle', bundle === undefined ? 'none' : `${bundle.order}, ${describeExpiry(bundle.expires, now)}`],
+    ['policy', policy === '' ? 'none' : policy],
+    ['fresh', freshWords(status)],
+    ['verifier', verifierWords(status)],
+    ['sessions', `${inbound.length} in, ${outbound.length} out; ${live} requests under way`],
+  ];
+};
 
 /** Whether something needs attention. */
 export const showSidecar = async (at: SidecarAt, json: boolean): Promise<boolean> => {
@@ -85,21 +105,8 @@ export const showSidecar = async (at: SidecarAt, json: boolean): Promise<boolean
     });
     return attention.length > 0;
   }
-  const { id, now, svid, wit, bundle, policy, fresh, inbound, outbound, live } = status;
-  const rows: readonly (readonly [string, string])[] = [
-    ['sidecar', id],
-    ['SVID', describeExpiry(svid.expires, now)],
-    ['WIT', describeExpiry(wit.expires, now)],
-    ['bundle', `${bundle.order}, ${describeExpiry(bundle.expires, now)}`],
-    ['policy', policy === '' ? 'none' : policy],
-    [
-      'fresh',
-      `the newest ${describeMoment(fresh.at, now)}${fresh.until === null ? '' : `; good until ${describeMoment(fresh.until, now)}`}`,
-    ],
-    ['verifier', verifierWords(status)],
-    ['sessions', `${inbound.length} in, ${outbound.length} out; ${live} requests under way`],
-  ];
-  for (const [name, value] of rows) print(`${name.padEnd(10)}${printable(value)}`);
+  const { now, inbound, outbound } = status;
+  for (const [name, value] of rowsOf(status)) print(`${name.padEnd(10)}${printable(value)}`);
   if (inbound.length + outbound.length > 0) {
     print('');
     print(
