@@ -1,22 +1,12 @@
 /** A trust bundle: whose it is, until when, who may start chains and how far. */
-import { X509Certificate } from 'node:crypto';
 import { parseJws, type UnverifiedJws } from '../core/encoding/jws.ts';
 import { type AgentJwk, thumbprintOf } from '../core/keys.ts';
-import { type Bundle, verifyBundle } from '../core/trust/bundle.ts';
+import { verifyBundle } from '../core/trust/bundle.ts';
 import type { Verdict } from '../core/verdict.ts';
 import { ORDER_FREE } from '../verifier/local/files.ts';
-import {
-  expiryRow,
-  type Inspection,
-  issuedRow,
-  type Section,
-  sound,
-  timesData,
-  unreadable,
-  unverified,
-} from './inspection.ts';
+import { bundleData, bundleSections } from './bundle-sections.ts';
+import { type Inspection, sound, unreadable, unverified } from './inspection.ts';
 import type { KnownTrust } from './known-trust.ts';
-import { describeDuration, describeMoment, formatTime } from './time-words.ts';
 
 const KIND = 'trust bundle';
 
@@ -44,7 +34,7 @@ export const inspectBundle = (text: string, { root, state }: KnownTrust, now: nu
       : verifyBundle(text, { ...expected, now: iat });
   return {
     kind: KIND,
-    sections: shown.ok ? describe(shown.value, named.value, now) : [],
+    sections: shown.ok ? bundleSections(shown.value, named.value, now) : [],
     result: !bundle.ok
       ? bundle
       : root === undefined
@@ -56,78 +46,3 @@ export const inspectBundle = (text: string, { root, state }: KnownTrust, now: nu
     data: shown.ok ? bundleData(shown.value, named.value) : {},
   };
 };
-
-const certificateEnd = (der: Buffer): number => {
-  try {
-    return Math.floor(new X509Certificate(der).validToDate.getTime() / 1000);
-  } catch {
-    return Number.NaN;
-  }
-};
-
-const describe = (bundle: Bundle, root: string, now: number): Section[] => [
-  {
-    heading: `bundle ${bundle.epoch}.${bundle.seq} of ${bundle.trustDomain}`,
-    rows: [
-      ['root', root],
-      issuedRow(bundle.iat, now),
-      expiryRow(bundle.exp, now),
-      ['revoked', `${bundle.revocations.size}`],
-    ],
-  },
-  ...[...bundle.authorities].map(
-    ([name, certificates]): Section => ({
-      heading: `domain ${name}`,
-      rows: [
-        ...certificates
-          .map(certificateEnd)
-          .map((end): readonly [string, string] => [
-            'SVID CA',
-            Number.isNaN(end) ? 'not a certificate' : `ends ${describeMoment(end, now)} (${formatTime(end)})`,
-          ]),
-        ...[...(bundle.issuers.get(name)?.keys() ?? [])].map((kid): readonly [string, string] => [
-          'WIT issuer',
-          `key ${kid}`,
-        ]),
-      ],
-    }),
-  ),
-  ...[...bundle.anchors].map(
-    ([thumbprint, anchor]): Section => ({
-      heading: `${anchor.human ? 'human' : 'non-human'} anchor ${anchor.principals.join(' ')}`,
-      rows: [
-        ['key', thumbprint],
-        ['delegates to', anchor.delegatees.join('  ')],
-        ['scope', anchor.scope.join('  ')],
-        ['valid in', anchor.domains.join('  ')],
-        ['at most', `${describeDuration(anchor.maxTtlSeconds)}, chains of ${anchor.maxDepth} links`],
-      ],
-    }),
-  ),
-];
-
-const bundleData = (bundle: Bundle, root: string) => ({
-  trustDomain: bundle.trustDomain,
-  epoch: bundle.epoch,
-  seq: bundle.seq,
-  root,
-  ...timesData(bundle.iat, bundle.exp),
-  revoked: bundle.revocations.size,
-  domains: Object.fromEntries(
-    [...bundle.authorities].map(([name, certificates]) => [
-      name,
-      { authorities: certificates.length, issuers: [...(bundle.issuers.get(name)?.keys() ?? [])] },
-    ]),
-  ),
-  anchors: [...bundle.anchors].map(([thumbprint, anchor]) => ({
-    thumbprint,
-    kind: anchor.kind,
-    principals: anchor.principals,
-    human: anchor.human,
-    delegatees: anchor.delegatees,
-    domains: anchor.domains,
-    scope: anchor.scope,
-    maxTtlSeconds: anchor.maxTtlSeconds,
-    maxDepth: anchor.maxDepth,
-  })),
-});

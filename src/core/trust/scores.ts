@@ -78,6 +78,11 @@ export class Scores {
     return grant(new Scores({ baseline: baseline ?? 0, halfLife: halfLife ?? 60 }, entries));
   }
 
+  /** How many agents are listed. */
+  get size(): number {
+    return this.entries.size;
+  }
+
   of(id: AgentId, now: number): Score {
     return scoreAt(this.entries.get(id), this.decay, now);
   }
