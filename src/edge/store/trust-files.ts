@@ -1,8 +1,8 @@
 /** Bundle and policy from files: hot reloaded, the last good one kept, no way back to an older bundle. */
 import { readFileSync } from 'node:fs';
-import { type CompiledPolicy, compilePolicy } from '../../core/policy/evaluate.ts';
+import { compilePolicy } from '../../core/policy/evaluate.ts';
 import type { Policy } from '../../core/policy/model.ts';
-import { type Bundle, verifyBundle } from '../../core/trust/bundle.ts';
+import { type Bundle, freshnessOf, verifyBundle } from '../../core/trust/bundle.ts';
 import type { Verdict } from '../../core/verdict.ts';
 import type { Clock, TrustSnapshot } from '../../ports.ts';
 import { authoritiesPem } from '../tls/settings.ts';
@@ -26,9 +26,6 @@ export interface TrustFilesOptions {
   readonly parsePolicy: (text: string, file: string) => Policy;
 }
 
-/** A domain in files is signed as a whole: the bundle is as fresh as it is old, and only its end or a demand ends it. */
-const freshnessOf = ({ iat }: Bundle) => ({ freshAt: iat, maxStalenessSeconds: Number.POSITIVE_INFINITY });
-
 export class TrustFiles implements HeldTrust {
   private readonly options: TrustFilesOptions;
   private readonly state: TrustState;
@@ -43,7 +40,7 @@ export class TrustFiles implements HeldTrust {
     const policy = this.readPolicy();
     const bundle = this.readBundle();
     this.isOrderKept = bundle.digest === this.state.order.digest;
-    this.state.replace(bundle, policy, freshnessOf(bundle));
+    this.replace(bundle, policy);
     if (!this.isOrderKept) this.keepOrder();
   }
 
@@ -75,21 +72,26 @@ export class TrustFiles implements HeldTrust {
       }
     };
     const { bundleText, policyText } = this;
-    const policy = attempt(() => this.readPolicy()) ?? this.last.policy;
+    const policy = attempt(() => this.readPolicy()) ?? this.last.policy.policy;
     const bundle = attempt(() => this.readBundle()) ?? this.last.bundle;
     if (this.bundleText !== bundleText || this.policyText !== policyText) {
       this.isOrderKept = false;
-      this.state.replace(bundle, policy, freshnessOf(bundle));
+      this.replace(bundle, policy);
     }
     // A disk that is full must not keep a revocation from taking effect.
     if (!this.isOrderKept) attempt(() => this.keepOrder());
     return faults;
   }
 
-  private readPolicy(): CompiledPolicy {
+  /** The lists of the bundle hold besides the policy's, whoever the policy comes from. */
+  private replace(bundle: Bundle, policy: Policy): void {
+    this.state.replace(bundle, compilePolicy(policy, bundle.lists), freshnessOf(bundle, policy.limits));
+  }
+
+  private readPolicy(): Policy {
     const { files, parsePolicy } = this.options;
     const text = readText(files.policy, 'the policy');
-    const policy = compilePolicy(parsePolicy(text, files.policy));
+    const policy = parsePolicy(text, files.policy);
     this.policyText = text;
     return policy;
   }

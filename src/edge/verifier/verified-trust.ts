@@ -1,8 +1,8 @@
 /** Bundle and policy from the verifier: each verified before it counts, in force before it is on disk, and never an older one. */
 import { parseJws } from '../../core/encoding/jws.ts';
-import { CLOCK_SKEW_SECONDS, DEFAULT_MAX_STALENESS_SECONDS } from '../../core/limits.ts';
+import { CLOCK_SKEW_SECONDS } from '../../core/limits.ts';
 import { type CompiledPolicy, compilePolicy } from '../../core/policy/evaluate.ts';
-import { type Bundle, verifyBundle } from '../../core/trust/bundle.ts';
+import { freshnessOf, verifyBundle } from '../../core/trust/bundle.ts';
 import { verifyTimestamp } from '../../core/trust/timestamp.ts';
 import { type Denial, deny, type Verdict } from '../../core/verdict.ts';
 import type { Clock, TrustSnapshot } from '../../ports.ts';
@@ -21,9 +21,6 @@ export interface VerifiedTrustOptions {
   /** Hears of a disk that doesn't take it, and with undefined that it does again. */
   readonly onDiskFault: (error: Error | undefined) => void;
 }
-
-const maxStalenessOf = ({ policy }: Bundle): number =>
-  policy?.limits.maxStalenessSeconds ?? DEFAULT_MAX_STALENESS_SECONDS;
 
 export class VerifiedTrust implements HeldTrust {
   private readonly options: VerifiedTrustOptions;
@@ -100,8 +97,7 @@ export class VerifiedTrust implements HeldTrust {
     this.bundleText = text;
     this.timestampText = undefined;
     this.since = 0;
-    const freshness = { freshAt: bundle.iat, maxStalenessSeconds: maxStalenessOf(bundle) };
-    this.state.replace(bundle, compiled, freshness);
+    this.state.replace(bundle, compiled, freshnessOf(bundle, policy?.limits ?? {}));
     return undefined;
   }
 

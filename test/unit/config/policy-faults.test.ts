@@ -9,6 +9,26 @@ const withRule = (lines: string, before = ROUTE): string =>
   policyText(`${before}rules:\n  - name: one\n    effect: allow\n${lines}`);
 const pathFault = (text: string): string => `6:5: routes[0].path: ${text}`;
 
+describe('what no sidecar would read out of a bundle is refused where it is written', () => {
+  test.each([
+    [
+      'an agent twice on a list',
+      'lists: {block: {agents: ["spiffe://a.b/agent/c/1", "spiffe://a.b/agent/c/1"]}}\n',
+    ],
+    ['a member of a scope set twice', 'scopeSets: {review: [cloud:read, cloud:read]}\n'],
+    [
+      'scope sets nested too deep',
+      `scopeSets:\n${Array.from({ length: 65 }, (_, at) => `  "s:${at}": ["${at === 64 ? 'a:b' : `s:${at + 1}`}"]\n`).join('')}`,
+    ],
+    [
+      'more principals than a bundle may block',
+      `lists: {block: {principals: [${Array.from({ length: 10_001 }, (_, at) => `"a:${at}"`).join()}]}}\n`,
+    ],
+  ])('%s', (_, lines) => {
+    expect(policyFaults(policyText(`routes: []\nrules: []\n${lines}`))).not.toEqual([]);
+  });
+});
+
 describe('a policy', () => {
   test('that is right has no fault', () => {
     expect(policyFaults(policyText())).toEqual([]);

@@ -88,6 +88,26 @@ test('an order of an older version, without digest, is read, and gets one', () =
   expect(kept()).toEqual({ epoch: 1, seq: 7, digest: sha256Base64url(text) });
 });
 
+describe('what the bundle says beside the policy in a file', () => {
+  const bob = 'mailto:bob@company.com';
+
+  test('its lists hold as well', () => {
+    putBundle({ lists: { allowAgents: [], blockAgents: [], blockPrincipals: [bob] } });
+    const { lists } = open().last.policy;
+    expect(lists.some(({ blockPrincipals }) => blockPrincipals.has(bob))).toBe(true);
+  });
+
+  test('where somebody makes timestamps, it is no fresher than its own making, and ages', () => {
+    putBundle();
+    expect(open().last).toMatchObject({ freshAt: NOW - 10, maxStalenessSeconds: 3600 });
+  });
+
+  test('where nobody makes any, its end and demands count alone', () => {
+    writeFileSync(join(directory, 'bundle.jws'), sealedBundle({ roles: { timestamp: [] } }).text);
+    expect(open().last).toMatchObject({ freshAt: NOW - 10, maxStalenessSeconds: Number.POSITIVE_INFINITY });
+  });
+});
+
 test.each(['', '{"epoch":1}', '{"epoch":1,"seq":7,"digest":"none"}', '{"epoch":1,"seq":7,"digest":7}'])(
   'an order that is damaged stops the start: %s',
   (text) => {
