@@ -254,6 +254,11 @@ export class Sidecar {
     if (!this.isOpen) this.source.stop();
   }
 
+  /** Who it is now. Throws before it has started. */
+  get identity(): SidecarIdentity {
+    return this.identities.current;
+  }
+
   /** Where trust and identity come from. */
   get origin(): Source {
     return this.source;

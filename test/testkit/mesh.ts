@@ -1,23 +1,17 @@
 /** Running sidecars in this process: real sockets, certificates, files and logs, on ports that the system chooses. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import {
-  createServer,
   request as httpRequest,
   type IncomingMessage,
   type RequestListener,
   type RequestOptions,
   type Server,
 } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { stringify } from 'yaml';
-import { parseConfig } from '../../src/config/load.ts';
-import { sidecarSchema } from '../../src/config/sidecar-schema.ts';
 import { systemClock } from '../../src/edge/clock.ts';
-import { makeLogger } from '../../src/edge/telemetry/log.ts';
 import type { ApprovalPort, Clock } from '../../src/ports.ts';
-import { Sidecar, type SidecarAddresses } from '../../src/sidecar/sidecar.ts';
 import {
   type DomainOptions,
   makeDomain,
@@ -26,6 +20,9 @@ import {
   type TestDomain,
   writeIdentity,
 } from './domain.ts';
+import { type MeshMember, merge, startMember } from './mesh-member.ts';
+
+export type { MeshMember, SeenRequest } from './mesh-member.ts';
 
 /** Scopes of the tests: `GET /…` wants cloud:read, `POST /…` wants cloud:write, `/ec2/{action}` wants ec2:{action}. */
 export const TEST_POLICY = {
@@ -50,25 +47,8 @@ export const TEST_POLICY = {
 
 export const TEST_SCOPE = ['cloud:read', 'cloud:write', 'ec2:Describe*', 's3:List*'];
 
-/** What the agent behind a sidecar saw of one request. */
-export interface SeenRequest {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: IncomingMessage['headers'];
-  readonly rawHeaders: readonly string[];
-}
-
-export interface MeshAgent {
+export interface MeshAgent extends MeshMember {
   readonly agent: TestAgent;
-  readonly sidecar: Sidecar;
-  readonly addresses: SidecarAddresses;
-  readonly directory: string;
-  /** The proxy URL with its secret; empty where the agent has a unix socket. */
-  readonly proxyUrl: string;
-  readonly seen: SeenRequest[];
-  readonly upstreamPort: number;
-  readonly log: () => Record<string, unknown>[];
-  readonly logFile: string;
 }
 
 export interface MeshOptions {
@@ -94,11 +74,6 @@ export interface StartOptions {
 }
 
 export const DEFAULT_DELEGATE = { scope: TEST_SCOPE, ttl: '15m', remainingDepth: 4 };
-
-const listen = (server: Server): Promise<number> =>
-  new Promise((resolve) =>
-    server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)),
-  );
 
 export class Mesh {
   readonly domain: TestDomain;
@@ -138,91 +113,42 @@ export class Mesh {
     const agent = this.domain.agent(name);
     const directory = path.join(this.directory, name.replace('/', '-'));
     mkdirSync(directory, { recursive: true });
-    const seen: SeenRequest[] = [];
-    const upstream = createServer((request, response) => {
-      seen.push({
-        method: request.method ?? '',
-        url: request.url ?? '',
-        headers: request.headers,
-        rawHeaders: request.rawHeaders,
-      });
-      if (options.handler !== undefined) options.handler(request, response);
-      else request.resume().on('end', () => response.end(`hello from ${name}`));
-    });
-    const upstreamPort = options.agentPort ?? (await listen(upstream));
-    this.servers.push(upstream);
     const routes = Object.entries(options.routes ?? {}).map(([host, peer]) => ({
       host,
       peer: options.pins?.[host] ?? this.domain.agent(peer).id,
       address: `127.0.0.1:${this.agent(peer).addresses.inbound?.port}`,
       ...(options.delegate === null ? {} : { delegate: options.delegate ?? DEFAULT_DELEGATE }),
     }));
-    const document = merge(
-      {
-        apiVersion: 'hopgate.dev/v1',
-        kind: 'Sidecar',
-        identity: writeIdentity(directory, agent),
-        trust: {
-          trustDomain: this.domain.trustDomain,
-          root: this.domain.root.thumbprint,
-          bundle: '../bundle.jws',
+    const { member, server } = await startMember({
+      name,
+      directory,
+      routes,
+      document: merge(
+        {
+          identity: writeIdentity(directory, agent),
+          trust: {
+            trustDomain: this.domain.trustDomain,
+            root: this.domain.root.thumbprint,
+            bundle: '../bundle.jws',
+          },
+          policy: '../policy.yaml',
         },
-        policy: '../policy.yaml',
-        inbound: { listen: '127.0.0.1:0', agent: `127.0.0.1:${upstreamPort}` },
-        outbound: { listen: '127.0.0.1:0', routes },
-        health: { listen: '127.0.0.1:0' },
-      },
-      merge(this.options.config ?? {}, options.config ?? {}),
-    );
-    const configFile = path.join(directory, 'sidecar.yaml');
-    writeFileSync(configFile, stringify(document));
-    const config = parseConfig(stringify(document), configFile, sidecarSchema).value;
-    const sidecar = new Sidecar({
-      config,
-      configFile,
-      version: 'test',
+        merge(this.options.config ?? {}, options.config ?? {}),
+      ),
+      handler: options.handler,
+      agentPort: options.agentPort,
       clock: this.options.clock ?? systemClock,
-      log: makeLogger(process.env.HOPGATE_TEST_LOG ?? 'silent'),
       approvals: this.options.approvals?.(agent),
     });
-    const addresses = await sidecar.start();
-    if (addresses === undefined) throw new Error(`${name} was stopped before it had started`);
-    const logFile = path.join(directory, 'state', 'audit.log');
-    const log = (): Record<string, unknown>[] =>
-      readFileSync(logFile, 'utf8')
-        .split('\n')
-        .filter((line) => line !== '')
-        .map((line) => JSON.parse(line) as Record<string, unknown>);
-    const proxyFile = path.join(directory, 'state', 'proxy-url');
-    const proxyUrl = existsSync(proxyFile) ? readFileSync(proxyFile, 'utf8').trim() : '';
-    const running: MeshAgent = {
-      agent,
-      sidecar,
-      addresses,
-      directory,
-      proxyUrl,
-      seen,
-      upstreamPort,
-      log,
-      logFile,
-    };
+    this.servers.push(server);
+    const running: MeshAgent = { agent, ...member };
     this.running.set(name, running);
     return running;
   }
 
   /** Opens a task at a sidecar, as `hopgate task start` does. */
-  async startTask(name: string, chain: string): Promise<string> {
-    const { status, body } = await send(
-      {
-        socketPath: this.agent(name).addresses.admin,
-        method: 'POST',
-        path: '/tasks',
-        headers: { 'content-type': 'text/plain' },
-      },
-      chain,
-    );
-    if (status !== 201) throw new Error(`task refused: ${body}`);
-    return (JSON.parse(body) as { handle: string }).handle;
+  startTask(name: string, chain: string): Promise<string> {
+    return openTask(this.agent(name), chain);
   }
 
   stop(): void {
@@ -234,21 +160,6 @@ export class Mesh {
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
-
-const merge = (base: Record<string, unknown>, change: Record<string, unknown>): Record<string, unknown> => {
-  const out = { ...base };
-  for (const [key, value] of Object.entries(change)) {
-    const before = out[key];
-    const nested =
-      typeof value === 'object' &&
-      value !== null &&
-      !Array.isArray(value) &&
-      typeof before === 'object' &&
-      before !== null;
-    out[key] = nested ? merge(before as Record<string, unknown>, value as Record<string, unknown>) : value;
-  }
-  return out;
-};
 
 export const makeMesh = async (options: MeshOptions = {}): Promise<Mesh> =>
   new Mesh(await makeDomain(options.domain), options);
@@ -283,6 +194,21 @@ export const send = (options: RequestOptions, body?: string | Buffer): Promise<A
     request.end(body);
   });
 
+/** Opens a task at a sidecar, as `hopgate task start` does. */
+export const openTask = async ({ addresses }: MeshMember, chain: string): Promise<string> => {
+  const { status, body } = await send(
+    {
+      socketPath: addresses.admin,
+      method: 'POST',
+      path: '/tasks',
+      headers: { 'content-type': 'text/plain' },
+    },
+    chain,
+  );
+  if (status !== 201) throw new Error(`task refused: ${body}`);
+  return (JSON.parse(body) as { handle: string }).handle;
+};
+
 export interface ProxyRequest {
   readonly method?: string;
   readonly context?: string;
@@ -294,7 +220,7 @@ export interface ProxyRequest {
 
 /** A request of the local agent through its sidecar, absolute-form, as `curl -x` sends it. */
 export const sendThrough = (
-  agent: MeshAgent,
+  agent: MeshMember,
   url: string,
   { method = 'GET', context, headers = {}, body, anonymous = false }: ProxyRequest = {},
 ): Promise<Answer> => {
