@@ -21,7 +21,7 @@ import { VERIFIER_OPTIONS, type VerifierOptions, withVerifier } from './verifier
 import { fetchTrust } from './verifier-trust.ts';
 
 interface ApproveOptions extends VerifierOptions {
-  readonly id: string;
+  readonly id: string | undefined;
   readonly json: boolean;
   readonly all: boolean | undefined;
   readonly identity: string | undefined;
@@ -37,14 +37,14 @@ const PAGE = 1000;
 const idArgument = (yargs: Argv): Argv =>
   yargs.positional('id', {
     type: 'string',
-    demandOption: true,
-    describe: 'Of the approval, as the refusal and "hopgate approve list" say it',
+    describe:
+      'Of the approval, as the refusal and "hopgate approve list" say it; --id=ID where it begins with "-"',
   });
 
-/** Ids may begin with "-", which a shell's user has to say is no option. */
+/** Ids may begin with "-", which the command line takes for an option unless it is said with --id=. */
 const idIn = ({ id }: ApproveOptions): string => {
-  if (isDigest(id)) return id;
-  throw usageError(`"${id}" is no id of an approval: 43 characters; put -- before one that begins with "-"`);
+  if (id !== undefined && isDigest(id)) return id;
+  throw usageError('which approval? Its id has 43 characters; --id=ID where it begins with "-"');
 };
 
 const subcommand = (
@@ -103,7 +103,7 @@ const fetchApproval = async (client: VerifierClient, options: ApproveOptions): P
 };
 
 const show = subcommand(
-  'show <id>',
+  'show [id]',
   'All that would be approved',
   (yargs) =>
     idArgument(yargs).options(VERIFIER_OPTIONS).options(JSON_OPTION).example('$0 approve show ID', ''),
@@ -158,7 +158,7 @@ const sign = ({ wish }: Approval, approver: string, ttlSeconds: number, key: Sig
 };
 
 const grant = subcommand(
-  'grant <id>',
+  'grant [id]',
   'Approve it: shown, then signed here with your key',
   (yargs) =>
     idArgument(yargs)
@@ -211,7 +211,7 @@ const grant = subcommand(
 );
 
 const deny = subcommand(
-  'deny <id>',
+  'deny [id]',
   'Refuse it; who asks again is told why',
   (yargs) =>
     idArgument(yargs)

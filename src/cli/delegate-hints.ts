@@ -45,7 +45,7 @@ export const delegateHint = (reason: ReasonCode, trust: KnownTrust, key: string)
     case 'caveat_invalid':
       return 'Caveats: {"type":"callee","ids":[…]}, resource/paths, tool/names, before/time, approval/token, max_uses/uses+at.';
     case 'approval_required':
-      return 'An approver decides with "hopgate approve grant ID --as KEY"; then run this again with --approval ID. With --approval each, every request waits for an approval of its own.';
+      return 'An approver decides with "hopgate approve grant --id=ID --as KEY"; then run this again with --approval=ID. With --approval each, every request waits for an approval of its own.';
     default:
       return undefined;
   }

@@ -14,7 +14,7 @@ const HINTS: Partial<Record<ReasonCode, string>> = {
   link_expired: 'Ask the principal for a new delegation; compare the clocks if it should still hold.',
   scope_missing: 'Ask the delegator for the scope that the detail names.',
   approval_required:
-    'An approver decides with "hopgate approve grant ID"; then send exactly the same request again.',
+    'An approver decides with "hopgate approve grant --id=ID"; then send exactly the same request again.',
   approval_used: 'Each approval is good for one request.',
   route_unmatched: 'Add a route to the policy, or check method and path.',
   egress_host_unknown: 'Add a route for this host to the sidecar’s configuration.',
