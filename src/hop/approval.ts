@@ -1,11 +1,11 @@
 /** A request that only a human may permit: its body is read, its token fetched and its one use counted (SPEC.md section 12). */
-import { createHash } from 'node:crypto';
 import {
   approvalUseKey,
   checkApprovable,
   type RequestFacts,
   requestApprovalId,
 } from '../core/approval/request-approval.ts';
+import { sha256 } from '../core/encoding/jws.ts';
 import { type Denial, deny, type Verdict } from '../core/verdict.ts';
 import { approve, factsToApprove, type Permit, type Refusal, type Unapproved } from './decide.ts';
 import type { Path } from './pipeline.ts';
@@ -26,7 +26,7 @@ export const seekApproval = async (
     return deny('approval_required', `${unapproved.detail}, and no verifier is configured to ask`);
   const body = await readBody();
   if (!body.ok) return body;
-  const digest = createHash('sha256').update(body.value).digest('base64url');
+  const digest = sha256(body.value).toString('base64url');
   const facts = factsToApprove(unapproved.input, digest);
   const unfit = checkApprovable(facts);
   if (unfit !== undefined) return unfit;
