@@ -21,6 +21,8 @@ export interface ReporterOptions {
 }
 
 const INTERVAL_MS = 10_000;
+/** Who has nothing to tell says so all the same: the verifier takes longer silence for absence. */
+const MAX_SILENCE_SECONDS = 60;
 /** Changes that come together are one report; and all sidecars don't report at one moment. */
 const CHANGE_MS = 50;
 
@@ -33,6 +35,7 @@ export class Reporter {
   private since: number;
   /** What the verifier knows of what is enforced. */
   private reported = '';
+  private reportedAt = 0;
 
   constructor(options: ReporterOptions) {
     this.options = options;
@@ -71,12 +74,15 @@ export class Reporter {
     }
     const enforced = this.enforced();
     const text = JSON.stringify(enforced);
-    if (evidence.isEmpty && text === this.reported) return;
+    const isFresh = this.now - this.reportedAt < MAX_SILENCE_SECONDS;
+    if (evidence.isEmpty && text === this.reported && isFresh) return;
     const body: Report = { ...enforced, ...this.moment(), ...evidence.take() };
     this.isSending = true;
     void this.post(body)
       .then((sent) => {
-        if (sent) this.reported = text;
+        if (!sent) return;
+        this.reported = text;
+        this.reportedAt = this.now;
       })
       .finally(() => {
         this.isSending = false;
