@@ -331,6 +331,24 @@ describe('an approval', () => {
     expect(bodies).toEqual([BODY]);
   });
 
+  it('holds no more than 8 bodies of one caller while the verifier thinks', async () => {
+    let answer = (): void => undefined;
+    desk.answering = new Promise((resolve) => {
+      answer = resolve;
+    });
+    const peers = await Promise.all(
+      Array.from({ length: 9 }, () => openSession(inventory, mesh.domain.agent(PLANNING))),
+    );
+    const asked = peers.map((one) => ask(write(), one));
+    // The one that is too many is answered while the others wait.
+    expect((await Promise.race(asked)).code).toBe('caller_busy');
+    answer();
+    const codes = (await Promise.all(asked)).map(({ code }) => code);
+    for (const one of peers) one.close();
+    expect(codes.filter((code) => code === 'approval_required')).toHaveLength(8);
+    expect(await filed()).not.toBe('');
+  });
+
   it('is bounded for one caller: no more than 32 wait', async () => {
     const line = await openSession(inventory, mesh.domain.agent(PLANNING));
     for (let at = 0; at < 32; at++) await filed(write({ target: `/vpcs/${at}` }), line);

@@ -55,6 +55,8 @@ export class ApprovalDesk {
   readonly approvals: Approvals;
   /** Whether the verifier answers. */
   reachable = true;
+  /** What every answer waits for: a verifier that takes its time. */
+  answering: Promise<void> = Promise.resolve();
   /** Tokens that sidecars get in place of what the verifier has: a verifier that lies. */
   readonly forged = new Map<string, string>();
   readonly sessions = new Map<string, string>();
@@ -96,6 +98,7 @@ export class ApprovalDesk {
     const actor = actorOf(agent);
     return {
       token: async (id) => {
+        await this.answering;
         if (!this.reachable) return deny('approval_unavailable', 'the verifier: verifier_unreachable');
         const forged = this.forged.get(id);
         if (forged !== undefined) return grant(forged);
