@@ -1,7 +1,8 @@
 /** Two sidecars and a verifier, all real: what the verifier says is in force on both within milliseconds, and stays so without it. */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type Answer, sendThrough } from '../testkit/mesh.ts';
+import { serviceEndpoints } from '../../src/api/service.ts';
+import { type Answer, send, sendThrough } from '../testkit/mesh.ts';
 import { makeVerifiedMesh, type VerifiedMember, type VerifiedMesh } from '../testkit/verified-mesh.ts';
 
 const PLANNING = 'planning/1';
@@ -45,4 +46,165 @@ describe('a sidecar on a verifier', () => {
     await mesh.revoke({ chain });
     await vi.waitFor(async () => expect((await ask()).code).toBe('revoked_link'));
   });
+
+  /** An event stream that is open, and when it ended. */
+  const openStream = (): Promise<{ readonly ended: Promise<number> }> =>
+    new Promise((resolve, reject) => {
+      const proxy = new URL(planning.proxyUrl);
+      const authorization = `Basic ${Buffer.from(`${proxy.username}:${proxy.password}`).toString('base64')}`;
+      const request = httpRequest(
+        {
+          host: proxy.hostname,
+          port: Number(proxy.port),
+          path: 'http://inventory.mesh/events',
+          agent: false,
+          headers: {
+            host: 'inventory.mesh',
+            'proxy-authorization': authorization,
+            'hopgate-context': context,
+          },
+        },
+        (response: IncomingMessage) => {
+          response.on('error', () => undefined);
+          const ended = new Promise<number>((done) => response.once('close', () => done(performance.now())));
+          response.once('data', () => resolve({ ended }));
+        },
+      );
+      request.on('error', reject);
+      request.end();
+    });
+
+  const outcomes = ({ log }: VerifiedMember): unknown[] =>
+    log()
+      .filter(({ kind }) => kind === 'outcome')
+      .map(({ result }) => result);
+
+  it.each([
+    ['the principal’s link', () => ({ chain }), ['revoked_link'], ['revoked_link']],
+    ['the caller', () => ({ agent: planning.id }), ['revoked_agent'], ['revoked_agent']],
+    [
+      'the callee’s key',
+      () => ({ key: inventory.sidecar.identity.key.thumbprint }),
+      ['revoked_key'],
+      // The verifier speaks to it no more, and so it can't know which it was.
+      ['revoked_agent', 'revoked_key'],
+    ],
+  ] as const)(
+    'a revocation of %s cuts a live stream within milliseconds, and both logs say why',
+    async (_name, target, atCaller, atCallee) => {
+      const { ended } = await openStream();
+      await mesh.revoke(target());
+      const revokedAt = performance.now();
+      expect((await ended) - revokedAt).toBeLessThan(500);
+      await vi.waitFor(() => {
+        expect(atCaller).toContain(outcomes(planning)[0]);
+        expect(atCallee).toContain(outcomes(inventory)[0]);
+      }, 4000);
+    },
+  );
+
+  it('renews both SVIDs under load, and nothing fails', async () => {
+    const before = [planning, inventory].map(({ sidecar }) => sidecar.identity.certificate);
+    const statuses: number[] = [];
+    let running = true;
+    const load = Array.from({ length: 4 }, async () => {
+      while (running) statuses.push((await ask()).status);
+    });
+    while (statuses.length < 30)
+      expect(await Promise.all([planning.source.renew(), inventory.source.renew()])).toEqual([true, true]);
+    running = false;
+    await Promise.all(load);
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    const after = [planning, inventory].map(({ sidecar }) => sidecar.identity.certificate);
+    expect(after.some((one) => before.includes(one))).toBe(false);
+  });
+
+  it('replaces agent keys under load: own tasks and what others granted go on, and no request fails', async () => {
+    await mesh.start(SECURITY);
+    const handles: string[] = [];
+    const middle = await mesh.restart(INVENTORY, {
+      routes: { 'security.mesh': SECURITY },
+      handler: (request, response) => {
+        handles.push(String(request.headers['hopgate-context']));
+        request.resume().on('end', () => response.end('hello'));
+      },
+    });
+    planning = await mesh.restart(PLANNING, { routes: { 'inventory.mesh': INVENTORY } });
+    context = await mesh.startTask(PLANNING, mesh.mintRoot(planning));
+    expect((await ask()).status).toBe(200);
+    const [granted] = handles;
+    const onward = (handle: string | undefined): Promise<Answer> =>
+      sendThrough(middle, 'http://security.mesh/groups', { context: handle ?? '' });
+    const answers: Answer[] = [];
+    let running = true;
+    const load = Array.from({ length: 3 }, async () => {
+      while (running) {
+        answers.push(await ask());
+        // A grant of before the rotation, and one of just now.
+        answers.push(await onward(granted), await onward(handles.at(-1)));
+      }
+    });
+    const before = middle.sidecar.identity.key.x;
+    await Promise.all([middle.source.rotateKey(), planning.source.rotateKey()]);
+    const done = answers.length;
+    await vi.waitFor(() => expect(answers.length).toBeGreaterThan(done + 60), 10_000);
+    running = false;
+    await Promise.all(load);
+    expect(middle.sidecar.identity.key.x).not.toBe(before);
+    expect(new Set(answers.map(({ status, code }) => code ?? status))).toEqual(new Set([200]));
+    // Tasks rest on rebind links now, and a second one can't follow the first.
+    await expect(middle.source.rotateKey()).rejects.toThrow('would end them');
+    // The verifier knows of no theft: it was told by the key before.
+    const { events } = await mesh.operator.call(serviceEndpoints.listEvents, { query: { limit: 1000 } });
+    const names = events.map(({ line }) => (JSON.parse(line) as { event: string }).event);
+    expect(names.filter((name) => name === 'agent.key_rotated')).toHaveLength(2);
+    expect(names).not.toContain('agent.key_replaced');
+  });
+
+  it('goes on without its verifier: from disk after a restart, until freshness or the SVID ends', async () => {
+    await mesh.publishPolicy({
+      revision: 'test-2',
+      demands: [{ scopes: ['ec2:*'], maxStaleness: '10m' }],
+    });
+    await vi.waitFor(() => expect(planning.source.trust.last.policy.policy.revision).toBe('test-2'));
+    await vi.waitFor(() => expect(inventory.source.trust.last.policy.policy.revision).toBe('test-2'));
+    await Promise.all([planning.source.trust.settled(), inventory.source.trust.settled()]);
+    await mesh.stopVerifier();
+    inventory = await mesh.restart(INVENTORY);
+    planning = await mesh.restart(PLANNING, { routes: { 'inventory.mesh': INVENTORY } });
+    chain = mesh.mintRoot(planning, { ttlSeconds: 7200 });
+    context = await mesh.startTask(PLANNING, chain);
+    expect((await ask()).status).toBe(200);
+    expect((await ask('/ec2/DescribeVpcs')).status).toBe(200);
+    mesh.clock.advanceSeconds(660);
+    expect((await ask()).status).toBe(200);
+    expect((await ask('/ec2/DescribeVpcs')).code).toBe('bundle_stale');
+    // The SVIDs, of an hour, end before the hour of freshness does: they are a little older.
+    mesh.clock.advanceSeconds(3600 - 660 + 5);
+    // The context of before was idle for too long.
+    context = await mesh.startTask(PLANNING, chain);
+    expect((await ask()).code).toBeOneOf(['bundle_stale', 'svid_expired', 'session_expired', 'hs_refused']);
+    const ready = await send({ ...healthOf(planning), path: '/readyz' });
+    expect(ready.status).toBe(503);
+    expect(ready.body).toContain('the SVID expired');
+    expect(
+      planning.said.some(
+        ({ msg, now, notAfter }) =>
+          /renewal failed/.test(String(msg)) && Number(now) > 0 && Number(notAfter) > 0,
+      ),
+    ).toBe(true);
+  });
+
+  it('a verifier that comes back is followed again, and what was published meanwhile is in force', async () => {
+    await mesh.stopVerifier();
+    expect((await ask()).status).toBe(200);
+    await mesh.restartVerifier();
+    await mesh.revoke({ chain });
+    await vi.waitFor(async () => expect((await ask()).code).toBe('revoked_link'), 5000);
+  });
+});
+
+const healthOf = ({ addresses }: VerifiedMember) => ({
+  host: addresses.health.host,
+  port: addresses.health.port,
 });

@@ -184,6 +184,12 @@ export class VerifiedMesh {
     return started;
   }
 
+  /** Stops a sidecar and its agent, and starts them anew: what it had on disk is still there. */
+  restart(name: string, options: VerifiedStartOptions = {}): Promise<VerifiedMember> {
+    this.member(name).sidecar.stop('restart');
+    return this.start(name, options);
+  }
+
   /** L0 from Alice to a member's agent key of now. */
   mintRoot(
     to: VerifiedMember,

@@ -42,6 +42,7 @@ export class TrustState implements HeldTrust {
   private snapshot: TrustSnapshot | undefined;
   private lacking: Denial | undefined = deny('policy_unavailable', 'no trust bundle has been received yet');
   private accepted: BundleOrder;
+  private barred: Denial | undefined;
 
   /** `order` is that of the last bundle accepted, before this start. */
   constructor(clock: Clock, order: BundleOrder) {
@@ -64,6 +65,7 @@ export class TrustState implements HeldTrust {
   }
 
   current(): Verdict<TrustSnapshot> {
+    if (this.barred !== undefined) return this.barred;
     if (this.snapshot === undefined || this.lacking !== undefined)
       return this.lacking ?? deny('policy_unavailable', '');
     const { exp } = this.snapshot.bundle;
@@ -93,6 +95,14 @@ export class TrustState implements HeldTrust {
         : undefined;
     this.accepted = orderOf(bundle);
     for (const listener of this.listeners) listener();
+  }
+
+  /** With a denial nothing is permitted any more, whatever the bundle says; with undefined it is again. */
+  bar(denial: Denial | undefined): void {
+    if (this.barred?.reason === denial?.reason) return;
+    this.barred = denial;
+    if (denial !== undefined && this.snapshot !== undefined)
+      for (const listener of this.listeners) listener();
   }
 
   /** The bundle in force was found to be the newest at `freshAt`, in seconds; nothing else changes. */

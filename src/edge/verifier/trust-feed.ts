@@ -3,7 +3,7 @@
  * What comes is only handed on; `VerifiedTrust` decides whether it counts.
  */
 import { type TrustEvent, trustEndpoints } from '../../api/trust.ts';
-import type { Denial } from '../../core/verdict.ts';
+import { type Denial, deny } from '../../core/verdict.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { Backoff, type Delays, delay, jittered } from './backoff.ts';
 import { unpackBundle } from './packed-bundle.ts';
@@ -138,7 +138,7 @@ export class TrustFeed {
     const { trust, log } = this.options;
     const text = await unpackBundle(packed);
     if (text === undefined) {
-      log.error('the verifier sent a bundle that can’t be unpacked; the last good one is kept');
+      this.hear(deny('jws_structure', 'what was sent can’t be unpacked'), 'bundle');
       return;
     }
     const before = trust.digest;
@@ -156,6 +156,7 @@ export class TrustFeed {
   private hear(denial: Denial | undefined, what: 'bundle' | 'timestamp'): void {
     this.refused = denial;
     if (denial === undefined) {
+      this.options.trust.bar(false);
       this.said = '';
       return;
     }
@@ -172,12 +173,13 @@ export class TrustFeed {
   /** Once for each fault, until something else is heard. */
   private say(error: unknown, what: string): void {
     if (this.isStopped) return;
-    const { log, link } = this.options;
+    const { log, link, trust } = this.options;
     if (!(error instanceof VerifierError)) {
       log.error({ err: error }, what);
       return;
     }
     const { reason, message: detail } = error;
+    if (reason === 'id_retired') trust.bar(true);
     if (this.said === reason) return;
     this.said = reason;
     log.warn(

@@ -132,6 +132,15 @@ export class VerifiedTrust implements HeldTrust {
     this.kept.keep({ bundle: this.bundleText, timestamp: this.timestampText, order: this.state.order });
   }
 
+  /** The verifier says that this agent is nobody any more: it gets no bundle that would say so. With false it is one again. */
+  bar(isBarred: boolean): void {
+    this.state.bar(
+      isBarred
+        ? deny('revoked_agent', 'the verifier says that this agent was retired or revoked')
+        : undefined,
+    );
+  }
+
   /** Resolves when what is in force is on disk, or the disk has refused it. */
   settled(): Promise<void> {
     return this.kept.settled();
