@@ -91,6 +91,7 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
       packed: publication.current.packed,
       timestamp: publication.timestampOrNone,
     }),
+    isSession: async (id) => (await people.sessions.sessionOf(id)) !== undefined,
     svidTtlSeconds: config.svidTtl,
   });
   const { sources: _, ...rest } = people;
@@ -117,7 +118,7 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
     approvals,
     status,
     standing: {
-      isBarred: (id) => registry.agents.isBarred(id),
+      isBarred: (id, svidIssuedAt) => registry.agents.isBarred(id, svidIssuedAt),
       sessionOf: (id) => people.sessions.sessionOf(id),
     },
     missing: () =>

@@ -28,7 +28,7 @@ import { type AgentId, trustDomainOf } from '../../core/spiffe-id.ts';
 const P256 = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 const SIGNATURE = { name: 'ECDSA', hash: 'SHA-256' } as const;
 /** A fresh certificate is valid at once on a machine whose clock is a little behind. */
-const BACKDATED_SECONDS = 60;
+export const BACKDATED_SECONDS = 60;
 
 /** An ECDSA P-256 key pair. */
 export const makeTlsKey = (): KeyObject =>

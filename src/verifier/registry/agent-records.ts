@@ -24,6 +24,8 @@ const agentRecord = z.strictObject({
   enrolledAt: seconds,
   renewedAt: seconds,
   svidNotAfter: seconds,
+  /** Another key has taken the name over then: SVIDs from before are nobody's. */
+  svidsSince: seconds.optional(),
 });
 export type AgentRecord = z.output<typeof agentRecord>;
 

@@ -38,10 +38,11 @@ export class Agents {
     return viewOf((await this.recorded(id)).value, this.now);
   }
 
-  /** Whether an ID is nobody any more. For every request: one read, and what revocation knows. */
-  async isBarred(id: AgentId): Promise<boolean> {
+  /** Whether an ID, by an SVID of this age, is nobody any more. For every request: one read, and what revocation knows. */
+  async isBarred(id: AgentId, svidIssuedAt: number): Promise<boolean> {
     const record = await this.find(id);
     if (record?.value.state === 'retired') return true;
+    if (svidIssuedAt < (record?.value.svidsSince ?? 0)) return true;
     return (await this.barring.barred(id, record?.value.thumbprint)) !== undefined;
   }
 

@@ -46,6 +46,8 @@ export interface EnrolmentsParts {
   readonly tokens: JoinTokens;
   readonly attestors: Attestors;
   readonly published: () => Published | Promise<Published>;
+  /** Whether somebody who has logged in has this name now. */
+  readonly isSession: (id: AgentId) => Promise<boolean>;
   /** Seconds; where an entry says nothing. */
   readonly svidTtlSeconds: number;
   /** Seconds; whatever an entry says, which may be from when more was allowed. */
@@ -182,6 +184,9 @@ export class Enrolments {
         'attestation_refused',
         `${proven.id} was asked for, and what was attested is another`,
       );
+    // Its roles and its human would be another's.
+    if (await this.parts.isSession(id))
+      throw new Refusal('entry_unmatched', `${id} is the session of somebody who has logged in`);
     return { entry, id };
   }
 
@@ -215,7 +220,17 @@ export class Enrolments {
       exp: svid.notAfter,
       attested: attestedFor(attestation, entry.value),
     });
-    const record = recordOf({ proven, attestation, entry: entry.name, id, was, svid, now: this.now });
+    const isReplaced = events.some(({ event }) => event === 'agent.key_replaced');
+    const record = recordOf({
+      isReplaced,
+      proven,
+      attestation,
+      entry: entry.name,
+      id,
+      was,
+      svid,
+      now: this.now,
+    });
     edit.set(AGENT, id, record, was ?? null);
     await this.owners.forget(edit, was?.value.svidKeys ?? [], record.svidKeys);
     if (attestation.token !== undefined) events.push(tokens.use(edit, attestation.token, sender.actor));
@@ -290,6 +305,7 @@ interface Issue {
 }
 
 const recordOf = (issue: {
+  readonly isReplaced: boolean;
   readonly proven: ProvenRequest;
   readonly attestation: Attestation;
   readonly entry: string;
@@ -298,7 +314,8 @@ const recordOf = (issue: {
   readonly svid: { readonly pem: string; readonly notAfter: number };
   readonly now: number;
 }): AgentRecord => {
-  const { proven, attestation, entry, id, was, svid, now } = issue;
+  const { isReplaced, proven, attestation, entry, id, was, svid, now } = issue;
+  const svidsSince = isReplaced ? now : was?.value.svidsSince;
   const { agentKey, auditKey, csr } = proven;
   const name = svidKeyName(csr.keyDigest);
   const [last] = was?.value.svidKeys ?? [];
@@ -317,6 +334,7 @@ const recordOf = (issue: {
     enrolledAt: was?.value.enrolledAt ?? now,
     renewedAt: now,
     svidNotAfter: svid.notAfter,
+    ...(svidsSince !== undefined && { svidsSince }),
   };
 };
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { MAX_LONG_SVID_TTL_SECONDS, MAX_SVID_TTL_SECONDS } from '../../api/registry.ts';
 import type { AttestationConfig } from '../../config/attestation-schema.ts';
+import type { AgentId } from '../../core/spiffe-id.ts';
 import type { Clock } from '../../ports.ts';
 import type { Authority } from '../authority/authority.ts';
 import { verifierIdOf } from '../authority/certificates.ts';
@@ -32,6 +33,8 @@ export interface RegistryOptions {
   /** `host:port`, where agents reach this verifier; for join strings. */
   readonly addresses: () => readonly string[];
   readonly published: () => Published | Promise<Published>;
+  /** Whether somebody who has logged in has this name now. */
+  readonly isSession?: (id: AgentId) => Promise<boolean>;
   /** Seconds; where an entry says nothing. */
   readonly svidTtlSeconds?: number | undefined;
 }
@@ -85,6 +88,7 @@ export const openRegistry = (options: RegistryOptions): Registry => {
     tokens,
     attestors,
     published,
+    isSession: options.isSession ?? (async () => false),
     svidTtlSeconds: options.svidTtlSeconds ?? DEFAULT_SVID_SECONDS,
     maxSvidTtlSeconds: allowLongSvid ? MAX_LONG_SVID_TTL_SECONDS : MAX_SVID_TTL_SECONDS,
   });

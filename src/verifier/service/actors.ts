@@ -8,6 +8,7 @@ import { type Denial, deny, grant, type Verdict } from '../../core/verdict.ts';
 import { parsePeerCertificate } from '../../edge/tls/peer-certificate.ts';
 import type { Clock, PeerCertificate } from '../../ports.ts';
 import type { Actor } from '../actor.ts';
+import { BACKDATED_SECONDS } from '../authority/certificates.ts';
 import type { RoleBindings } from './role-bindings.ts';
 import type { Standing } from './standing.ts';
 
@@ -78,9 +79,9 @@ export class Actors {
     if (!(socket instanceof TLSSocket)) return { actor: LOCAL, fault: undefined };
     const verdict = this.member(socket);
     if (verdict.ok) {
-      const id = verdict.value;
+      const { id, issuedAt } = verdict.value;
       const { standing, roles } = this.options;
-      if (!(await standing.isBarred(id))) {
+      if (!(await standing.isBarred(id, issuedAt))) {
         const session = await standing.sessionOf(id);
         const actor: Actor = {
           kind: 'agent',
@@ -91,12 +92,15 @@ export class Actors {
         };
         return { actor, fault: undefined };
       }
-      return nobody(source, deny('id_retired', `${id} was retired or revoked`));
+      return nobody(
+        source,
+        deny('id_retired', `${id} was retired or revoked, or another key has its name now`),
+      );
     }
     return nobody(source, verdict);
   }
 
-  private member(socket: TLSSocket): Verdict<AgentId> {
+  private member(socket: TLSSocket): Verdict<{ readonly id: AgentId; readonly issuedAt: number }> {
     const leaf = socket.getPeerX509Certificate();
     if (leaf === undefined) return deny('api_unauthenticated', 'this needs an SVID of this trust domain');
     // A resumed session would bring a certificate that nobody has looked at this time.
@@ -108,7 +112,8 @@ export class Actors {
       return deny('svid_untrusted', 'the certificate can’t be read');
     }
     const { trustDomain, clock, authorities } = this.options;
-    return identifyMember(certificate, trustDomain, authorities(), Math.floor(clock.now() / 1000));
+    const id = identifyMember(certificate, trustDomain, authorities(), Math.floor(clock.now() / 1000));
+    return id.ok ? grant({ id: id.value, issuedAt: certificate.notBefore + BACKDATED_SECONDS }) : id;
   }
 }
 

@@ -50,6 +50,25 @@ export class RoleBindings {
     return roles;
   }
 
+  /**
+   * Whoever may say who has a name may have its roles: so a name that a binding gives a role is an admin's to register, be it
+   * exact or a template. Throws `api_forbidden`.
+   */
+  checkRegistrar({ roles }: Actor, id: string): void {
+    if (roles.has('admin')) return;
+    const names = id.replace(/\{[a-z_]+\}$/, '*');
+    const bound = this.bindings.find(
+      ({ subject }) =>
+        idMatches(subject as IdPattern, names as AgentId) ||
+        idMatches(names as IdPattern, subject as AgentId),
+    );
+    if (bound !== undefined)
+      throw new Refusal(
+        'api_forbidden',
+        `${bound.subject} has the role ${bound.role}; who may be ${id} is an admin's to say`,
+      );
+  }
+
   async list(page: { readonly after?: string | undefined; readonly limit: number }): Promise<NamedBinding[]> {
     const found = await this.records.list(ROLE_BINDING, {
       limit: page.limit,

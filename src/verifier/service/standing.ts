@@ -10,7 +10,7 @@ export interface Session {
 
 /** Asked on every request: answers from memory or by one read of the store. */
 export interface Standing {
-  /** Whether an agent or client was revoked or retired: it is nobody here then. */
-  isBarred(id: AgentId): Promise<boolean>;
+  /** Whether an agent or client was revoked or retired, or this SVID of it is a lost one: it is nobody here then. Seconds. */
+  isBarred(id: AgentId, svidIssuedAt: number): Promise<boolean>;
   sessionOf(id: AgentId): Promise<Session | undefined>;
 }

@@ -3,6 +3,7 @@ import { verify, type X509Certificate } from 'node:crypto';
 import { decodeBase64url } from '../../../core/encoding/base64url.ts';
 import { parseAgentId } from '../../../core/spiffe-id.ts';
 import { popInput } from '../../../core/trust/enrolment.ts';
+import { BACKDATED_SECONDS } from '../../authority/certificates.ts';
 import { Refusal } from '../../refusal.ts';
 import type { Agents } from '../agents.ts';
 import type { Attestor } from './attestor.ts';
@@ -59,7 +60,8 @@ export const x509popAttestor = (
     if (octets === undefined || !hasSigned(leaf, popInput(nonce, csr, thumbprint), octets))
       throw refused(`nothing proves that the workload holds the key of the certificate of ${id}`);
     const own = parseAgentId(id);
-    if (own !== undefined && (await agents.isBarred(own)))
+    const issuedAt = leaf.validFromDate.getTime() / 1000 + BACKDATED_SECONDS;
+    if (own !== undefined && (await agents.isBarred(own, issuedAt)))
       throw new Refusal('id_retired', `${id} was retired or revoked`);
     return {
       method: 'x509pop',

@@ -6,6 +6,7 @@ import type { Agents } from '../../registry/agents.ts';
 import type { Entries } from '../../registry/entries.ts';
 import type { JoinTokens } from '../../registry/join-tokens.ts';
 import type { Handlers } from '../handler.ts';
+import type { RoleBindings } from '../role-bindings.ts';
 
 const agentId = (text: string) => {
   const id = parseAgentId(text);
@@ -17,10 +18,12 @@ export const registryHandlers = ({
   entries,
   agents,
   tokens,
+  roles,
 }: {
   readonly entries: Entries;
   readonly agents: Agents;
   readonly tokens: JoinTokens;
+  readonly roles: RoleBindings;
 }): Handlers<typeof registryEndpoints> => ({
   listEntries: async ({ query: { id, after, limit } }) => ({
     entries: [
@@ -30,13 +33,22 @@ export const registryHandlers = ({
     ],
   }),
   getEntry: ({ params }) => entries.get(params.name),
-  addEntry: ({ actor, body: { why, ...wish } }) => entries.add(actor, wish, why),
-  updateEntry: ({ actor, params, body: { why, ...wish } }) => entries.update(actor, params.name, wish, why),
+  addEntry: ({ actor, body: { why, ...wish } }) => {
+    roles.checkRegistrar(actor, wish.id);
+    return entries.add(actor, wish, why);
+  },
+  updateEntry: async ({ actor, params, body: { why, ...wish } }) => {
+    roles.checkRegistrar(actor, (await entries.get(params.name)).id);
+    return entries.update(actor, params.name, wish, why);
+  },
   retireEntry: async ({ actor, params, body }) => {
     const { entry, agents: retired } = await agents.retireEntry(actor, params.name, body.why);
     return { entry, agents: [...retired] };
   },
-  addJoinToken: ({ actor, params, body }) => tokens.make(actor, params.name, body),
+  addJoinToken: async ({ actor, params, body }) => {
+    roles.checkRegistrar(actor, (await entries.get(params.name)).id);
+    return tokens.make(actor, params.name, body);
+  },
   listAgents: async ({ query: { after, limit } }) => ({
     agents: [...(await agents.list({ limit, ...(after !== undefined && { after }) }))],
   }),

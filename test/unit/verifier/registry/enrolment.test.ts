@@ -380,7 +380,7 @@ describe('renewal', () => {
     const { token } = await addJoiner(world, 'planning/1');
     await world.registry.agents.retire(OPERATOR, ID, 'a test');
     expect(world.barring.agents.has(ID)).toBe(true);
-    expect(await world.registry.agents.isBarred(ID)).toBe(true);
+    expect(await world.registry.agents.isBarred(ID, world.clock.seconds)).toBe(true);
     expect(await reasonOf(renew(workload))).toBe('id_retired');
     // What the registry knows is enough: revocations end one day.
     world.barring.agents.clear();
@@ -419,7 +419,8 @@ describe('renewal', () => {
       reasonOf(join(makeWorkload(), {}, token)),
       world.registry.agents.retireEntry(OPERATOR, 'planning-1', 'a test'),
     ]);
-    if (outcomes[0] === 'done') expect(await world.registry.agents.isBarred(ID)).toBe(true);
+    if (outcomes[0] === 'done')
+      expect(await world.registry.agents.isBarred(ID, world.clock.seconds)).toBe(true);
     else expect(outcomes[0]).toBe('entry_unmatched');
   });
 });
