@@ -2,7 +2,7 @@
 import path from 'node:path';
 import type { Addition, Renewal, RenewedAgent } from '../verifier/local/domain.ts';
 import { AGENT_FILES, agentIdIn, type DomainState, layoutOf, portsOf } from '../verifier/local/layout.ts';
-import { DEFAULT_SCOPE_SET } from '../verifier/local/templates.ts';
+import { STARTER_SCOPE_SET } from '../verifier/policy/starter-policy.ts';
 import { shellWord } from './shell-word.ts';
 import { print, printJson, table } from './terminal.ts';
 import { describeExpiry, describeMoment, formatTime } from './time-words.ts';
@@ -72,7 +72,7 @@ const nextCommands = (dir: string, state: DomainState): string => {
     'Next, each sidecar in a terminal of its own:',
     ...state.agents.map((name) => `  hopgate sidecar --config ${shellWord(sidecarFile(dir, name))}`),
     `Give ${first} a task:`,
-    `  hopgate delegate --dir ${folder} --as ${principal} --to ${first} --scope ${DEFAULT_SCOPE_SET} --out task.chain`,
+    `  hopgate delegate --dir ${folder} --as ${principal} --to ${first} --scope ${STARTER_SCOPE_SET} --out task.chain`,
     `  hopgate task start --chain task.chain --config ${config}`,
     'Keep the credentials fresh:',
     `  hopgate init ${folder} --renew --watch`,

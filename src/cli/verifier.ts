@@ -7,6 +7,7 @@ import { parseConfig } from '../config/load.ts';
 import { defaultVerifierConfig, type VerifierConfig, verifierSchema } from '../config/verifier-schema.ts';
 import { isTrustDomain } from '../core/spiffe-id.ts';
 import { systemClock } from '../edge/clock.ts';
+import { writeFilesAtomic } from '../edge/store/atomic-file.ts';
 import { makeLogger } from '../edge/telemetry/log.ts';
 import { DEFAULT_VERIFIER_DIRECTORY } from '../verifier/layout.ts';
 import { Verifier } from '../verifier/verifier.ts';
@@ -48,8 +49,17 @@ const settingsOf = (options: StartOptions): { readonly config: VerifierConfig; r
   return { config: { ...given, directory, ...(trustDomain !== undefined && { trustDomain }) }, base };
 };
 
+const POLICY_FILE = 'policy.yaml';
+
+/** The starter policy beside `./verifier`, to be changed; nowhere when the directory is another, or the name is taken. */
+const keepPolicy = (text: string, { dir, config }: StartOptions): boolean => {
+  if (dir !== undefined || config !== undefined || existsSync(POLICY_FILE)) return false;
+  writeFilesAtomic([{ file: POLICY_FILE, content: text, mode: 0o644 }]);
+  return true;
+};
+
 /** What to type next, in the shell of whoever started it. */
-const nextSteps = (verifier: Verifier): string => {
+const nextSteps = (verifier: Verifier, isPolicyHere: boolean): string => {
   const relative = path.relative('', verifier.layout.directory) || '.';
   const where = relative === DEFAULT_VERIFIER_DIRECTORY ? '' : ` --verifier ${shellWord(relative)}`;
   return [
@@ -57,8 +67,12 @@ const nextSteps = (verifier: Verifier): string => {
     `  root key    ${verifier.rooms.authority.rootThumbprint}`,
     `  directory   ${relative} (keep it private; back it up whole)`,
     `  API         ${verifier.addresses.map((address) => `https://${address}`).join(', ')}`,
-    'Next, in another terminal: let an agent join.',
-    `  hopgate agents add planning/1${where}`,
+    isPolicyHere
+      ? `  policy      a starter is in force; change it: edit ${POLICY_FILE}, then hopgate policy publish ${POLICY_FILE}`
+      : `  policy      a starter is in force; change it: hopgate policy show${where} > my-policy.yaml`,
+    'Next, in another terminal: let agents join, each with one line.',
+    `  hopgate join "$(hopgate agents add planning/1${where})"`,
+    `  hopgate join "$(hopgate agents add inventory/1${where})"`,
   ].join('\n');
 };
 
@@ -81,7 +95,9 @@ const run = async (options: StartOptions): Promise<ExitCode> => {
     printError(`${path.relative('', verifier.layout.directory) || '.'}: ok`);
     return EXIT.ok;
   }
+  let policy: string | undefined;
   try {
+    policy = await verifier.startPolicy();
     await verifier.start();
   } catch (error) {
     await verifier.stop();
@@ -92,7 +108,8 @@ const run = async (options: StartOptions): Promise<ExitCode> => {
       );
     throw error;
   }
-  if (verifier.isFirst) printError(nextSteps(verifier));
+  const isPolicyHere = policy !== undefined && keepPolicy(policy, options);
+  if (verifier.isFirst) printError(nextSteps(verifier, isPolicyHere));
   await asked;
   await verifier.stop();
   return EXIT.ok;

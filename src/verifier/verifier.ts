@@ -11,6 +11,7 @@ import type { Clock } from '../ports.ts';
 import { SYSTEM } from './actor.ts';
 import { AuthorityError } from './authority/roles-in-force.ts';
 import { type Layout, layoutOf, MAX_SOCKET_PATH_BYTES } from './layout.ts';
+import { starterPolicy } from './policy/starter-policy.ts';
 import { Edit, kind, Records } from './records.ts';
 import { REVOCATION } from './revocation/revocation-records.ts';
 import { openRooms, type Rooms } from './rooms.ts';
@@ -159,6 +160,18 @@ export class Verifier {
     if (addresses.length > 0) return addresses.map(formatAddress);
     const host = ANY_HOST.has(listen.host) ? '127.0.0.1' : listen.host;
     return [formatAddress({ host, port: this.port })];
+  }
+
+  /**
+   * Where no policy ever was: puts the starter policy in force, as the first event of its kind. Its text; undefined where it did
+   * nothing.
+   */
+  async startPolicy(): Promise<string | undefined> {
+    const { policies } = this.rooms;
+    if ((await policies.history({ limit: 1 })).length > 0) return undefined;
+    const source = starterPolicy(this.trustDomain, 'verifier');
+    await policies.publish(SYSTEM, { source, why: 'a trust domain starts with one' });
+    return source;
   }
 
   async start(): Promise<void> {

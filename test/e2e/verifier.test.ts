@@ -36,7 +36,7 @@ it('makes a trust domain, says what to type next, goes on where it was, and one 
   expect((await runCli('verifier', '--config', config, '--check')).code).toBe(0);
   expect(existsSync(state())).toBe(false);
   const first = await start();
-  await first.stderr.until('hopgate agents add');
+  await first.stderr.until('hopgate join "$(hopgate agents add inventory/1');
   expect(first.stderr.text).toContain('A new trust domain: lab.test');
   const second = await runCli('verifier', '--config', config);
   expect(second).toMatchObject({ code: 1, stderr: expect.stringContaining('another verifier is running') });
@@ -54,6 +54,7 @@ it('makes a trust domain, says what to type next, goes on where it was, and one 
   });
   const listed = await events();
   expect(listed.stdout).toMatch(/domain\.made +system/);
+  expect(listed.stdout.match(/policy\.published +system/g)).toHaveLength(1);
   await again.stop();
   const other = await runCli('verifier', '--config', config, '--trust-domain', 'other.test');
   expect(other).toMatchObject({

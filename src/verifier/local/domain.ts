@@ -7,6 +7,7 @@ import path from 'node:path';
 import { makeSigningKey, privateKeyPem } from '../../edge/keys/signing-key.ts';
 import { withLock, writeFilesAtomic } from '../../edge/store/atomic-file.ts';
 import { issueSvidCa } from '../authority/certificates.ts';
+import { starterPolicy } from '../policy/starter-policy.ts';
 import { makeAgent, makePrincipal, type RenewedAgent, renewAgent, signBundle } from './credentials.ts';
 import { checkConfiguration, checkTrust, readState } from './files.ts';
 import {
@@ -17,7 +18,7 @@ import {
   layoutOf,
   MAX_AGENTS,
 } from './layout.ts';
-import { DEFAULT_CEILING, policyTemplate, routesTemplate, sidecarTemplate } from './templates.ts';
+import { DEFAULT_CEILING, routesTemplate, sidecarTemplate } from './templates.ts';
 
 export type { RenewedAgent } from './credentials.ts';
 
@@ -103,7 +104,7 @@ const fill = async (directory: string, spec: DomainSpec, now: number): Promise<D
     { file: at.issuerKey, content: privateKeyPem(makeSigningKey().key) },
     { file: at.caKey, content: privateKeyPem(authority.key) },
     { file: at.ca, content: authority.certificatePem, mode: 0o644 },
-    { file: at.policy, content: policyTemplate(spec.trustDomain), mode: 0o644 },
+    { file: at.policy, content: starterPolicy(spec.trustDomain, 'files'), mode: 0o644 },
   ]);
   const state: DomainState = {
     trustDomain: spec.trustDomain,

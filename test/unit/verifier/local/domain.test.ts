@@ -17,7 +17,7 @@ import {
   renewLocalDomain,
 } from '../../../../src/verifier/local/domain.ts';
 import { readBundle, readState } from '../../../../src/verifier/local/files.ts';
-import { DEFAULT_SCOPE_SET } from '../../../../src/verifier/local/templates.ts';
+import { STARTER_SCOPE_SET } from '../../../../src/verifier/policy/starter-policy.ts';
 import { makeDomain, must } from '../../../testkit/domain.ts';
 
 const NOW = 1_800_000_000;
@@ -158,7 +158,7 @@ describe('the default policy', () => {
   it('permits the walkthrough and denies writing', async () => {
     await createLocalDomain(mesh, SPEC, NOW);
     const policy = parsePolicy(read('policy.yaml'), 'policy.yaml');
-    const expanded = expandScope([DEFAULT_SCOPE_SET], policy.scopeSets);
+    const expanded = expandScope([STARTER_SCOPE_SET], policy.scopeSets);
     const scope = 'patterns' in expanded ? expanded.patterns : [];
     const domain = await makeDomain({ now: NOW, agents: ['planning/1', 'inventory/1'] });
     const planning = domain.agent('planning/1');
