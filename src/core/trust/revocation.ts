@@ -1,7 +1,7 @@
 /** What was revoked, as an index over the bundle's list (SPEC.md section 9). */
 
 import type { VerifiedChain } from '../delegation/chain.ts';
-import type { JsonObject } from '../encoding/json.ts';
+import type { Json, JsonObject } from '../encoding/json.ts';
 import { checkMembers, isDigest, isObject, isTime } from '../encoding/members.ts';
 import { type AgentId, isAgentId, isPrincipal } from '../spiffe-id.ts';
 import { type Denial, deny, grant, type Verdict } from '../verdict.ts';
@@ -16,7 +16,16 @@ const FORMS = [
   { agent: isAgentId },
   { task: isDigest, principal: isUri },
   { principal: isUri, before: isTime },
-] as const;
+].map((members) => ({ members, names: Object.keys(members) }));
+
+/** The one that has these very members. */
+const formOf = (entry: Json): (typeof FORMS)[number] | undefined => {
+  if (!isObject(entry)) return undefined;
+  const count = Object.keys(entry).length;
+  return FORMS.find(
+    ({ names }) => names.length === count && names.every((name) => Object.hasOwn(entry, name)),
+  );
+};
 
 /** An immutable index; a new bundle brings a new one. */
 export class Revocations {
@@ -42,14 +51,9 @@ export class Revocations {
   /** Refuses with `claim_*`. */
   static parse(entries: readonly unknown[]): Verdict<Revocations> {
     for (const [index, entry] of entries.entries()) {
-      const names = isObject(entry as JsonObject)
-        ? Object.keys(entry as JsonObject)
-            .sort()
-            .join()
-        : '';
-      const form = FORMS.find((candidate) => Object.keys(candidate).sort().join() === names);
+      const form = formOf(entry as Json);
       if (form === undefined) return deny('claim_invalid', `revocation ${index + 1} is of no known form`);
-      const closed = checkMembers(entry as JsonObject, form, `revocation ${index + 1}`);
+      const closed = checkMembers(entry as JsonObject, form.members, `revocation ${index + 1}`);
       if (!closed.ok) return closed;
     }
     return grant(new Revocations(entries as readonly JsonObject[]));
