@@ -1,4 +1,5 @@
 /** Records as rows of fixed columns: each row is laid out alone, so that a tail never has to be set anew. */
+import type { DecisionRecord } from '../core/audit/record.ts';
 import { type AgentId, agentTypeOf, isAgentId, trustDomainOf } from '../core/spiffe-id.ts';
 import type { ShownRecord } from './log-filter.ts';
 import { paint, printable } from './terminal.ts';
@@ -74,6 +75,12 @@ export const localDate = (ms: number): string => {
 const totalOf = (us: Readonly<Record<string, number>>): number =>
   us.total ?? Object.values(us).reduce((sum, stage) => sum + stage, 0);
 
+/** By whom it was approved, and as what; or what it waits for. */
+const approvalsOf = ({ approvals = [] }: Pick<DecisionRecord, 'approvals'>): string =>
+  approvals
+    .map(({ approver, id }) => (approver === '' ? ` approval=${id}` : ` approval=${id} by ${approver}`))
+    .join('');
+
 const rowsOf = (record: ShownRecord, wide: boolean): readonly Row[] => {
   const domain = trustDomainOf(record.sidecar as AgentId);
   const name = (id: string): string => (wide && id !== '' ? id : shortId(id, domain));
@@ -91,7 +98,7 @@ const rowsOf = (record: ShownRecord, wide: boolean): readonly Row[] => {
           reason: record.reason === 'ok' ? '' : record.reason,
           micros: `${totalOf(record.us)} µs`,
           more: wide
-            ? `task=${record.task || NONE} hop=${record.hop || NONE} rule=${record.rule || NONE}`
+            ? `task=${record.task || NONE} hop=${record.hop || NONE} rule=${record.rule || NONE}${approvalsOf(record)}`
             : '',
         },
       ];

@@ -31,7 +31,8 @@ describe('an approval', () => {
         request.on('data', (chunk: Buffer) => chunks.push(chunk));
         request.on('end', () => {
           bodies.push(Buffer.concat(chunks).toString());
-          response.end('done');
+          if (request.url === '/stream') response.write('begun');
+          else response.end('done');
         });
       },
     });
@@ -272,6 +273,34 @@ describe('an approval', () => {
     mesh.writeBundle({ seq: 2, approvers: ['alice'] });
     inventory.sidecar.reload();
     expect((await ask(write())).code).toBe('approval_invalid');
+    expect(inventory.seen).toEqual([]);
+  });
+
+  it.each<[string, string, () => void]>([
+    ['whose approver is none any more', 'POST', () => mesh.writeBundle({ seq: 2, approvers: ['alice'] })],
+    [
+      'that needed none until policy asked for one',
+      'GET',
+      () => mesh.writePolicy({ demands: [{ scopes: ['cloud:*'], approval: 'required' }] }),
+    ],
+  ])('is looked at again when trust changes: a stream %s is cut', async (_, method, change) => {
+    const text = method === 'POST' ? write({ target: '/stream' }) : requestText({ chain, target: '/stream' });
+    if (method === 'POST') await desk.approve(await filed(text), bob);
+    const answer = peer.ask(text);
+    await expect.poll(() => inventory.seen.length).toBe(1);
+    const { hop } = peer;
+    change();
+    inventory.sidecar.reload();
+    expect((await answer).whole).toBe(false);
+    await expect
+      .poll(() => recordsOf(inventory, hop).at(-1))
+      .toMatchObject({ kind: 'outcome', result: 'approval_required' });
+  });
+
+  it('is not for targets that nobody could read', async () => {
+    const text = write({ target: `/${'a'.repeat(1536)}` });
+    expect((await ask(text)).code).toBe('approval_invalid');
+    expect(await desk.approvals.list({ limit: 10 })).toEqual([]);
     expect(inventory.seen).toEqual([]);
   });
 

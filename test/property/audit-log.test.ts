@@ -31,6 +31,9 @@ const decisions: fc.Arbitrary<DecisionRecord> = fc
       fc.tuple(text, text, fc.boolean()).map(([id, link, turned]) => (turned ? { link, id } : { id, link })),
       { maxLength: 3 },
     ),
+    approvals: fc.option(fc.array(fc.record({ id: text, approver: text }), { maxLength: 3 }), {
+      nil: undefined,
+    }),
     cached: fc.boolean(),
     granted: fc.array(text, { maxLength: 3 }),
     required: fc.array(text, { maxLength: 3 }),
@@ -41,7 +44,7 @@ const decisions: fc.Arbitrary<DecisionRecord> = fc
     us: fc.dictionary(fc.oneof(text, fc.constantFrom('verify', 'decide', '10', '9')), count, { maxKeys: 5 }),
     verdict: fc.constantFrom<'permit' | 'deny'>('permit', 'deny'),
   })
-  .map(decision);
+  .map(({ approvals, ...rest }) => decision({ ...rest, ...(approvals && { approvals }) }));
 const outcomes: fc.Arbitrary<OutcomeRecord> = fc
   .record({ hop: text, received: count, sent: count, status: fc.nat({ max: 599 }), us: count })
   .map(outcome);

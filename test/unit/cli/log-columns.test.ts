@@ -50,6 +50,14 @@ describe('a row', () => {
     expect(row).toContain(`task=${TASK}`);
   });
 
+  test('says by whom it was approved, or what it waits for, when wide', () => {
+    const id = 'a'.repeat(43);
+    const by = (approver: string) =>
+      lay(shown({ approvals: [{ approver, id }] }), { wide: true })[1]?.split(' approval=')[1];
+    expect(by('mailto:bob@company.com')).toBe(`${id} by mailto:bob@company.com`);
+    expect(by('')).toBe(id);
+  });
+
   test('says the date once', () => {
     const columns = new LogColumns({ terminalColumns: 140, wide: false });
     expect(columns.lines(shown())).toHaveLength(2);
