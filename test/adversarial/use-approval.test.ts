@@ -328,6 +328,11 @@ describe('an approval', () => {
   it('is not for bodies that nobody could hold, announced or not', async () => {
     const body = 'x'.repeat(1001);
     expect((await ask(write({ body }))).code).toBe('http_body_too_large');
+    // Refused by what was announced: nobody waits for it.
+    const announced = await openSession(inventory, mesh.domain.agent(PLANNING));
+    const empty = write({ headers: ['Content-Length: 1001'], body: '' });
+    expect((await ask(empty, announced)).code).toBe('http_body_too_large');
+    announced.close();
     const chunked = ['Transfer-Encoding: chunked'];
     const line = await openSession(inventory, mesh.domain.agent(PLANNING));
     const text = write({ headers: chunked, body: `3e9\r\n${body}\r\n0\r\n\r\n` });
