@@ -69,8 +69,7 @@ export class Revocations implements Barring, TaskRevoking {
   async revoke(actor: Actor, target: RevocationTarget, why: string): Promise<RevocationDone> {
     const resolved = await this.resolve(target);
     refuse(checkActor(actor, resolved.revoked, resolved.presented));
-    const isFree = actor.roles.has('admin') || actor.roles.has('operator');
-    if (!isFree) this.spend(actor.name);
+    if (!isFree(actor)) this.spend(actor.name);
     return this.putOnRecord(actor, actor.name, resolved, why, () => undefined);
   }
 
@@ -95,8 +94,8 @@ export class Revocations implements Barring, TaskRevoking {
     );
     const owns = (thumbprint: string) => speaksFor(trust, thumbprint, principal);
     refuse(checkPrincipal(principal, target, resolved.presented, owns));
-    this.spend(principal);
     const taken = await takeOnce(this.parts.records, signed, this.now);
+    this.spend(principal);
     return this.putOnRecord(actor, principal, resolved, sent.why, taken);
   }
 
@@ -170,6 +169,7 @@ export class Revocations implements Barring, TaskRevoking {
     { task, principal }: { readonly task: string; readonly principal: string },
     why: string,
   ): Promise<void> {
+    if (!isFree(actor)) this.spend(principal);
     await this.putOnRecord(actor, actor.name, await this.resolve({ task, principal }), why, () => undefined);
   }
 
@@ -247,6 +247,8 @@ interface BundleName {
   readonly epoch: number;
   readonly seq: number;
 }
+
+const isFree = ({ roles }: Actor): boolean => roles.has('admin') || roles.has('operator');
 
 const outlasts = (next: number | null, was: number | null): boolean =>
   was !== null && (next === null || next > was + HOUR_SECONDS);

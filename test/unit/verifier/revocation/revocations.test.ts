@@ -29,9 +29,11 @@ let clock: TestClock;
 let records: Records;
 let revocations: Revocations;
 let told: number[];
+let source: ReturnType<typeof revocationSource>;
 beforeEach(() => {
   clock = new TestClock(NOW * 1000);
   records = new Records(new MemoryStore(), clock);
+  source = revocationSource(records);
   told = [];
   revocations = new Revocations({
     records,
@@ -44,7 +46,7 @@ beforeEach(() => {
 
 const revoke = (target: Parameters<Revocations['revoke']>[1]) =>
   revocations.revoke(OPERATOR, target, 'a test');
-const bundled = (now = clock.seconds) => revocationSource(records).read(now);
+const bundled = (now = clock.seconds) => source.read(now);
 const committed = async (work: (edit: Edit) => Promise<readonly EventBody[]>) => {
   const edit = new Edit();
   const events = await work(edit);
@@ -139,6 +141,16 @@ describe('for the registry and for tasks', () => {
     expect(await bundled()).toEqual([{ task: KEY, principal: ALICE }]);
     expect(told).toEqual([1]);
   });
+});
+
+test('the bundle’s list follows every change, and is the same after a restart', async () => {
+  await revoke({ agent: planner.id });
+  expect(await bundled()).toEqual([{ agent: planner.id }]);
+  await revoke({ agent: inventory.id });
+  expect(await bundled()).toEqual([{ agent: planner.id }, { agent: inventory.id }]);
+  await revocations.lift(OPERATOR, planner.id, 'cleaned');
+  expect(await bundled()).toEqual([{ agent: inventory.id }]);
+  expect(await revocationSource(records).read(clock.seconds)).toEqual([{ agent: inventory.id }]);
 });
 
 test('nothing is acknowledged before it is told', async () => {
