@@ -9,11 +9,14 @@ import type { Records } from '../records.ts';
 import { AGENT_TYPE } from '../registry/entries.ts';
 import { distinctScope } from './ceilings.ts';
 import { OIDC_ISSUER, OIDC_SUBJECT, PRINCIPAL } from './kinds.ts';
+import type { DomainKeys } from './trust.ts';
 
 export interface AnchorsOptions {
   readonly trustDomain: string;
   /** Public keys of the root issuer, base64url of 32 octets: the present one, and one that is leaving or coming. */
   readonly rootIssuers: readonly string[];
+  /** Public keys that the roles in force name, for whatever: base64url of 32 octets. */
+  readonly roleKeys: readonly string[];
   /** Agent types that are registered now: what `*` in a ceiling stands for. */
   readonly agentTypes: readonly string[];
 }
@@ -21,6 +24,8 @@ export interface AnchorsOptions {
 /** Most delegatees that an anchor may have (SPEC.md section 9). */
 const MAX_DELEGATEES = 256;
 const MAX_PRINCIPALS = 10_000;
+/** The most that sidecars take. */
+const MAX_APPROVERS = 1024;
 
 /** The anchors of a bundle: every key of every principal, and the root issuer for who logs in. */
 export const anchorsOf = async (
@@ -34,8 +39,8 @@ export const anchorsOf = async (
     // Nobody whom it could delegate to: an anchor says at least one.
     if (delegatees.length === 0) continue;
     for (const { x } of keys) {
-      // Sidecars refuse a bundle in which a key has two ceilings.
-      if (options.rootIssuers.includes(x)) continue;
+      // Sidecars refuse a whole bundle in which a person has the key of a role.
+      if (options.roleKeys.includes(x)) continue;
       anchors.push({
         kind: 'principal',
         jwk: jwkOf(x),
@@ -88,10 +93,16 @@ const rootIssuersOf = async (
 };
 
 /** Who may approve, by key. */
-export const approversOf = async (records: Records): Promise<readonly ApproverEntry[]> =>
+export const approversOf = async (
+  records: Records,
+  roleKeys: readonly string[],
+): Promise<readonly ApproverEntry[]> =>
   (await records.list(PRINCIPAL))
     .filter(({ value }) => value.approver)
-    .flatMap(({ value: { uri, keys } }) => keys.map(({ x }) => ({ principal: uri, jwk: jwkOf(x) })));
+    .flatMap(({ value: { uri, keys } }) =>
+      keys.filter(({ x }) => !roleKeys.includes(x)).map(({ x }) => ({ principal: uri, jwk: jwkOf(x) })),
+    )
+    .slice(0, MAX_APPROVERS);
 
 /** Agent types that registration entries let workloads become. */
 export const agentTypesOf = async (records: Records): Promise<readonly string[]> =>
@@ -102,11 +113,10 @@ const ANCHOR_KINDS = [PRINCIPAL, OIDC_ISSUER, OIDC_SUBJECT, AGENT_TYPE, rolesKin
   ({ prefix }) => prefix,
 );
 
-/** For publication. `rootIssuers` is asked at each reading. */
+/** For publication. `keys` are asked at each reading. */
 export const peopleSources = (
   records: Records,
-  trustDomain: string,
-  rootIssuers: () => readonly string[],
+  keys: Pick<DomainKeys, 'trustDomain' | 'rootIssuers' | 'roleKeys'>,
 ): {
   readonly anchors: Source<readonly AnchorEntry[]>;
   readonly approvers: Source<readonly ApproverEntry[]>;
@@ -115,10 +125,14 @@ export const peopleSources = (
     kinds: ANCHOR_KINDS,
     read: async () =>
       anchorsOf(records, {
-        trustDomain,
-        rootIssuers: rootIssuers(),
+        trustDomain: keys.trustDomain,
+        rootIssuers: keys.rootIssuers(),
+        roleKeys: keys.roleKeys(),
         agentTypes: await agentTypesOf(records),
       }),
   },
-  approvers: { kinds: [PRINCIPAL.prefix], read: () => approversOf(records) },
+  approvers: {
+    kinds: [PRINCIPAL.prefix, rolesKind.prefix],
+    read: () => approversOf(records, keys.roleKeys()),
+  },
 });

@@ -1,4 +1,5 @@
 /** This room, put together. */
+import { roleKeys } from '../../core/trust/roles.ts';
 import type { Clock } from '../../ports.ts';
 import type { Authority } from '../authority/authority.ts';
 import type { AnchorEntry, ApproverEntry } from '../publication/entries.ts';
@@ -16,7 +17,10 @@ import { type PolicyWords, PresentTrust } from './trust.ts';
 export interface PeopleParts {
   readonly records: Records;
   readonly clock: Clock;
-  readonly authority: Pick<Authority, 'trustDomain' | 'signer' | 'rootIssuers' | 'roles' | 'svid' | 'tokens'>;
+  readonly authority: Pick<
+    Authority,
+    'trustDomain' | 'signer' | 'rootIssuers' | 'roles' | 'keys' | 'svid' | 'tokens'
+  >;
   readonly policy: PolicyWords;
   readonly revoking: TaskRevoking;
 }
@@ -39,20 +43,24 @@ export const openPeople = ({ records, clock, authority, policy, revoking }: Peop
     trustDomain,
     rootIssuer: () => authority.signer('root-issuer'),
     rootIssuers: () => authority.rootIssuers(),
+    roleKeys: () => roleKeys(authority.roles),
     issuers: () => authority.roles.issuers,
     agentTypes: () => agentTypesOf(records),
   };
+  const isRoleKey = (x: string): boolean =>
+    // Of those too that the root has yet to name, or not to name any more.
+    x === authority.roles.root || authority.keys().some((key) => key.public === x);
   const issuers = new OidcIssuers(records, clock);
   const sessions = new Sessions(records, clock, issuers);
   const trust = new PresentTrust(records, keys, policy);
   const links = new FirstLinks(issuers, keys, trust);
   const tasks = new Tasks({ records, clock, trustDomain, trust, links, sessions, revoking });
   return {
-    principals: new Principals(records, clock, trustDomain, policy),
+    principals: new Principals({ records, clock, trustDomain, policy, isRoleKey }),
     issuers,
     sessions,
     logins: new Logins({ records, clock, issuing: authority, issuers, sessions, links, tasks }),
     tasks,
-    sources: peopleSources(records, trustDomain, () => authority.rootIssuers()),
+    sources: peopleSources(records, keys),
   };
 };

@@ -22,13 +22,24 @@ export interface KeyWish {
   readonly name: string;
 }
 
+export interface PrincipalsParts {
+  readonly records: Records;
+  readonly clock: Clock;
+  readonly trustDomain: string;
+  readonly policy: PolicyWords;
+  /** Whether a public key is the root's or a role's. */
+  readonly isRoleKey: (x: string) => boolean;
+}
+
 export class Principals {
+  private readonly isRoleKey: (x: string) => boolean;
   private readonly records: Records;
   private readonly clock: Clock;
   private readonly trustDomain: string;
   private readonly policy: PolicyWords;
 
-  constructor(records: Records, clock: Clock, trustDomain: string, policy: PolicyWords) {
+  constructor({ records, clock, trustDomain, policy, isRoleKey }: PrincipalsParts) {
+    this.isRoleKey = isRoleKey;
     this.records = records;
     this.clock = clock;
     this.trustDomain = trustDomain;
@@ -163,6 +174,8 @@ export class Principals {
     const admitted = admitKey(wish.x);
     if (!admitted.ok) throw new Refusal(admitted.reason, admitted.detail);
     const { thumbprint } = admitted.value;
+    if (this.isRoleKey(wish.x))
+      throw new Refusal('api_conflict', 'this key has a role in the trust domain, and is no person’s');
     if (keys.some(({ name }) => name === wish.name))
       throw new Refusal('api_conflict', `${uri} has a key named "${wish.name}" already`);
     const owner = await this.records.get(PRINCIPAL_KEY, thumbprint);

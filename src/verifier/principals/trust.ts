@@ -21,6 +21,8 @@ export interface DomainKeys {
   rootIssuer(): SigningKey;
   /** Public keys, base64url of 32 octets: those that the roles in force name. */
   rootIssuers(): readonly string[];
+  /** Those that they name, for whatever. */
+  roleKeys(): readonly string[];
   issuers(): readonly string[];
   agentTypes(): Promise<readonly string[]>;
 }
@@ -51,6 +53,7 @@ export class PresentTrust {
     const entries = await anchorsOf(this.records, {
       trustDomain,
       rootIssuers: this.keys.rootIssuers(),
+      roleKeys: this.keys.roleKeys(),
       agentTypes: await this.keys.agentTypes(),
     });
     const anchors = new Map<string, Anchor>();
