@@ -9,7 +9,6 @@ import type { Publication } from './publication/publication.ts';
 import type { Sources } from './publication/sources.ts';
 import type { Records } from './records.ts';
 import { AGENT } from './registry/agent-records.ts';
-import { presentBundle } from './revocation/present-bundle.ts';
 import { Revocations, type Telling } from './revocation/revocations.ts';
 import { revocationSource } from './revocation/source.ts';
 import { Scores } from './scores/scores.ts';
@@ -17,7 +16,7 @@ import { Scores } from './scores/scores.ts';
 export interface JudgementParts {
   readonly records: Records;
   readonly clock: Clock;
-  readonly authority: Pick<Authority, 'trustDomain' | 'rootThumbprint' | 'timing'>;
+  readonly authority: Pick<Authority, 'timing'>;
   /** Opened after this, since it reads what is kept here. */
   readonly publication: () => Publication;
   readonly secondApprover: boolean;
@@ -46,12 +45,11 @@ export const openJudgement = ({
     },
   };
   const policies = new PolicyRevisions({ records, clock, telling, secondApprover });
-  const { trustDomain, rootThumbprint: root } = authority;
   const revocations = new Revocations({
     records,
     clock,
     telling,
-    trust: presentBundle({ trustDomain, root, current: () => publication().current }),
+    trust: () => publication().current.verified,
     longest: async () => {
       const { limits } = await policies.current();
       return {

@@ -1,5 +1,5 @@
 /** A bundle from its parts: composed, signed, and verified as a sidecar will before anybody gets it. */
-import { mintBundle, verifyBundle } from '../../core/trust/bundle.ts';
+import { type Bundle, mintBundle, verifyBundle } from '../../core/trust/bundle.ts';
 import { policyDigest } from '../../core/trust/bundle-contents.ts';
 import type { SigningKey } from '../../edge/keys/signing-key.ts';
 import type { Content } from './sources.ts';
@@ -22,6 +22,8 @@ export interface Composed {
   /** SHA-256 of the text, base64url. */
   readonly digest: string;
   readonly text: string;
+  /** As whoever gets it reads it. */
+  readonly verified: Bundle;
 }
 
 /** A bundle that no sidecar would take: what it says and why, for the log and for who made the change. */
@@ -70,5 +72,6 @@ export const compose = (
     now: iat,
   });
   if (!verified.ok) throw new BundleFault(`sidecars would refuse the next bundle: ${verified.detail}`);
-  return { epoch, seq, iat, exp: verified.value.exp, digest: verified.value.digest, text };
+  const { exp, digest } = verified.value;
+  return { epoch, seq, iat, exp, digest, text, verified: verified.value };
 };
