@@ -70,11 +70,9 @@ export class EnrolledIdentity {
     this.backoff = new Backoff(options.delays ?? DELAYS);
   }
 
-  /** For the connection to the verifier; none before the first SVID. */
+  /** For the connection to the verifier. Also when it has ended by our clock: that may be the one that is wrong. */
   get tls(): TlsIdentity | undefined {
-    return this.identity !== undefined && this.identity.svidNotAfter > this.now
-      ? this.identity.tls
-      : undefined;
+    return this.identity?.tls;
   }
 
   /** Seconds, and why the last renewal failed. */
@@ -165,9 +163,13 @@ export class EnrolledIdentity {
   renewNow(): Promise<boolean> {
     return this.inTurn(() =>
       this.attempt(async () => {
-        if (this.tls === undefined) await this.enrolAnew();
-        else if (this.isKeyOld && this.options.rotationFault() === undefined) await this.rotateKey();
-        else await this.renewSvid();
+        try {
+          if (this.isKeyOld && this.options.rotationFault() === undefined) await this.rotateKey();
+          else await this.renewSvid();
+        } catch (error) {
+          if (!(error instanceof VerifierError) || error.reason !== 'svid_expired') throw error;
+          await this.enrolAnew();
+        }
       }),
     );
   }
@@ -254,8 +256,8 @@ export class EnrolledIdentity {
     const { keys } = this;
     const { folder } = this.options;
     const id = this.identity?.id;
-    if (keys === undefined || id === undefined || this.tls === undefined)
-      throw new RangeError('there is no valid SVID to rotate the key under');
+    if (keys === undefined || id === undefined)
+      throw new RangeError('there is no SVID to replace the key under');
     this.next ??= makeSigningKey();
     folder?.keepNextKey(this.next);
     await this.renewWith({ ...keys, agent: this.next }, id, keys.agent);

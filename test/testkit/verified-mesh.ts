@@ -52,6 +52,8 @@ export interface VerifiedStartOptions {
   /** Merged into the sidecar's configuration. */
   readonly config?: Record<string, unknown>;
   readonly clock?: Clock;
+  /** False: the configuration says how it is attested. */
+  readonly joins?: boolean;
   /** Instead of the verifier's own. */
   readonly addresses?: readonly string[];
 }
@@ -119,17 +121,23 @@ export class VerifiedMesh {
     return member;
   }
 
-  /** A join string for one start of an agent such as `planning/1`. */
-  async joinString(name: string): Promise<string> {
+  /** Lets workloads with these facts become an agent such as `planning/1`; the entry's name. */
+  async addEntry(name: string, selectors: readonly string[]): Promise<string> {
     const { svidTtlSeconds } = this.options;
     const { name: entry } = await this.operator.call(registryEndpoints.addEntry, {
       body: {
         id: agentIdOf(TRUST_DOMAIN, name),
-        selectors: [`join:id=${agentIdOf(TRUST_DOMAIN, name)}`],
+        selectors: [...selectors],
         ...(svidTtlSeconds !== undefined && { svidTtlSeconds }),
         why: 'a test',
       },
     });
+    return entry;
+  }
+
+  /** A join string for one start of an agent. */
+  async joinString(name: string): Promise<string> {
+    const entry = await this.addEntry(name, [`join:id=${agentIdOf(TRUST_DOMAIN, name)}`]);
     const made = await this.operator.call(registryEndpoints.addJoinToken, {
       params: { name: entry },
       body: { why: 'a test' },
@@ -142,8 +150,9 @@ export class VerifiedMesh {
     const id = agentIdOf(TRUST_DOMAIN, name);
     const directory = path.join(this.directory, name.replace('/', '-'));
     const joinFile = path.join(directory, 'join.txt');
-    if (!this.members.has(name)) {
-      mkdirSync(directory, { recursive: true });
+    const { joins = true } = options;
+    mkdirSync(directory, { recursive: true });
+    if (joins && !this.members.has(name)) {
       writeFileSync(joinFile, await this.joinString(name), { mode: 0o600 });
     }
     const said: LogLine[] = [];
@@ -162,7 +171,7 @@ export class VerifiedMesh {
       })),
       document: merge(
         {
-          identity: { attestation: { joinFile: 'join.txt' } },
+          identity: { attestation: joins ? { joinFile: 'join.txt' } : {} },
           trust: {
             trustDomain: TRUST_DOMAIN,
             root: this.root,
