@@ -7,6 +7,7 @@ import { Children } from './demo/children.ts';
 import { actionsOf, type DemoResult, runDemo } from './demo/run.ts';
 import { AGENT_ROLES, AGENTS, ALICE, idOf } from './demo/story.ts';
 import { recordsOf, SILENT, StoryTeller } from './demo/story-teller.ts';
+import { TAKEN_BACK } from './demo/take-back.ts';
 import { printJson } from './terminal.ts';
 
 interface DemoOptions {
@@ -86,7 +87,7 @@ const tell = async (
   return result.faults.length === 0 ? EXIT.ok : EXIT.refused;
 };
 
-const summaryOf = ({ trace, attacks, report, task, faults }: DemoResult, seconds: number) => {
+const summaryOf = ({ trace, attacks, takenBack, report, task, faults }: DemoResult, seconds: number) => {
   const counts = actionsOf(trace);
   return {
     ok: faults.length === 0,
@@ -95,6 +96,7 @@ const summaryOf = ({ trace, attacks, report, task, faults }: DemoResult, seconds
     principal: ALICE.uri,
     task,
     attacks: attacks.map(({ attack: { name, expected }, got }) => ({ name, expected, got })),
+    takenBack: { expected: TAKEN_BACK, ...takenBack },
     audit: { records: recordsOf(report.files), ok: report.ok && report.unmatched.length === 0 },
     seconds: Math.round(seconds * 10) / 10,
     ...(faults.length === 0 ? {} : { faults }),

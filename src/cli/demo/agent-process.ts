@@ -4,10 +4,17 @@ import { serveAgent } from './agent-server.ts';
 import { lastInjected } from './agent-work.ts';
 import { takeOrders } from './messages.ts';
 import { review } from './planning-work.ts';
-import { type AgentRole, CARD_PATH, TAKEN_HOST } from './story.ts';
+import { ACCEPTED, type AgentRole, CARD_PATH, hostOf, TAKEN_HOST } from './story.ts';
 
 const role = process.argv[2] as AgentRole;
 let seen = 0;
+
+/** What came of a request: the reason that refused it, if one did. */
+const outcomeOf = async (url: string, response: Response) => {
+  if (!isRefusal(response)) return { reason: ACCEPTED, hop: '' };
+  const { code = '', hop = '' } = (await response.json()) as { code?: string; hop?: string };
+  return { reason: code, hop, target: new URL(url).pathname };
+};
 
 takeOrders({
   listen: (_args, handle) => {
@@ -22,13 +29,16 @@ takeOrders({
   /** Looks up the second inventory agent. */
   discover: ({ context }) =>
     withContext(String(context), async () => (await meshFetch(`http://${TAKEN_HOST}${CARD_PATH}`)).status),
+  /** Asks the first one again, on the authority of a task that may have ended. */
+  again: async ({ context }) => {
+    const url = `http://${hostOf('inventory')}${CARD_PATH}`;
+    return outcomeOf(url, await withContext(String(context), () => meshFetch(url)));
+  },
   /** Does what a text in the data told it to, as a manipulated agent would. */
   obey: async () => {
     const injected = lastInjected();
     if (injected === undefined) throw new Error('nobody told it anything');
-    const response = await withContext(injected.context, () => meshFetch(injected.url, { method: 'POST' }));
-    if (!isRefusal(response)) return { reason: 'accepted', hop: '' };
-    const { code = '', hop = '' } = (await response.json()) as { code?: string; hop?: string };
-    return { reason: code, hop, target: new URL(injected.url).pathname };
+    const { url, context } = injected;
+    return outcomeOf(url, await withContext(context, () => meshFetch(url, { method: 'POST' })));
   },
 });

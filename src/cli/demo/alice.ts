@@ -1,12 +1,18 @@
-/** What Alice does: she grants, with her own key, as `hopgate delegate` does for her. */
+/** What Alice does: she registers her key, grants and takes back, as `hopgate principals`, `delegate` and `revoke` do for her. */
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { principalEndpoints } from '../../api/principals.ts';
+import { type RevocationDone, revocationEndpoints } from '../../api/revocations.ts';
 import { mintRootLink } from '../../core/delegation/mint.ts';
 import { expandScope } from '../../core/delegation/scope.ts';
 import type { AgentId } from '../../core/spiffe-id.ts';
-import type { SigningKey } from '../../edge/keys/signing-key.ts';
+import { mintRevocationRequest, verifierIdOf } from '../../core/trust/revocation-request.ts';
+import { makeSigningKey, privateKeyPem, type SigningKey } from '../../edge/keys/signing-key.ts';
+import { writeFilesAtomic } from '../../edge/store/atomic-file.ts';
+import type { VerifierClient } from '../../edge/verifier/client.ts';
 import { makeTokenId } from '../../verifier/authority/tokens.ts';
-import { readKey } from '../../verifier/local/files.ts';
-import { layoutOf } from '../../verifier/local/layout.ts';
-import { ALICE, POLICY, PURPOSE, REVIEW, TRUST_DOMAIN } from './story.ts';
+import { nowSeconds } from '../time-words.ts';
+import { ALICE, CEILING, POLICY, PURPOSE, REVIEW, TRUST_DOMAIN } from './story.ts';
 
 export interface AliceGrant {
   readonly to: { readonly id: AgentId; readonly x: string };
@@ -20,9 +26,21 @@ export interface AliceGrant {
 
 export class Alice {
   private readonly key: SigningKey;
+  private readonly verifier: VerifierClient;
 
-  constructor(directory: string) {
-    this.key = readKey(layoutOf(directory).principalKey(ALICE.name));
+  private constructor(key: SigningKey, verifier: VerifierClient) {
+    this.key = key;
+    this.verifier = verifier;
+  }
+
+  /** Makes her key, which stays in `directory`, and has its public half registered. */
+  static async register(directory: string, verifier: VerifierClient): Promise<Alice> {
+    const key = makeSigningKey();
+    writeFilesAtomic([{ file: path.join(directory, `${ALICE.name}.key`), content: privateKeyPem(key.key) }]);
+    await verifier.call(principalEndpoints.addPrincipal, {
+      body: { uri: ALICE.uri, ceiling: CEILING, keys: [{ x: key.x, name: 'first' }], why: 'the demo' },
+    });
+    return new Alice(key, verifier);
   }
 
   /** The first link of a chain. */
@@ -46,5 +64,23 @@ export class Alice {
     );
     if (!link.ok) throw new Error(`${link.reason}: ${link.detail}`);
     return link.value;
+  }
+
+  /** Ends a task of hers everywhere; the signature says that it is she. */
+  revokeTask(task: string): Promise<RevocationDone> {
+    const request = mintRevocationRequest(
+      {
+        aud: verifierIdOf(TRUST_DOMAIN),
+        principal: ALICE.uri,
+        target: { task },
+        iat: nowSeconds(),
+        jti: randomBytes(16).toString('base64url'),
+      },
+      this.key.x,
+      this.key.sign,
+    );
+    return this.verifier.call(revocationEndpoints.requestRevocation, {
+      body: { request, why: 'the review is done' },
+    });
   }
 }

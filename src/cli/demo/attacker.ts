@@ -17,10 +17,10 @@ import { connectTls } from '../../edge/tls/connect.ts';
 import { SocketFrames } from '../../edge/tls/frame-channel.ts';
 import { parsePeerCertificate } from '../../edge/tls/peer-certificate.ts';
 import { authoritiesPem, channelExporter, secureContextOptions } from '../../edge/tls/settings.ts';
+import { AGENT_FOLDER } from '../../edge/verifier/agent-folder.ts';
 import { ORDER_FREE } from '../../verifier/local/files.ts';
-import { AGENT_FILES, layoutOf } from '../../verifier/local/layout.ts';
 import { nowSeconds } from '../time-words.ts';
-import { idOf, TRUST_DOMAIN } from './story.ts';
+import { ACCEPTED, idOf, TRUST_DOMAIN } from './story.ts';
 
 const TIMEOUT_MS = 5000;
 
@@ -59,9 +59,9 @@ const take = <T>(verdict: Verdict<T>): T => {
 };
 
 /** The bundle of the mesh, which any of its workloads holds. */
-export const readDemoBundle = (directory: string, root: string): Bundle =>
+export const readDemoBundle = (file: string, root: string): Bundle =>
   take(
-    verifyBundle(readFileSync(layoutOf(directory).bundle, 'utf8').trim(), {
+    verifyBundle(readFileSync(file, 'utf8').trim(), {
       ...ORDER_FREE,
       trustDomain: TRUST_DOMAIN,
       root,
@@ -75,7 +75,7 @@ export class Attacker {
 
   /** `folder`: the identity files of the workload that he has taken over, and no others. */
   constructor(folder: string, bundle: Bundle) {
-    const at = (name: keyof typeof AGENT_FILES): string => path.join(folder, AGENT_FILES[name]);
+    const at = (name: keyof typeof AGENT_FOLDER): string => path.join(folder, AGENT_FOLDER[name]);
     this.bundle = bundle;
     this.identity = loadIdentity(
       {
@@ -174,9 +174,6 @@ export class Attacker {
     }
   }
 }
-
-/** In place of a reason, where nothing was refused. */
-export const ACCEPTED = 'accepted';
 
 /** What F4 says; `undefined` for another frame. */
 const reasonIn = (octets: Buffer): string | undefined => {

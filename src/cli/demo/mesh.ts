@@ -1,31 +1,28 @@
-/** A whole mesh on this machine: a trust domain in a folder, a process for each sidecar and each agent, one for the APIs. */
+/** A whole mesh on this machine: a process for the verifier, for each sidecar and each agent, and one for the APIs. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import path from 'node:path';
 import { Client, request } from 'undici';
 import { stringify } from 'yaml';
-import { createLocalDomain } from '../../verifier/local/domain.ts';
-import { AGENT_FILES, layoutOf } from '../../verifier/local/layout.ts';
-import { nowSeconds } from '../time-words.ts';
+import type { JoinString } from '../../core/trust/join-string.ts';
+import { AGENT_FOLDER } from '../../edge/verifier/agent-folder.ts';
+import { folderNameOf } from '../../verifier/local/layout.ts';
+import { Alice } from './alice.ts';
 import type { Child, Children } from './children.ts';
 import { AGENT_PROGRAM, API_PROGRAM, MAIN } from './programs.ts';
-import { agentSidecar, apiSidecar } from './sidecar-documents.ts';
+import { agentSidecar, apiSidecar, type DemoTrust } from './sidecar-documents.ts';
 import {
   AGENTS,
   type AgentRole,
-  ALICE,
+  ALL_NAMES,
   API_ROLES,
   APIS,
   type ApiRole,
-  CEILING,
   POLICY,
   TAKEN,
-  TRUST_DOMAIN,
   WORKER_ROLES,
 } from './story.ts';
-
-const SVID_TTL_SECONDS = 3600;
-const BUNDLE_TTL_SECONDS = 6 * 3600;
+import { DemoVerifier, joinAgent } from './trust.ts';
 
 /** One sidecar process. */
 export interface SidecarProcess {
@@ -45,8 +42,8 @@ export class DemoMesh {
   private readonly onActed: (role: AgentRole, count: number) => void;
   private readonly doors = new Map<string, number>();
   private apiProcess: Child | undefined;
-  /** Thumbprint of the root key. */
-  root = '';
+  private started: DemoVerifier | undefined;
+  private trusted: DemoTrust | undefined;
 
   constructor(directory: string, children: Children, onActed: (role: AgentRole, count: number) => void) {
     this.directory = directory;
@@ -54,22 +51,33 @@ export class DemoMesh {
     this.onActed = onActed;
   }
 
-  /** Makes keys, credentials, bundle and policy, with the library behind `hopgate init`. */
-  async makeDomain(): Promise<void> {
-    const { root } = await createLocalDomain(
-      this.directory,
-      {
-        trustDomain: TRUST_DOMAIN,
-        agents: [...Object.values(AGENTS), ...Object.values(APIS), ...Object.values(TAKEN)],
-        principals: { [ALICE.name]: ALICE.uri },
-        svidTtlSeconds: SVID_TTL_SECONDS,
-        bundleTtlSeconds: BUNDLE_TTL_SECONDS,
-        ceiling: CEILING,
-      },
-      nowSeconds(),
-    );
-    this.root = root;
-    writeFileSync(layoutOf(this.directory).policy, stringify(POLICY));
+  /** Starts the verifier, tells it who there is and what is allowed, and lets all join, the workloads to be taken over too. */
+  async makeDomain(): Promise<Alice> {
+    const verifier = await DemoVerifier.start(this.directory, this.children);
+    this.started = verifier;
+    const joins: (readonly [string, JoinString])[] = [];
+    for (const name of ALL_NAMES) joins.push([name, await verifier.register(name)]);
+    await verifier.publishPolicy(POLICY);
+    const alice = await Alice.register(this.directory, verifier.client);
+    await Promise.all(joins.map(([name, join]) => joinAgent(join, this.folderOf(name))));
+    this.trusted = joins[0]?.[1];
+    return alice;
+  }
+
+  get verifier(): DemoVerifier {
+    if (this.started === undefined) throw new RangeError('the verifier is not running');
+    return this.started;
+  }
+
+  /** Whom every sidecar trusts: the root key by its thumbprint, and where the verifier listens. */
+  get trust(): DemoTrust {
+    if (this.trusted === undefined) throw new RangeError('nobody has joined yet');
+    return this.trusted;
+  }
+
+  /** As it was when the first agent joined; any of them has the like. */
+  get bundleFile(): string {
+    return path.join(this.folderOf(AGENTS.planning), AGENT_FOLDER.bundle);
   }
 
   /** Starts everything, callees before their callers. `takenPort` is where the agent that was taken over listens. */
@@ -77,7 +85,7 @@ export class DemoMesh {
     this.doors.set(TAKEN.inventory, takenPort);
     const ports = await this.startApis();
     await Promise.all(
-      API_ROLES.map((role) => this.startSidecar(APIS[role], apiSidecar(this.root, ports[role]))),
+      API_ROLES.map((role) => this.startSidecar(APIS[role], apiSidecar(this.trust, ports[role]))),
     );
     await Promise.all(WORKER_ROLES.map((role) => this.startAgent(role)));
     await this.startAgent('planning');
@@ -89,7 +97,7 @@ export class DemoMesh {
   }
 
   folderOf(name: string): string {
-    return layoutOf(this.directory).agent(name);
+    return path.join(this.directory, 'agents', folderNameOf(name));
   }
 
   sidecar(name: string): SidecarProcess {
@@ -135,7 +143,7 @@ export class DemoMesh {
 
   private async startSidecar(name: string, document: object): Promise<void> {
     const folder = this.folderOf(name);
-    const config = path.join(folder, AGENT_FILES.sidecar);
+    const config = path.join(folder, AGENT_FOLDER.sidecar);
     writeFileSync(config, stringify(document));
     const started = Promise.withResolvers<Started>();
     const child = this.children.start({
@@ -165,7 +173,7 @@ export class DemoMesh {
     // The port is the agent's before either of the two starts: the sidecar must know it, and the agent the sidecar's.
     const { server, port } = await listenOnLoopback();
     try {
-      await this.startSidecar(name, agentSidecar(this.root, role, port, this.doors));
+      await this.startSidecar(name, agentSidecar(this.trust, role, port, this.doors));
       const agent = this.children.start({
         name: `the ${role} agent`,
         args: [AGENT_PROGRAM, role, folder],

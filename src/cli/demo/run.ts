@@ -1,11 +1,8 @@
-/** The demo from beginning to end: a mesh, the review, the attacks, the logs. Whatever differs from what it should be is a fault. */
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
+/** The demo from beginning to end: a mesh, the review, the attacks, a task taken back, the logs. Whatever differs from what it should be is a fault. */
 import type { Trace } from '../../core/audit/trace.ts';
-import { AGENT_FILES } from '../../verifier/local/layout.ts';
 import { type AuditReport, readIssuers, verifyLogs } from '../audit-verify.ts';
 import { nowSeconds } from '../time-words.ts';
-import { Alice } from './alice.ts';
+import type { Alice, AliceGrant } from './alice.ts';
 import { Attacker, type Outcome, readDemoBundle, targetOf } from './attacker.ts';
 import { type Attack, makeAttacks } from './attacks.ts';
 import type { Children } from './children.ts';
@@ -24,6 +21,7 @@ import {
   TAKEN,
   WORKER_ROLES,
 } from './story.ts';
+import { TAKEN_BACK, type TakenBack, takeBack } from './take-back.ts';
 import { TakenDoor } from './taken-door.ts';
 
 export interface AttackResult {
@@ -40,6 +38,7 @@ export interface Audience {
   reviewed(trace: Trace): void;
   /** `of`: how many there will be. */
   attacked(result: AttackResult, of: number): void;
+  takenBack(result: TakenBack): void;
   verified(report: AuditReport): void;
 }
 
@@ -57,6 +56,7 @@ export interface DemoResult {
   readonly task: string;
   readonly trace: Trace;
   readonly attacks: readonly AttackResult[];
+  readonly takenBack: TakenBack;
   readonly report: AuditReport;
   readonly faults: readonly string[];
 }
@@ -72,19 +72,20 @@ export const runDemo = async ({ directory, children, audience, keep }: DemoOptio
     done += count;
     audience.acted(done, ALL_ACTIONS);
   });
-  await mesh.makeDomain();
-  const bundle = readDemoBundle(directory, mesh.root);
+  const alice = await mesh.makeDomain();
+  const bundle = readDemoBundle(mesh.bundleFile, mesh.trust.root);
   const insider = new Attacker(mesh.folderOf(TAKEN.inventory), bundle);
   const accomplice = new Attacker(mesh.folderOf(TAKEN.contractor), bundle);
   const door = new TakenDoor(insider);
   try {
     await mesh.start(await door.listen());
     audience.meshReady((performance.now() - started) / 1000);
-    const alice = new Alice(directory);
     const review = await doReview(mesh, alice, audience);
     const attacks = await doAttacks(mesh, alice, { insider, accomplice, door }, audience);
-    const stopFaults = keep ? [] : await stopSidecars(mesh);
-    const issuers = await readIssuers([path.join(directory, 'bundle.jws')], mesh.root);
+    const takenBack = await takeBack(mesh, alice, review);
+    audience.takenBack(takenBack);
+    const stopFaults = keep ? [] : await stopAll(mesh);
+    const issuers = await readIssuers([mesh.bundleFile], mesh.trust.root);
     const report = await verifyLogs(mesh.logFiles, issuers);
     audience.verified(report);
     const after = await readTrace(mesh.logFiles, review.task, ALICE.uri);
@@ -92,12 +93,14 @@ export const runDemo = async ({ directory, children, audience, keep }: DemoOptio
       ...review,
       mesh,
       attacks,
+      takenBack,
       report,
       faults: [
         ...review.faults,
         ...attacks.flatMap(({ attack, got }) =>
           got === attack.expected ? [] : [`${attack.name}: ${got}, not ${attack.expected}`],
         ),
+        ...takenBackFaults(mesh, takenBack),
         ...stopFaults,
         ...auditFaults(report, keep),
         ...(after.actions === review.trace.actions ? [] : ['the task has more actions after the attacks']),
@@ -115,21 +118,14 @@ interface Review {
   readonly faults: readonly string[];
 }
 
-const publicKeyOf = (mesh: DemoMesh, name: string): string => {
-  const jwk = JSON.parse(readFileSync(path.join(mesh.folderOf(name), AGENT_FILES.agentPublic), 'utf8')) as {
-    readonly x: string;
-  };
-  return jwk.x;
+const planningOf = async (mesh: DemoMesh): Promise<AliceGrant['to']> => {
+  const id = idOf(AGENTS.planning);
+  return { id, x: await mesh.verifier.keyOf(id) };
 };
-
-const planningOf = (mesh: DemoMesh) => ({
-  id: idOf(AGENTS.planning),
-  x: publicKeyOf(mesh, AGENTS.planning),
-});
 
 const doReview = async (mesh: DemoMesh, alice: Alice, audience: Audience): Promise<Review> => {
   const chain = alice.grant({
-    to: planningOf(mesh),
+    to: await planningOf(mesh),
     scope: [REVIEW],
     maxDepth: 2,
     ttlSeconds: REVIEW_TTL_SECONDS,
@@ -193,7 +189,7 @@ const doAttacks = async (
 ): Promise<readonly AttackResult[]> => {
   // Two later tasks of Alice's lead planning to the agent that was taken over: so he comes by his loot.
   const now = nowSeconds();
-  const to = planningOf(mesh);
+  const to = await planningOf(mesh);
   const later = { to, ttlSeconds: REVIEW_TTL_SECONDS, at: now };
   const tasks = [
     alice.grant({ ...later, scope: [REVIEW], maxDepth: 4 }),
@@ -246,11 +242,24 @@ const runAttack = async (mesh: DemoMesh, { run, at, victim }: Attack): Promise<s
   return recorded ? outcome.reason : `${outcome.reason}, but not in the log of ${at}`;
 };
 
-const stopSidecars = async (mesh: DemoMesh): Promise<readonly string[]> => {
+const takenBackFaults = (mesh: DemoMesh, { got, enforcing }: TakenBack): readonly string[] => [
+  ...(got === TAKEN_BACK ? [] : [`after it was taken back: ${got}, not ${TAKEN_BACK}`]),
+  ...(enforcing === mesh.sidecars.size
+    ? []
+    : [`${enforcing} of ${mesh.sidecars.size} sidecars report that they enforce the revocation`]),
+];
+
+const stopAll = async (mesh: DemoMesh): Promise<readonly string[]> => {
+  const sidecars = [...mesh.sidecars.values()].map(({ name, child }) => ({
+    name: `the sidecar of ${name}`,
+    child,
+  }));
   const ends = await Promise.all(
-    [...mesh.sidecars.values()].map(async ({ name, child }) => ((await child.stop()) ? [] : [name])),
+    sidecars.map(async ({ name, child }) => ((await child.stop()) ? [] : [name])),
   );
-  return ends.flat().map((name) => `the sidecar of ${name} did not end cleanly`);
+  // Behind its last report.
+  if (!(await mesh.verifier.stop())) ends.push(['the verifier']);
+  return ends.flat().map((name) => `${name} did not end cleanly`);
 };
 
 const auditFaults = ({ files, unmatched }: AuditReport, running: boolean): readonly string[] => [

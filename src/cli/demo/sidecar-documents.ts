@@ -1,5 +1,5 @@
 /** The `kind: Sidecar` documents of the demo's mesh. */
-import { AGENT_FILES } from '../../verifier/local/layout.ts';
+import type { JoinString } from '../../core/trust/join-string.ts';
 import {
   AGENTS,
   type AgentRole,
@@ -19,20 +19,15 @@ export type Doors = ReadonlyMap<string, number>;
 
 const at = (port: number | undefined): string => `127.0.0.1:${port}`;
 
+/** Whom all of them trust, and where that one listens. */
+export type DemoTrust = Pick<JoinString, 'root' | 'verifiers'>;
+
 /** What every sidecar has: its identity, whom it trusts, its log. */
-const common = (root: string) => ({
+const common = ({ root, verifiers }: DemoTrust) => ({
   apiVersion: 'hopgate.dev/v1',
   kind: 'Sidecar',
-  identity: {
-    svid: AGENT_FILES.svid,
-    svidKey: AGENT_FILES.svidKey,
-    agentKey: AGENT_FILES.agentKey,
-    auditKey: AGENT_FILES.auditKey,
-    wit: AGENT_FILES.wit,
-    keyBinding: AGENT_FILES.keyBinding,
-  },
-  trust: { trustDomain: TRUST_DOMAIN, root, bundle: '../../bundle.jws' },
-  policy: '../../policy.yaml',
+  identity: { directory: '.' },
+  trust: { trustDomain: TRUST_DOMAIN, root, verifier: { addresses: verifiers } },
   health: { listen: '127.0.0.1:0' },
   // Beside the state, since the path of a unix socket must be short.
   admin: { socket: '../admin.sock' },
@@ -72,13 +67,13 @@ const routesOf = (role: AgentRole, doors: Doors) => {
 };
 
 /** The sidecar of an API: a door in, and none out. */
-export const apiSidecar = (root: string, apiPort: number) => ({
-  ...common(root),
+export const apiSidecar = (trust: DemoTrust, apiPort: number) => ({
+  ...common(trust),
   inbound: inbound(apiPort),
 });
 
-export const agentSidecar = (root: string, role: AgentRole, agentPort: number, doors: Doors) => ({
-  ...common(root),
+export const agentSidecar = (trust: DemoTrust, role: AgentRole, agentPort: number, doors: Doors) => ({
+  ...common(trust),
   inbound: inbound(agentPort),
   outbound: { listen: at(0), routes: routesOf(role, doors) },
 });

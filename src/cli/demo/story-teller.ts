@@ -8,6 +8,7 @@ import { MAIN } from './programs.ts';
 import { ProgressBar } from './progress-bar.ts';
 import type { AttackResult, Audience, DemoResult } from './run.ts';
 import { AGENTS, ALICE, API_ROLES, APIS, CARD_PATH, hostOf, PURPOSE, TRUST_DOMAIN } from './story.ts';
+import { TAKEN_BACK, type TakenBack } from './take-back.ts';
 
 const ALICE_SHORT = ALICE.uri.replace(/^mailto:/, '');
 
@@ -18,7 +19,7 @@ export class StoryTeller implements Audience {
   start(): void {
     print(paint('bold', `The quarterly infrastructure review of ${TRUST_DOMAIN}`));
     print(
-      `Five agents and four APIs, each behind a sidecar process of its own. No shared key; every hop over mTLS, with a handshake and a delegation chain.`,
+      `Five agents and four APIs, each behind a sidecar process of its own, enrolled at a Trust Verifier that is on no request's path. No shared key; every hop over mTLS, with a handshake and a delegation chain.`,
     );
   }
 
@@ -72,6 +73,14 @@ export class StoryTeller implements Audience {
     );
   }
 
+  takenBack({ got, enforcing, milliseconds }: TakenBack): void {
+    print(`${ALICE_SHORT} takes her task back, with her own key at the verifier:`);
+    print(`  ${enforcing} sidecars report within ${milliseconds} ms that they enforce it`);
+    print(
+      `  ${AGENTS.planning} asks ${hostOf('inventory')} once more: ${paint(got === TAKEN_BACK ? 'green' : 'red', got)}\n`,
+    );
+  }
+
   verified({ ok, files, unmatched }: AuditReport): void {
     print(
       ok && unmatched.length === 0
@@ -88,7 +97,7 @@ export class StoryTeller implements Audience {
     print(`${faults.length === 0 ? 'All as it should be' : 'Failed'}, in ${seconds.toFixed(1)} s.`);
   }
 
-  keep({ mesh, task, handle }: DemoResult): void {
+  keep({ mesh, task }: DemoResult): void {
     const planning = `agents/${path.basename(mesh.folderOf(AGENTS.planning))}`;
     print(`\n${paint('bold', 'The mesh goes on until Ctrl-C. In another shell:')}`);
     for (const line of [
@@ -96,9 +105,12 @@ export class StoryTeller implements Audience {
       `hopgate() { ${shellWord(process.execPath)} ${shellWord(MAIN)} "$@"; }`,
       `hopgate trace -- ${shellWord(task)} agents/*/state/audit.log`,
       'hopgate logs --verdict deny agents/*/state/audit.log',
-      `hopgate audit verify --bundle bundle.jws --root=${shellWord(mesh.root)} agents/*/state/audit.log`,
-      `hopgate delegate --dir . --as alice --to ${AGENTS.planning} --scope infrastructure:review | hopgate task start --chain - --config ${planning}/sidecar.yaml`,
-      `curl -x "$(cat ${planning}/state/proxy-url)" -H 'Hopgate-Context: ${handle}' http://${hostOf('inventory')}${CARD_PATH}`,
+      `hopgate audit verify --bundle ${planning}/bundle.jws --root=${shellWord(mesh.trust.root)} agents/*/state/audit.log`,
+      'hopgate status',
+      `hopgate delegate --as ${ALICE.name} --to ${AGENTS.planning} --scope infrastructure:review --out task.chain`,
+      `HANDLE=$(hopgate task start --chain task.chain --config ${planning}/sidecar.yaml)`,
+      `curl -x "$(cat ${planning}/state/proxy-url)" -H "Hopgate-Context: $HANDLE" http://${hostOf('inventory')}${CARD_PATH}`,
+      "hopgate revoke task task.chain --why 'enough'",
     ])
       print(`  ${line}`);
   }
@@ -114,5 +126,6 @@ export const SILENT: Audience = {
   acted: () => undefined,
   reviewed: () => undefined,
   attacked: () => undefined,
+  takenBack: () => undefined,
   verified: () => undefined,
 };

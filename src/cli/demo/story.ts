@@ -1,4 +1,5 @@
 /** The quarterly infrastructure review as data: who takes part, on whose authority, who may what, and how much each does. */
+import type { CeilingWish } from '../../api/principals.ts';
 import { agentIdIn } from '../../verifier/local/layout.ts';
 
 export const TRUST_DOMAIN = 'company.com';
@@ -41,6 +42,7 @@ export const ACTIONS: Readonly<Record<AgentRole, number>> = {
   cost: 12,
   report: 3,
 };
+export const ALL_NAMES = [...Object.values(AGENTS), ...Object.values(APIS), ...Object.values(TAKEN)] as const;
 export const ALL_ACTIONS = Object.values(ACTIONS).reduce((sum, count) => sum + count, 0);
 
 export const hostOf = (role: AgentRole | ApiRole): string => `${role}.mesh`;
@@ -68,7 +70,7 @@ export const API_OF: Readonly<Record<WorkerRole, ApiRole>> = {
 export const WORKER_ROLES = Object.keys(API_OF) as readonly WorkerRole[];
 
 /** The most that Alice may grant at all. */
-export const CEILING = {
+export const CEILING: CeilingWish = {
   scope: [
     'cloud:*',
     'ec2:*',
@@ -162,3 +164,6 @@ export const POLICY = {
     { name: 'report-writes', effect: 'allow', callers: [typeOf('report')], scopes: ['reports:write'] },
   ],
 } as const;
+
+/** In place of a reason, where nothing was refused. */
+export const ACCEPTED = 'accepted';
