@@ -76,6 +76,7 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
     // Foreign trust domains can't be registered yet.
     sources: { ...people.sources, ...judged, domains: { kinds: [], read: () => ({}) } },
     onFault: (error) => log.error({ err: error }, 'no new bundle came about; it is tried again'),
+    onPublished: (facts) => log.debug(facts, 'bundle published'),
   });
   await publication.open();
   const registry = openRegistry({

@@ -42,8 +42,21 @@ export interface PublicationParts {
   readonly sources: Sources;
   /** Hears why a bundle did not come about; it is tried again at the next tick. */
   readonly onFault: (error: unknown) => void;
+  /** Hears of each bundle, and what it cost. */
+  readonly onPublished?: ((facts: PublishedFacts) => void) | undefined;
   /** Seconds. */
   readonly timestampEvery?: number | undefined;
+}
+
+export interface PublishedFacts {
+  readonly bundle: string;
+  /** Octets, gzip. */
+  readonly octets: number;
+  readonly subscribers: number;
+  /** Milliseconds until it was made, signed and verified. */
+  readonly composeMs: number;
+  /** Milliseconds until it was packed, its number on disk, and pushed. */
+  readonly publishMs: number;
 }
 
 export interface Published extends Composed {
@@ -193,8 +206,9 @@ export class Publication {
   }
 
   private async build(): Promise<void> {
-    const { records, authority } = this.parts;
+    const { records, authority, clock } = this.parts;
     this.isWanted = false;
+    const started = clock.monotonic();
     const through = this.horizon.heardOf;
     const { epoch } = authority;
     const content = await this.reader.read(this.now);
@@ -213,6 +227,7 @@ export class Publication {
       content,
       { roles: authority.rolesText(), root: authority.rootThumbprint, signer: authority.signer('policy') },
     );
+    const composedAt = clock.monotonic();
     const { digest } = composed;
     const value = { epoch, seq, digest };
     const edit = new Edit().set(bundleNumber, NUMBER, value, this.number ?? null);
@@ -230,6 +245,13 @@ export class Publication {
     this.published = { ...composed, packed };
     const stamped = this.makeTimestamp(this.published);
     this.subscribers.say(this.announcement(this.published, stamped));
+    this.parts.onPublished?.({
+      bundle: `${epoch}.${seq}`,
+      octets: Buffer.byteLength(packed, 'base64'),
+      subscribers: this.subscribers.size,
+      composeMs: Math.round(composedAt - started),
+      publishMs: Math.round(clock.monotonic() - started),
+    });
     this.horizon.reached(this.isWanted ? through : this.horizon.heardOf);
   }
 
