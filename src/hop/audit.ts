@@ -49,10 +49,8 @@ export const decisionRecord = (
   const permitted = 'permit' in decision;
   const authority = authorityOf(permitted ? decision.permit.delegated : decision.delegated);
   const basis = permitted ? decision.permit : decision.refusal;
-  const approvals = basis.approvals ?? [];
-  return {
+  const record: DecisionRecord = {
     agents: authority.agents,
-    ...(approvals.length > 0 && { approvals }),
     bundle: facts.trust?.bundleName ?? '',
     cached: basis.cached ?? false,
     callee: facts.callee,
@@ -72,4 +70,6 @@ export const decisionRecord = (
     us,
     verdict: permitted ? 'permit' : 'deny',
   };
+  const { approvals = [] } = basis;
+  return approvals.length === 0 ? record : { ...record, approvals };
 };

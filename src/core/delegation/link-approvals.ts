@@ -33,6 +33,7 @@ export const linkApprovalsOf = (
 
 /** Refuses with `approval_invalid` when time has ended one of them: as a caveat, it then denies all. */
 export const checkLinkApprovalTimes = (approvals: LinkApprovals, now: number): Denial | undefined => {
+  if (approvals.size === 0) return undefined;
   for (const approval of approvals.values()) {
     const ended = approval.ok ? checkApprovalTime(approval.value, now) : approval;
     if (ended !== undefined) return ended;
@@ -40,11 +41,16 @@ export const checkLinkApprovalTimes = (approvals: LinkApprovals, now: number): D
   return undefined;
 };
 
+interface Split {
+  readonly missing: readonly ScopeLiteral[];
+  readonly by: readonly ApprovalNote[];
+}
+/** The answer of nearly every request. */
+const NOTHING_ASKED: Split = { missing: [], by: [] };
+
 /** Which of the scopes nobody has approved, and who did the others. */
-export const splitApproved = (
-  scopes: readonly ScopeLiteral[],
-  approvals: LinkApprovals,
-): { readonly missing: readonly ScopeLiteral[]; readonly by: readonly ApprovalNote[] } => {
+export const splitApproved = (scopes: readonly ScopeLiteral[], approvals: LinkApprovals): Split => {
+  if (scopes.length === 0) return NOTHING_ASKED;
   const missing: ScopeLiteral[] = [];
   const by = new Map<string, ApprovalNote>();
   for (const scope of scopes) {

@@ -136,7 +136,8 @@ describe('approvals', () => {
     const { id } = await ask(request({ principal: bob.uri }));
     expect(await refusal(grant(id, await tokenFor(id)))).toBe('self_approval');
 
-    const second = await ask(request());
+    // Another chain: the id commits to it, and so to its principal.
+    const second = await ask(request({ chain: sha256Base64url('another leaf') }));
     desk.sessions.set(CALLER, bob.uri);
     expect(await refusal(grant(second.id, await tokenFor(second.id)))).toBe('self_approval');
     desk.sessions.clear();
