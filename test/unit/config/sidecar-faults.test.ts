@@ -277,3 +277,56 @@ describe('a secret in place of a file name', () => {
     expect(fault).not.toContain('MIGHAgEAMBMGByqGSM49');
   });
 });
+
+describe('where trust comes from', () => {
+  const DOOR = 'inbound:\n  agent: 127.0.0.1:8080\n';
+  const files = /identity:\n(?: {2}.*\n)+/.exec(sidecarText())?.[0] ?? '';
+  const onVerifier = (more = '', identity = ''): string =>
+    sidecarText(`${DOOR}${more}`)
+      .replace(files, identity)
+      .replace(/ {2}bundle: .*\n/, '  verifier:\n    addresses: ["verifier.company.com:14300"]\n')
+      .replace(/^policy: .*\n/m, '');
+
+  test('a verifier instead of bundle, policy and identity files', () => {
+    expect(sidecarFaults(onVerifier())).toEqual([]);
+  });
+
+  test.each([
+    [
+      'both',
+      sidecarText().replace(/( {2}bundle: .*\n)/, '$1  verifier: {addresses: ["v:14300"]}\n'),
+      [
+        'trust.bundle',
+        'policy',
+        'identity.svid',
+        'identity.svidKey',
+        'identity.agentKey',
+        'identity.auditKey',
+        'identity.wit',
+        'identity.keyBinding',
+      ],
+    ],
+    ['neither', sidecarText().replace(/ {2}bundle: .*\n/, ''), ['trust.bundle']],
+    ['a policy beside the verifier', `${onVerifier()}policy: policy.yaml\n`, ['policy']],
+    ['keys without a verifier', sidecarText(`${DOOR}keys:\n  store: memory\n`), ['keys']],
+    ['memory and a token that is good once', onVerifier('keys:\n  store: memory\n'), ['keys.store']],
+    [
+      'no address',
+      onVerifier().replace('["verifier.company.com:14300"]', '[]'),
+      ['trust.verifier.addresses'],
+    ],
+    [
+      'a method without what it shows',
+      onVerifier('', 'identity:\n  attestation:\n    method: kubernetes\n'),
+      ['identity.attestation.tokenFile'],
+    ],
+    [
+      'what belongs to another method',
+      onVerifier('', 'identity:\n  attestation:\n    method: join\n    tokenFile: token\n'),
+      ['identity.attestation.tokenFile'],
+    ],
+  ])('%s', (_name, text, fields) => {
+    const named = sidecarFaults(text).map((fault) => /^\d+:\d+: ([\w.]+): /.exec(fault)?.[1]);
+    expect(new Set(named)).toEqual(new Set(fields));
+  });
+});
