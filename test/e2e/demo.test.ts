@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isReasonCode } from '../../src/core/reasons.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-/** Sixteen processes on a machine that runs other tests too. */
+/** Seventeen processes on a machine that runs other tests too. */
 const TIMEOUT_MS = 180_000;
 
 interface Told {
@@ -20,6 +20,7 @@ interface Told {
   readonly principal: string;
   readonly task: string;
   readonly attacks: readonly { readonly name: string; readonly expected: string; readonly got: string }[];
+  readonly takenBack: { readonly expected: string; readonly got: string; readonly enforcing: number };
   readonly audit: { readonly records: number; readonly ok: boolean };
   readonly seconds: number;
   readonly faults?: readonly string[];
@@ -59,7 +60,7 @@ describe('hopgate demo', () => {
       .filter((line) => line.includes(folder));
 
   it(
-    'counts 353 actions to one principal, refuses ten attacks each for its reason, and leaves nothing',
+    'counts 353 actions to one principal, refuses ten attacks each for its reason, ends a task, and leaves nothing',
     async () => {
       const { closed, said } = start('--json');
       const [code] = await closed;
@@ -70,6 +71,7 @@ describe('hopgate demo', () => {
         actions: 353,
         agents: { planning: 15, inventory: 234, security: 89, cost: 12, report: 3 },
         principal: 'mailto:alice@company.com',
+        takenBack: { expected: 'revoked_task', got: 'revoked_task', enforcing: 9 },
         audit: { ok: true },
       });
       expect(told.audit.records).toBeGreaterThan(2 * 353);
@@ -98,8 +100,9 @@ describe('hopgate demo', () => {
       });
       expect(said()).toContain('353 actions by 5 agents, all traceable to alice@company.com');
       expect(said()).toContain('10 of 10 refused for the right reason');
-      // 9 sidecars, 5 agents, the APIs.
-      expect(processes()).toHaveLength(15);
+      expect(said()).toContain('planning/abc123 asks inventory.mesh once more: revoked_task');
+      // The verifier, 9 sidecars, 5 agents, the APIs.
+      expect(processes()).toHaveLength(16);
       child.kill('SIGKILL');
       await closed;
       while (processes().length > 0) await delay(100);

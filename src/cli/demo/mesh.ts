@@ -42,6 +42,7 @@ export class DemoMesh {
   private readonly onActed: (role: AgentRole, count: number) => void;
   private readonly doors = new Map<string, number>();
   private apiProcess: Child | undefined;
+  private apiPorts: Record<ApiRole, number> | undefined;
   private started: DemoVerifier | undefined;
   private trusted: DemoTrust | undefined;
 
@@ -51,10 +52,14 @@ export class DemoMesh {
     this.onActed = onActed;
   }
 
-  /** Starts the verifier, tells it who there is and what is allowed, and lets all join, the workloads to be taken over too. */
+  /** Starts APIs and verifier, tells it who there is and what is allowed, and lets all join, the workloads to be taken over too. */
   async makeDomain(): Promise<Alice> {
-    const verifier = await DemoVerifier.start(this.directory, this.children);
+    const [verifier, ports] = await Promise.all([
+      DemoVerifier.start(this.directory, this.children),
+      this.startApis(),
+    ]);
     this.started = verifier;
+    this.apiPorts = ports;
     const joins: (readonly [string, JoinString])[] = [];
     for (const name of ALL_NAMES) joins.push([name, await verifier.register(name)]);
     await verifier.publishPolicy(POLICY);
@@ -83,7 +88,8 @@ export class DemoMesh {
   /** Starts everything, callees before their callers. `takenPort` is where the agent that was taken over listens. */
   async start(takenPort: number): Promise<void> {
     this.doors.set(TAKEN.inventory, takenPort);
-    const ports = await this.startApis();
+    const ports = this.apiPorts;
+    if (ports === undefined) throw new RangeError('the APIs are not running');
     await Promise.all(
       API_ROLES.map((role) => this.startSidecar(APIS[role], apiSidecar(this.trust, ports[role]))),
     );
