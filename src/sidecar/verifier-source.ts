@@ -59,7 +59,7 @@ export class VerifierSource implements Source {
       identity: () => this.identity?.tls,
     });
     this.approvals = new VerifierApprovals(() => this.link.client);
-    this.feed = new TrustFeed({ link: this.link, trust: this.trust, log });
+    this.feed = new TrustFeed({ link: this.link, trust: this.trust, clock, log });
     this.trust.onChange(this.renewForAuthorities());
   }
 

@@ -241,9 +241,13 @@ export class VerifierClient {
     return Buffer.concat(chunks);
   }
 
+  endStreams(): void {
+    for (const stream of this.streams) stream.abort();
+  }
+
   /** Ends streams and connections; requests under way fail. */
   async close(): Promise<void> {
-    for (const stream of this.streams) stream.abort();
+    this.endStreams();
     await this.pool.destroy();
   }
 }

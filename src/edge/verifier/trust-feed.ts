@@ -4,6 +4,8 @@
  */
 import { type TrustEvent, trustEndpoints } from '../../api/trust.ts';
 import { type Denial, deny } from '../../core/verdict.ts';
+import type { Clock } from '../../ports.ts';
+import { systemClock } from '../clock.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { Backoff, type Delays, delay, jittered } from './backoff.ts';
 import { unpackBundle } from './packed-bundle.ts';
@@ -15,6 +17,7 @@ export interface TrustFeedOptions {
   readonly link: VerifierLink;
   readonly trust: VerifiedTrust;
   readonly log: Logger;
+  readonly clock?: Clock;
   /** Milliseconds. */
   readonly pollMs?: number;
   readonly delays?: Delays;
@@ -23,6 +26,8 @@ export interface TrustFeedOptions {
 const POLL_MS = 30_000;
 /** Milliseconds. */
 const DELAYS: Delays = { first: 500, most: 30_000 };
+/** Milliseconds: stream, poll and renewal each bring news, and what one of them has brought overtakes the others on their way. */
+const OVERTAKEN_MS = 5000;
 /** Refusals in which a clock may have its part. */
 const OF_TIME = new Set(['bundle_expired', 'bundle_stale']);
 
@@ -39,6 +44,8 @@ export class TrustFeed {
   private isLive = false;
   private refused: Denial | undefined;
   private said = '';
+  /** Milliseconds, monotonic: when something newer was last taken. */
+  private takenAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: TrustFeedOptions) {
     this.options = options;
@@ -144,16 +151,24 @@ export class TrustFeed {
     const before = trust.digest;
     this.hear(trust.takeBundle(text), 'bundle');
     if (trust.digest === before) return;
+    this.takenAt = this.monotonic;
     const { bundleName, policy } = trust.last;
     log.info({ bundle: bundleName, policy: policy.policy.revision }, 'trust bundle in force');
   }
 
   takeTimestamp(text: string): void {
     const { trust } = this.options;
-    if (trust.known !== undefined) this.hear(trust.takeTimestamp(text), 'timestamp');
+    if (trust.known === undefined) return;
+    const { freshAt } = trust.last;
+    this.hear(trust.takeTimestamp(text), 'timestamp');
+    if (trust.last.freshAt > freshAt) this.takenAt = this.monotonic;
   }
 
   private hear(denial: Denial | undefined, what: 'bundle' | 'timestamp'): void {
+    if (denial?.reason === 'bundle_rollback' && this.isOvertaken) {
+      this.options.log.debug({ detail: denial.detail }, `${what} came late; a newer one is in force`);
+      return;
+    }
     this.refused = denial;
     if (denial === undefined) {
       this.options.trust.bar(false);
@@ -168,6 +183,15 @@ export class TrustFeed {
       { reason, detail, ...(OF_TIME.has(reason) ? link.clocks.facts() : {}) },
       `${what} refused; the last good one is kept`,
     );
+  }
+
+  private get monotonic(): number {
+    return (this.options.clock ?? systemClock).monotonic();
+  }
+
+  /** What is older than what has just been taken was on its way; who replays it says so again later. */
+  private get isOvertaken(): boolean {
+    return this.monotonic - this.takenAt < OVERTAKEN_MS;
   }
 
   /** Once for each fault, until something else is heard. */

@@ -29,11 +29,16 @@ export interface LinkState {
 const isOfAddress = ({ reason }: VerifierError): boolean =>
   reason === 'verifier_unreachable' || reason === 'verifier_untrusted' || reason === 'api_unavailable';
 
+/** Milliseconds: twice what one call may take. */
+const RETIRED_MS = 30_000;
+
 export class VerifierLink {
   readonly clocks: ClockCompare;
   private readonly options: VerifierLinkOptions;
   private readonly clients = new Map<string, VerifierClient>();
   private readonly listeners: (() => void)[] = [];
+  /** Connected under an identity or CAs that were replaced. */
+  private readonly retired = new Set<VerifierClient>();
   private preferred = 0;
   private closed = false;
   private contact: number | undefined;
@@ -158,14 +163,25 @@ export class VerifierLink {
     for (const listener of this.listeners) listener();
   }
 
+  /** Nothing more is begun over these connections; a request under way, such as a renewal of two turns, may end on them. */
   private drop(): void {
-    for (const client of this.clients.values()) void client.close();
+    for (const client of this.clients.values()) {
+      client.endStreams();
+      this.retired.add(client);
+      setTimeout(() => this.discard(client), RETIRED_MS).unref();
+    }
     this.clients.clear();
+  }
+
+  private discard(client: VerifierClient): void {
+    this.retired.delete(client);
+    void client.close();
   }
 
   close(): void {
     this.closed = true;
     this.drop();
+    for (const client of this.retired) this.discard(client);
   }
 }
 
