@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ReasonCode } from '../../src/core/reasons.ts';
-import { scoreAt } from '../../src/core/trust/scores.ts';
+import { type Decay, scoreAt } from '../../src/core/trust/scores.ts';
 import {
   type Counts,
   type Evidence,
@@ -21,19 +21,31 @@ const decays = fc.record({
   baseline: fc.integer({ min: 0, max: 1000 }),
   halfLife: fc.constantFrom(3600, DAY, 7 * DAY),
 });
+const amounts = fc.oneof(fc.integer({ min: 1, max: 50 }), fc.constant(1_000_000_000));
 const counts: fc.Arbitrary<Counts> = fc.dictionary(
   fc.constantFrom<ReasonCode | 'ok'>('ok', ...COUNTED),
-  fc.oneof(fc.integer({ min: 1, max: 50 }), fc.constant(1_000_000_000)),
+  amounts,
   { maxKeys: 4 },
-) as fc.Arbitrary<Counts>;
-/** What one reporter says, and when. */
-const reports = fc.array(fc.record({ after: fc.integer({ min: 0, max: 3 * DAY }), counts }), {
-  minLength: 1,
-  maxLength: 5,
-});
-const crowd = fc.array(reports, { maxLength: 14 });
+);
+const praise: fc.Arbitrary<Counts> = fc.record({ ok: amounts });
+const blame: fc.Arbitrary<Counts> = fc.record({ link_signature: amounts });
 
-const evidenceOf = (said: fc.TypeOf<typeof reports>, decay: fc.TypeOf<typeof decays>): Evidence => {
+/** What one reporter says, and when. */
+type Said = readonly { readonly after: number; readonly counts: Counts }[];
+const saying = (what: fc.Arbitrary<Counts>): fc.Arbitrary<Said> =>
+  fc.array(fc.record({ after: fc.integer({ min: 0, max: 3 * DAY }), counts: what }), {
+    minLength: 1,
+    maxLength: 5,
+  });
+const reports = saying(fc.oneof(counts, praise, blame));
+/** Of all minds, or of one: more than count on either side. */
+const crowd: fc.Arbitrary<readonly Said[]> = fc.oneof(
+  fc.array(reports, { maxLength: 14 }),
+  fc.array(saying(praise), { minLength: 6, maxLength: 14 }),
+  fc.array(saying(blame), { minLength: 6, maxLength: 14 }),
+);
+
+const evidenceOf = (said: Said, decay: Decay): Evidence => {
   let evidence = NO_EVIDENCE;
   let now = START;
   for (const { after, counts: seen } of said) {
@@ -42,9 +54,9 @@ const evidenceOf = (said: fc.TypeOf<typeof reports>, decay: fc.TypeOf<typeof dec
   }
   return evidence;
 };
-const evidences = (all: fc.TypeOf<typeof crowd>, decay: fc.TypeOf<typeof decays>): Evidence[] =>
+const evidences = (all: readonly Said[], decay: Decay): Evidence[] =>
   all.map((said) => evidenceOf(said, decay)).filter(({ at }) => at > 0);
-const scoreOf = (all: readonly Evidence[], decay: fc.TypeOf<typeof decays>, now: number): number =>
+const scoreOf = (all: readonly Evidence[], decay: Decay, now: number): number =>
   scoreAt(entryOf(all, decay), decay, now).score;
 
 /** Both readings are rounded, and the entry that they are read from is. */
