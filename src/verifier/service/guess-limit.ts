@@ -1,7 +1,7 @@
 /** How many wrong secrets one source may bring: a fixed table, so that nobody can fill memory with addresses. */
 import { hash, randomBytes } from 'node:crypto';
-import { isIPv6 } from 'node:net';
 import type { Clock } from '../../ports.ts';
+import { networkOf } from './network-of.ts';
 
 const SLOTS = 4096;
 
@@ -11,21 +11,6 @@ export interface GuessLimits {
   /** One more after so long. */
   readonly refillSeconds: number;
 }
-
-/** A host has a whole /64 of IPv6 addresses to itself. */
-const networkOf = (source: string): string => {
-  const mapped = /^::ffff:([0-9.]+)$/i.exec(source)?.[1];
-  if (mapped !== undefined || !isIPv6(source)) return mapped ?? source;
-  const [head = '', tail] = source.split('::');
-  const left = head === '' ? [] : head.split(':');
-  const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const groups =
-    tail === undefined ? left : [...left, ...Array(8 - left.length - right.length).fill('0'), ...right];
-  return groups
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(':');
-};
 
 /**
  * Only what is wrong counts, after it was found wrong; a source that asks many times at once goes into debt for them. Sources

@@ -1,16 +1,18 @@
 /** Every endpoint of the contract as a route: who is it, may they, is it well-formed, do it, answer. */
 import { TLSSocket } from 'node:tls';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import type { AnyEndpoint } from '../../api/endpoint.ts';
+import type { AnyEndpoint, Role } from '../../api/endpoint.ts';
 import { REASONS } from '../../core/reasons.ts';
 import { type Denial, deny } from '../../core/verdict.ts';
 import type { Logger } from '../../edge/telemetry/log.ts';
+import type { Actor } from '../actor.ts';
 import { Refusal } from '../refusal.ts';
 import { type Actors, checkAccess, type Identity } from './actors.ts';
 import type { Connections } from './connections.ts';
 import type { EventStreams, StreamTimes } from './event-stream.ts';
 import type { GuessLimit } from './guess-limit.ts';
 import type { Asked, Tagged } from './handler.ts';
+import type { Pace } from './pace.ts';
 import { denialOf, Malformed, PROBLEM, problemFor } from './problems.ts';
 import { checkHeaders, parseBody, readRequest } from './read-request.ts';
 import { answerText, hasTag, TaggedAnswers, takesGzip } from './write-answer.ts';
@@ -28,7 +30,9 @@ export interface RouteParts {
   readonly handlers: Readonly<Record<string, unknown>>;
   readonly actors: Actors;
   readonly connections: Connections;
-  readonly guesses: GuessLimit;
+  /** Wrong attempts of strangers, by source; and of members, by name: nobody else's address or number keeps them from renewing. */
+  readonly guesses: { readonly strangers: GuessLimit; readonly members: GuessLimit };
+  readonly pace: Pace;
   readonly streams: EventStreams;
   readonly streamTimes: StreamTimes;
   readonly log: Logger;
@@ -36,6 +40,8 @@ export interface RouteParts {
 
 const sourceOf = ({ raw: { socket } }: FastifyRequest): string =>
   socket instanceof TLSSocket ? (socket.remoteAddress ?? 'gone') : LOCAL_SOURCE;
+
+const OPERATING: readonly Role[] = ['admin', 'operator'];
 
 const send = (reply: FastifyReply, denial: Denial): FastifyReply => {
   const { status, body } = problemFor(denial);
@@ -69,22 +75,30 @@ class Route {
   }
 
   /** Before anything of the body is read. */
-  readonly admit = async (request: FastifyRequest): Promise<void> => {
-    const { connections, guesses, log } = this.parts;
-    const { access, guessable, name } = this.endpoint;
+  readonly admit = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const { connections, pace, log } = this.parts;
+    const { access, guessable, method, name } = this.endpoint;
     const headers = checkHeaders(request.raw);
     if (headers !== undefined) throw new Malformed(headers);
     const identity = await this.identify(request);
-    if (identity.actor.kind === 'agent') connections.prove(request.raw.socket);
+    const { actor } = identity;
+    if (actor.kind === 'agent' && !connections.prove(request.raw.socket, actor.name)) {
+      reply.header('connection', 'close');
+      throw new Malformed(deny('api_busy', `${actor.name} has too many connections here already`));
+    }
     const refused = checkAccess(access, identity);
     if (refused !== undefined) {
       if (refused.reason === 'api_forbidden')
-        log.warn({ actor: identity.actor.name, endpoint: name }, 'refused: none of its roles may do this');
+        log.warn({ actor: actor.name, endpoint: name }, 'refused: none of its roles may do this');
       throw new Malformed(refused);
     }
     const source = sourceOf(request);
-    if (guessable === true && source !== LOCAL_SOURCE && !guesses.allows(source))
-      throw new Malformed(deny('api_busy', 'too many wrong attempts from this address; wait a minute'));
+    if (guessable === true && source !== LOCAL_SOURCE && !this.mayGuess(actor, source))
+      throw new Malformed(deny('api_busy', 'too many wrong attempts; wait a minute'));
+    const isPaced =
+      actor.kind === 'agent' && method !== 'GET' && !OPERATING.some((role) => actor.roles.has(role));
+    if (isPaced && !pace.allows(actor.name))
+      throw new Malformed(deny('api_busy', `${actor.name} changes too much at once; wait a minute`));
     this.identities.set(request, identity);
   };
 
@@ -114,12 +128,23 @@ class Route {
     }
   };
 
+  private mayGuess({ kind, name }: Actor, source: string): boolean {
+    const { strangers, members } = this.parts.guesses;
+    return kind === 'agent' ? members.allows(name) : strangers.allows(source);
+  }
+
+  private countWrong({ kind, name }: Actor, source: string): void {
+    const { strangers, members } = this.parts.guesses;
+    if (kind === 'agent') members.countWrong(name);
+    else strangers.countWrong(source);
+  }
+
   private async ask(asked: Asked<AnyEndpoint>): Promise<unknown> {
     try {
       return await this.handler(asked);
     } catch (error) {
       if (this.endpoint.guessable === true && isWrongSecret(error))
-        this.parts.guesses.countWrong(asked.source);
+        this.countWrong(asked.actor, asked.source);
       throw error;
     }
   }

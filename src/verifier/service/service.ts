@@ -17,6 +17,7 @@ import { Actors } from './actors.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { EventStreams, type StreamTimes } from './event-stream.ts';
 import { GuessLimit, type GuessLimits } from './guess-limit.ts';
+import { Pace, type PaceLimits } from './pace.ts';
 import { PROBLEM, problemFor } from './problems.ts';
 import type { RoleBindings } from './role-bindings.ts';
 import { makeRoutes } from './routes.ts';
@@ -24,6 +25,8 @@ import type { Standing } from './standing.ts';
 
 export interface ServiceLimits extends ConnectionLimits, StreamTimes {
   readonly guesses: GuessLimits;
+  /** Of what a member changes that has no role but its own. */
+  readonly pace: PaceLimits;
   readonly headersMs: number;
   /** Headers and body together. */
   readonly requestMs: number;
@@ -34,10 +37,12 @@ export const DEFAULT_LIMITS: ServiceLimits = {
   connections: 8192,
   strangers: 512,
   strangersPerSource: 64,
+  perMember: 64,
   pipelined: 16,
   heartbeatMs: 15_000,
   slowMs: 10_000,
   guesses: { burst: 10, refillSeconds: 10 },
+  pace: { burst: 300, perSecond: 2 },
   headersMs: 10_000,
   requestMs: 30_000,
   idleMs: 75_000,
@@ -114,7 +119,11 @@ export class Service {
       handlers,
       log,
       connections: this.connections,
-      guesses: new GuessLimit(this.limits.guesses, clock),
+      guesses: {
+        strangers: new GuessLimit(this.limits.guesses, clock),
+        members: new GuessLimit(this.limits.guesses, clock),
+      },
+      pace: new Pace(this.limits.pace, clock),
       streams: this.streams,
       streamTimes: this.limits,
       actors: new Actors({ trustDomain, clock, roles, standing, authorities: () => this.authorities }),

@@ -1,0 +1,37 @@
+/** How fast one member may go on changing things: what it files, renews and reports costs the disk and the time of all. */
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../../ports.ts';
+
+export interface PaceLimits {
+  /** At once. */
+  readonly burst: number;
+  /** After that. */
+  readonly perSecond: number;
+}
+
+/** Members that are remembered. Those that went slowly are the first to be forgotten, and nothing is lost with them. */
+const MAX_MEMBERS = 20_000;
+
+export class Pace {
+  private readonly limits: PaceLimits;
+  private readonly clock: Clock;
+  private readonly spent = new LRUCache<string, { readonly count: number; readonly at: number }>({
+    max: MAX_MEMBERS,
+  });
+
+  constructor(limits: PaceLimits, clock: Clock) {
+    this.limits = limits;
+    this.clock = clock;
+  }
+
+  /** Takes note of one more; false when it is one too many. */
+  allows(member: string): boolean {
+    const { burst, perSecond } = this.limits;
+    const at = this.clock.monotonic();
+    const was = this.spent.get(member);
+    const left = was === undefined ? 0 : Math.max(0, was.count - ((at - was.at) / 1000) * perSecond);
+    if (left + 1 > burst) return false;
+    this.spent.set(member, { count: left + 1, at });
+    return true;
+  }
+}
