@@ -138,6 +138,10 @@ const named = (): Case[] => [
   sets('a set of itself', { review: ['review'] }),
   sets('sets in a circle', { a: ['b'], b: ['c'], c: ['a'] }),
   sets('65 scope sets within each other', chainOfSets(65)),
+  sets(
+    '65 scope sets within each other, the innermost first',
+    Object.fromEntries(Object.entries(chainOfSets(65)).reverse()),
+  ),
   listed('lists without blockAgents', { blockAgents: undefined }),
   listed('another list', { allowPrincipals: [] }),
   listed('everybody on the blocklist', { blockAgents: ['*'] }),

@@ -194,6 +194,22 @@ describe('lists', () => {
     expect(decide(lists({ blockPrincipals: ['mailto:Alice@company.com'] }))).toBe('all');
   });
 
+  test('of the bundle, besides those of the policy: each has to be passed', () => {
+    const none = { allowAgents: [], blockAgents: [], blockPrincipals: [] };
+    const under = (bundled: Partial<Policy['lists']>, own: Partial<Policy['lists']> = {}) => {
+      const compiled = compilePolicy(policy({ lists: { ...none, ...own } }), { ...none, ...bundled });
+      const verdict = evaluatePolicy(compiled, request());
+      return verdict.ok ? verdict.value.rule : verdict.reason;
+    };
+    expect(under({})).toBe('all');
+    expect(under({ blockAgents: ids(planner.id) })).toBe('list_blocked');
+    expect(under({ blockPrincipals: [ALICE] })).toBe('list_blocked');
+    const all = ids(planner.id, inventory.id, security.id);
+    expect(under({ allowAgents: all }, { allowAgents: all })).toBe('all');
+    expect(under({ allowAgents: all }, { allowAgents: ids(security.id) })).toBe('list_not_allowed');
+    expect(under({ allowAgents: ids(security.id) }, { allowAgents: all })).toBe('list_not_allowed');
+  });
+
   test('one agent alone, for the outbound side', () => {
     const { lists: both } = lists({
       blockAgents: ids(planner.id),

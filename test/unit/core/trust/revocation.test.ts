@@ -43,6 +43,14 @@ describe('a chain falls', () => {
     ['the key of its anchor', { key: principalKey.thumbprint }, 'revoked_key'],
     ['a key in its middle', { key: inventory.key.thumbprint }, 'revoked_key'],
     ['the key of its leaf', { key: security.key.thumbprint }, 'revoked_key'],
+    [
+      'a key in its middle that its agent has lost',
+      { key: inventory.key.thumbprint, lost: true },
+      'agent_key_lost',
+    ],
+    ['the key of its leaf, lost', { key: security.key.thumbprint, lost: true }, 'agent_key_lost'],
+    // Said of a person's key it must not mean nothing.
+    ['the key of its anchor, lost', { key: principalKey.thumbprint, lost: true }, 'revoked_key'],
     ['the agent at its top', { agent: planner.id }, 'revoked_agent'],
     ['the agent at its end', { agent: security.id }, 'revoked_agent'],
     ['its task', { task: idOf(root), principal: ALICE }, 'revoked_task'],
@@ -120,6 +128,7 @@ describe('a peer', () => {
       reasonOf(revoked(entry).checkHolder(planner.id, planner.key.thumbprint));
     expect(check({ agent: planner.id })).toBe('revoked_agent');
     expect(check({ key: planner.key.thumbprint })).toBe('revoked_key');
+    expect(check({ key: planner.key.thumbprint, lost: true })).toBe('agent_key_lost');
     expect(check({ key: renewed.key.thumbprint })).toBe('ok');
     expect(reasonOf(Revocations.none.checkHolder(planner.id, planner.key.thumbprint))).toBe('ok');
   });
@@ -130,6 +139,7 @@ describe('an entry that is not understood', () => {
     ['nothing', {}],
     ['a mixture', { link: idOf(root), agent: planner.id }],
     ['half of a form', { task: idOf(root) }],
+    ['a key that is not lost', { key: planner.key.thumbprint, lost: false }],
     ['a bar without its link', { parent: idOf(root), delegatee: inventory.id }],
     ['another member', { agent: planner.id, since: NOW }],
     ['no digest', { link: 'x' }],

@@ -103,7 +103,7 @@ describe('the policy key can’t', () => {
       {
         bundle: {
           anchors: [anchorClaims({ principals: [ALICE, 'mailto:carol@company.com'] })],
-          approvers: [approver(principalKey)],
+          approvers: [approver(principalKey, ALICE)],
         },
       },
     ],
