@@ -8,12 +8,10 @@ import { Refusal } from '../refusal.ts';
 import { ConflictError } from '../store/store.ts';
 import { APPROVAL, type ApprovalRecord, WAITING, waitingOf } from './approval-records.ts';
 import { approverWith } from './approver-keys.ts';
-import { factsOf, idOf, partyOf, signerOf, verifyToken } from './wish.ts';
+import { factsOf, idOf, partiesOf, signerOf, verifyToken } from './wish.ts';
 
 /** How long something waits for an approver; a refusal is remembered for as long. */
 const WAIT_SECONDS = 4 * 3600;
-/** What one caller, or one principal, may have waiting. */
-const MAX_WAITING = 32;
 /** All that is kept; what has ended goes first. */
 const MAX_KEPT = 10_000;
 const FORGET_AT_ONCE = 1000;
@@ -65,15 +63,15 @@ export class Approvals {
     was: Recorded<ApprovalRecord> | undefined,
   ): Promise<ApprovalRecord> {
     const now = this.now();
-    const party = partyOf(wish);
     const edit = new Edit();
-    let waiting = 0;
-    for (const one of await this.records.list(WAITING, { below: waitingOf(party) })) {
-      if (one.value.ends > now) waiting++;
-      else if (one.name !== `${waitingOf(party)}${id}`) edit.remove(WAITING, one);
+    for (const { name, most } of partiesOf(wish)) {
+      let waiting = 0;
+      for (const one of await this.records.list(WAITING, { below: waitingOf(name) })) {
+        if (one.value.ends > now) waiting++;
+        else if (one.name !== `${waitingOf(name)}${id}`) edit.remove(WAITING, one);
+      }
+      if (waiting >= most) throw new Refusal('api_busy', `${name} has ${most} approvals waiting already`);
     }
-    if (waiting >= MAX_WAITING)
-      throw new Refusal('api_busy', `${party} has ${MAX_WAITING} approvals waiting already`);
     if ((await this.records.count(APPROVAL)) >= MAX_KEPT) await this.forgetEnded();
     const record: ApprovalRecord = {
       id,
@@ -84,7 +82,8 @@ export class Approvals {
       wish,
     };
     edit.set(APPROVAL, id, record, was ?? null);
-    edit.set(WAITING, `${waitingOf(party)}${id}`, { ends: record.ends });
+    for (const { name } of partiesOf(wish))
+      edit.set(WAITING, `${waitingOf(name)}${id}`, { ends: record.ends });
     await this.records.commit(
       { event: 'approval.asked', actor, why: wish.purpose ?? '', data: factsOf(id, wish) },
       edit,
@@ -99,7 +98,10 @@ export class Approvals {
     );
     if (ended.length === 0) throw new Refusal('api_busy', `${MAX_KEPT} approvals are waiting already`);
     const edit = new Edit();
-    for (const one of ended.slice(0, FORGET_AT_ONCE)) edit.remove(APPROVAL, one);
+    for (const one of ended.slice(0, FORGET_AT_ONCE)) {
+      edit.remove(APPROVAL, one);
+      await this.stopWaiting(edit, one.name, one.value.wish);
+    }
     const data = { count: Math.min(ended.length, FORGET_AT_ONCE) };
     await this.records.commit({ event: 'approval.forgotten', actor: SYSTEM, why: '', data }, edit);
   }
@@ -201,9 +203,15 @@ export class Approvals {
     record: ApprovalRecord,
   ): Promise<void> {
     const edit = new Edit().set(APPROVAL, was.name, record, was);
-    const waiting = await this.records.get(WAITING, `${waitingOf(partyOf(record.wish))}${was.name}`);
-    if (waiting !== undefined) edit.remove(WAITING, waiting);
+    await this.stopWaiting(edit, was.name, record.wish);
     await this.records.commit({ event, actor, why, data }, edit);
+  }
+
+  private async stopWaiting(edit: Edit, id: string, wish: ApprovalWish): Promise<void> {
+    for (const { name } of partiesOf(wish)) {
+      const waiting = await this.records.get(WAITING, `${waitingOf(name)}${id}`);
+      if (waiting !== undefined) edit.remove(WAITING, waiting);
+    }
   }
 
   /** Who asked, or on whose authority, or whose session acts: none of them approves. */

@@ -17,9 +17,28 @@ export const MAX_LINK_TOKEN_SECONDS = 86_400;
 export const idOf = (wish: ApprovalWish): string =>
   wish.kind === 'request' ? requestApprovalId(wish) : linkApprovalId(wish);
 
-/** Who it is that has things waiting. */
-export const partyOf = (wish: ApprovalWish): string =>
-  wish.kind === 'request' ? wish.caller : wish.principal;
+/** What one caller at one callee, or one principal, may have waiting. */
+const MAX_WAITING = 32;
+/** What one callee may have waiting of all its callers. */
+const MAX_WAITING_OF_CALLEE = 256;
+
+/** Somebody who has things waiting, and how many of them. */
+export interface Party {
+  readonly name: string;
+  readonly most: number;
+}
+
+/**
+ * A callee says itself who called: so what it files counts against it, and against that caller with it alone, or it could leave
+ * a caller no room at any other.
+ */
+export const partiesOf = (wish: ApprovalWish): readonly Party[] =>
+  wish.kind === 'request'
+    ? [
+        { name: `${wish.caller} at ${wish.callee}`, most: MAX_WAITING },
+        { name: wish.callee, most: MAX_WAITING_OF_CALLEE },
+      ]
+    : [{ name: wish.principal, most: MAX_WAITING }];
 
 /** Thumbprint of the key by which a token says it is. Refuses with parse faults. */
 export const signerOf = (wish: ApprovalWish, token: string): Verdict<string> => {

@@ -173,6 +173,19 @@ describe('approvals', () => {
     expect(await ask(request())).toMatchObject({ state: 'pending' });
   });
 
+  it('that a callee makes up of a caller leave that caller its room at others, and all others theirs', async () => {
+    const evil = 'spiffe://company.com/agent/evil/e1' as AgentId;
+    const filed = new Map<string | undefined, number>();
+    for (let at = 0; at < 300; at++) {
+      const caller = at < 40 ? CALLER : (`spiffe://company.com/agent/made-up/n${at}` as AgentId);
+      const wish = request({ callee: evil, caller, agents: [caller], target: `/${at}` });
+      const reason = await refusal(ask(wish, actorOf({ id: evil })));
+      filed.set(reason, (filed.get(reason) ?? 0) + 1);
+    }
+    expect(Object.fromEntries(filed)).toEqual({ ok: 256, api_busy: 44 });
+    expect(await refusal(ask(request()))).toBe('ok');
+  });
+
   it('of one caller are 32 at a time; decided and ended ones don’t count', async () => {
     const nth = (at: number) => request({ target: `/vpcs/${at}` });
     for (let at = 0; at < 32; at++) await ask(nth(at));
