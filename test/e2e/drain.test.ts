@@ -7,7 +7,7 @@ import { connect as connectTls } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Mesh, type MeshAgent, makeMesh, send, sendThrough, TEST_SCOPE } from '../testkit/mesh.ts';
 import { openSession } from '../testkit/raw-peer.ts';
-import { freePort, SidecarProcess } from '../testkit/sidecar-process.ts';
+import { freePort, SidecarProcess } from '../testkit/service-process.ts';
 import { verifyLogFile } from '../testkit/verified-log.ts';
 
 const PLANNING = 'planning/abc123';

@@ -3,7 +3,7 @@ import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } fro
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Mesh, type MeshAgent, makeMesh, sendThrough, TEST_SCOPE } from '../testkit/mesh.ts';
-import { freePort, SidecarProcess } from '../testkit/sidecar-process.ts';
+import { freePort, SidecarProcess } from '../testkit/service-process.ts';
 import { permittedHops, type VerifiedLog, verifyLogFile } from '../testkit/verified-log.ts';
 
 const PLANNING = 'planning/abc123';

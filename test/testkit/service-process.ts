@@ -1,4 +1,4 @@
-/** A sidecar as the process that it is in production: started, signalled, killed. */
+/** A sidecar or a verifier as the process that it is in production: started, signalled, killed. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -18,14 +18,16 @@ export interface Ended {
   readonly stderr: string;
 }
 
-export class SidecarProcess {
+export class ServiceProcess {
   stderr = '';
   readonly ended: Promise<Ended>;
+  private readonly service: string;
   private readonly child: ChildProcess;
   private readonly waiting = new Set<() => void>();
 
-  constructor(configFile: string) {
-    this.child = spawn(process.execPath, [MAIN, 'sidecar', '--config', configFile], {
+  constructor(service: 'sidecar' | 'verifier', configFile: string) {
+    this.service = service;
+    this.child = spawn(process.execPath, [MAIN, service, '--config', configFile], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     children.add(this.child);
@@ -63,7 +65,7 @@ export class SidecarProcess {
 
   /** Resolves when its doors are open. */
   async started(): Promise<this> {
-    await this.says('"sidecar started"');
+    await this.says(`"${this.service} started"`);
     return this;
   }
 
@@ -74,6 +76,18 @@ export class SidecarProcess {
 
   signal(signal: NodeJS.Signals): void {
     this.child.kill(signal);
+  }
+}
+
+export class SidecarProcess extends ServiceProcess {
+  constructor(configFile: string) {
+    super('sidecar', configFile);
+  }
+}
+
+export class VerifierProcess extends ServiceProcess {
+  constructor(configFile: string) {
+    super('verifier', configFile);
   }
 }
 
