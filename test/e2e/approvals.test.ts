@@ -15,6 +15,7 @@ import { Sidecar, type SidecarAddresses } from '../../src/sidecar/sidecar.ts';
 import { runCli } from '../testkit/cli-process.ts';
 import { send, TEST_POLICY } from '../testkit/mesh.ts';
 import { RunningVerifier } from '../testkit/running-verifier.ts';
+import { TestClock } from '../testkit/test-clock.ts';
 
 const PLANNING = 'spiffe://company.com/agent/planning/1';
 const INVENTORY = 'spiffe://company.com/agent/inventory/1';
@@ -24,6 +25,13 @@ interface Running {
   readonly sidecar: Sidecar;
   readonly addresses: SidecarAddresses;
   readonly directory: string;
+}
+
+/** The commands and sidecars go by the wall clock, and so must the verifier: a slow machine is no skew. */
+class WallClock extends TestClock {
+  override now(): number {
+    return Date.now();
+  }
 }
 
 describe('approvals, end to end', () => {
@@ -60,7 +68,7 @@ describe('approvals, end to end', () => {
 
   beforeAll(async () => {
     folder = mkdtempSync(path.join(tmpdir(), 'hopgate-approvals-'));
-    verifier = await RunningVerifier.start();
+    verifier = await RunningVerifier.start({ clock: new WallClock() });
     agent = createServer((request, response) => {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
