@@ -1,5 +1,6 @@
 /** Two sidecars and a verifier, all real: what the verifier says is in force on both within milliseconds, and stays so without it. */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { serviceEndpoints } from '../../src/api/service.ts';
 import { type Answer, send, sendThrough } from '../testkit/mesh.ts';
@@ -32,7 +33,11 @@ describe('a sidecar on a verifier', () => {
     chain = mesh.mintRoot(planning);
     context = await mesh.startTask(PLANNING, chain);
   });
-  afterEach(() => mesh.stop());
+  const cleanups: (() => unknown)[] = [];
+  afterEach(async () => {
+    await mesh.stop();
+    for (const cleanup of cleanups.splice(0)) cleanup();
+  });
 
   const ask = (target = '/vpcs'): Promise<Answer> =>
     sendThrough(planning, `http://inventory.mesh${target}`, { context });
@@ -119,6 +124,40 @@ describe('a sidecar on a verifier', () => {
     expect(after.some((one) => before.includes(one))).toBe(false);
   });
 
+  it('proves the SVID that TLS has shown, when another one comes while it shakes hands', async () => {
+    const { port } = inventory.addresses.inbound ?? { port: 0 };
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      // The ClientHello goes through; the client's answer to the certificate that it was shown waits.
+      const relay = createServer((socket) => {
+        const onward = connect(port, '127.0.0.1');
+        for (const one of [socket, onward]) one.on('error', () => one.destroy());
+        onward.pipe(socket);
+        socket.once('data', (hello: Buffer) => {
+          onward.write(hello);
+          socket.pause();
+          release = () => socket.pipe(onward);
+          onward.once('data', () => resolve());
+        });
+      });
+      cleanups.push(() => relay.close());
+      relay.listen(0, '127.0.0.1', async () => {
+        const { port: own } = relay.address() as AddressInfo;
+        const routes = [{ host: 'inventory.mesh', peer: inventory.id, address: `127.0.0.1:${own}` }];
+        planning = await mesh.restart(PLANNING, { config: { outbound: { routes } } });
+        context = await mesh.startTask(PLANNING, mesh.mintRoot(planning));
+        answer = ask();
+      });
+    });
+    let answer: Promise<Answer> | undefined;
+    await held;
+    const before = inventory.sidecar.identity.certificate;
+    expect(await inventory.source.renew()).toBe(true);
+    expect(inventory.sidecar.identity.certificate).not.toBe(before);
+    release();
+    expect((await answer)?.status).toBe(200);
+  });
+
   it('replaces agent keys under load: own tasks and what others granted go on, and no request fails', async () => {
     await mesh.start(SECURITY);
     const handles: string[] = [];
@@ -145,9 +184,12 @@ describe('a sidecar on a verifier', () => {
       }
     });
     const before = middle.sidecar.identity.key.x;
-    await Promise.all([middle.source.rotateKey(), planning.source.rotateKey()]);
-    const done = answers.length;
-    await vi.waitFor(() => expect(answers.length).toBeGreaterThan(done + 60), 10_000);
+    // One after the other: the connections between them go on under the key that they have seen.
+    for (const one of [middle, planning]) {
+      await one.source.rotateKey();
+      const done = answers.length;
+      await vi.waitFor(() => expect(answers.length).toBeGreaterThan(done + 30), 10_000);
+    }
     running = false;
     await Promise.all(load);
     expect(middle.sidecar.identity.key.x).not.toBe(before);
