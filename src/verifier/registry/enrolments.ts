@@ -2,7 +2,6 @@
  * Enrolment and renewal: from evidence and proof to an SVID, a WIT and a key binding. One ID has one live key; a second
  * one for it is a planned rotation, which the first has signed, or an alarm, which ends the first.
  */
-import { X509Certificate } from 'node:crypto';
 import type { Credentials, EnrolmentEvidence, Evidence, RenewalEvidence } from '../../api/enrolment.ts';
 import type { Entry } from '../../api/registry.ts';
 import type { AgentId } from '../../core/spiffe-id.ts';
@@ -10,7 +9,7 @@ import { verifyRotation } from '../../core/trust/enrolment.ts';
 import type { Clock } from '../../ports.ts';
 import type { Actor } from '../actor.ts';
 import type { Issuing } from '../authority/issuing.ts';
-import { Edit, type EventBody, type Recorded, type Records } from '../records.ts';
+import { Edit, type EventBody, type Recorded } from '../records.ts';
 import { Refusal } from '../refusal.ts';
 import { ConflictError } from '../store/store.ts';
 import { AGENT, type AgentRecord, svidKeyName } from './agent-records.ts';
@@ -18,10 +17,11 @@ import { attestedFor } from './attested-facts.ts';
 import type { Attestation, AttestContext, Attestor } from './attestors/attestor.ts';
 import type { Barring } from './barring.ts';
 import type { Challenges } from './challenges.ts';
-import { ENTRY, type Entries } from './entries.ts';
-import { idFor } from './entry-match.ts';
+import { ENTRY } from './entries.ts';
+import { recordOf } from './issued-record.ts';
 import type { JoinTokens } from './join-tokens.ts';
 import { KeyOwners } from './key-owners.ts';
+import { Naming, type NamingParts } from './naming.ts';
 import { type ProvenRequest, proveRequest } from './proven-request.ts';
 
 /** What everybody who enrols is given besides: the newest of each. */
@@ -36,18 +36,14 @@ export type Attestors = {
   readonly [Method in EnrolmentEvidence['method']]?: Attestor<Method>;
 };
 
-export interface EnrolmentsParts {
-  readonly records: Records;
+export interface EnrolmentsParts extends NamingParts {
   readonly clock: Clock;
   readonly issuing: Issuing;
   readonly barring: Barring;
   readonly challenges: Challenges;
-  readonly entries: Entries;
   readonly tokens: JoinTokens;
   readonly attestors: Attestors;
   readonly published: () => Published | Promise<Published>;
-  /** Whether somebody who has logged in has this name now. */
-  readonly isSession: (id: AgentId) => Promise<boolean>;
   /** Seconds; where an entry says nothing. */
   readonly svidTtlSeconds: number;
   /** Seconds; whatever an entry says, which may be from when more was allowed. */
@@ -78,10 +74,12 @@ const ATTEMPTS = 4;
 export class Enrolments {
   private readonly parts: EnrolmentsParts;
   private readonly owners: KeyOwners;
+  private readonly naming: Naming;
 
   constructor(parts: EnrolmentsParts) {
     this.parts = parts;
     this.owners = new KeyOwners(parts.records);
+    this.naming = new Naming(parts);
   }
 
   /** Throws `enrolment_proof`, `attestation_*`, `entry_unmatched`, `id_retired`, `api_busy`, `api_unavailable`. */
@@ -89,7 +87,7 @@ export class Enrolments {
     const proven = await this.prove(request);
     return this.again(async () => {
       const attestation = await this.attest(request.evidence, proven);
-      const { entry, id } = await this.identify(attestation, proven);
+      const { entry, id } = await this.naming.of(attestation, proven.id);
       const was = await this.parts.records.get(AGENT, id);
       return this.issue({ sender, proven, attestation, entry, id, was });
     });
@@ -110,7 +108,7 @@ export class Enrolments {
           `${id} has another agent key; a renewal is by that, or has its word`,
         );
       const attestation = await this.attestAgain(request.evidence, proven, was.value);
-      const { entry, id: attested } = await this.identify(attestation, proven);
+      const { entry, id: attested } = await this.naming.of(attestation, proven.id);
       if (attested !== id)
         throw new Refusal('entry_unmatched', `what was attested is ${attested} now, and not ${id}`);
       return this.issue({ sender, proven, attestation, entry, id, was });
@@ -165,29 +163,6 @@ export class Enrolments {
       throw new Refusal('attestation_refused', `${id} was attested by ${attestor}, and renews by the same`);
     if (evidence.method === 'svid') return Promise.resolve({ method: 'join', facts, values: {}, id });
     return this.attest(evidence, proven);
-  }
-
-  private async identify(
-    attestation: Attestation,
-    proven: ProvenRequest,
-  ): Promise<{ readonly entry: Recorded<Entry>; readonly id: AgentId }> {
-    const found = await this.parts.entries.match(attestation);
-    const entry = await this.parts.entries.recorded(found.name);
-    const id = idFor(entry.value, attestation);
-    if (attestation.id !== undefined && attestation.id !== id)
-      throw new Refusal(
-        'attestation_refused',
-        `the evidence is for ${attestation.id}, the entry ${found.name} is not`,
-      );
-    if (proven.id !== undefined && proven.id !== id)
-      throw new Refusal(
-        'attestation_refused',
-        `${proven.id} was asked for, and what was attested is another`,
-      );
-    // Its roles and its human would be another's.
-    if (await this.parts.isSession(id))
-      throw new Refusal('entry_unmatched', `${id} is the session of somebody who has logged in`);
-    return { entry, id };
   }
 
   private async issue({ sender, proven, attestation, entry, id, was }: Issue): Promise<Credentials> {
@@ -303,40 +278,6 @@ interface Issue {
   readonly id: AgentId;
   readonly was: Recorded<AgentRecord> | undefined;
 }
-
-const recordOf = (issue: {
-  readonly isReplaced: boolean;
-  readonly proven: ProvenRequest;
-  readonly attestation: Attestation;
-  readonly entry: string;
-  readonly id: AgentId;
-  readonly was: Recorded<AgentRecord> | undefined;
-  readonly svid: { readonly pem: string; readonly notAfter: number };
-  readonly now: number;
-}): AgentRecord => {
-  const { isReplaced, proven, attestation, entry, id, was, svid, now } = issue;
-  const svidsSince = isReplaced ? now : was?.value.svidsSince;
-  const { agentKey, auditKey, csr } = proven;
-  const name = svidKeyName(csr.keyDigest);
-  const [last] = was?.value.svidKeys ?? [];
-  const before = last === name ? was?.value.svidKeys[1] : last;
-  return {
-    id,
-    state: 'live',
-    agentX: agentKey.x,
-    thumbprint: agentKey.thumbprint,
-    auditX: auditKey.x,
-    svidKeys: before === undefined ? [name] : [name, before],
-    serial: new X509Certificate(svid.pem).serialNumber.toLowerCase(),
-    entry,
-    attestor: attestation.method,
-    facts: [...attestation.facts],
-    enrolledAt: was?.value.enrolledAt ?? now,
-    renewedAt: now,
-    svidNotAfter: svid.notAfter,
-    ...(svidsSince !== undefined && { svidsSince }),
-  };
-};
 
 const retired = (id: AgentId): Refusal => new Refusal('id_retired', `${id} was retired or revoked`);
 

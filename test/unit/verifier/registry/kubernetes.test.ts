@@ -85,6 +85,43 @@ const enrol = async (token: string, fault: RequestFault = {}, workload: Workload
   );
 const outcome = async (token: string, fault: RequestFault = {}) => reasonOf(enrol(token, fault));
 
+describe('a pod that is called like another workload', () => {
+  test('doesn’t get the name that an entry gives to one workload alone', async () => {
+    const id = idOf('inventory/vault');
+    await world.registry.entries.add(OPERATOR, { id, ...wish([`join:id=${id}`]) }, 'a test');
+    expect(await outcome(await signForeign(PROD, claims({}, 'vault')))).toBe('entry_unmatched');
+    expect(await outcome(await signForeign(PROD, claims({}, 'vault-2')))).toBe('done');
+  });
+
+  test('in another cluster doesn’t take over the name of a pod in this one', async () => {
+    await enrol(await signForeign(PROD, claims()));
+    await world.registry.entries.add(
+      OPERATOR,
+      {
+        name: 'inventory-test',
+        id: 'spiffe://company.com/agent/inventory/{pod}',
+        ...wish(['k8s:cluster=test', 'k8s:ns=prod', 'k8s:sa=inventory']),
+      },
+      'a test',
+    );
+    const other = await signForeign(TEST, claims({ iss: 'https://test.example' }));
+    expect(await outcome(other)).toBe('entry_unmatched');
+    const free = await signForeign(TEST, claims({ iss: 'https://test.example' }, 'inventory-d41'));
+    expect(await outcome(free)).toBe('done');
+    // A stricter entry for the same pods goes on with their names.
+    await world.registry.entries.add(
+      OPERATOR,
+      {
+        name: 'inventory-node',
+        id: 'spiffe://company.com/agent/inventory/{pod}',
+        ...wish(['k8s:cluster=prod', 'k8s:node=node-1', 'k8s:ns=prod', 'k8s:sa=inventory']),
+      },
+      'a test',
+    );
+    expect((await enrol(await signForeign(PROD, claims()))).entry).toBe('inventory-node');
+  });
+});
+
 describe('a projected service-account token', () => {
   test('makes the agent that the template says, with the facts in its WIT', async () => {
     const { id, wit } = await enrol(await signForeign(PROD, claims()));
