@@ -1,6 +1,5 @@
 /** `hopgate delegate` where a verifier is: bundle, policy and the agent's key from it; by a key, by a session, or after a login. */
 import { existsSync } from 'node:fs';
-import path from 'node:path';
 import { type VerifiedChain, verifyChain } from '../core/delegation/chain.ts';
 import { mintChildLink, mintRootLink } from '../core/delegation/mint.ts';
 import { expandScope } from '../core/delegation/scope.ts';
@@ -11,7 +10,6 @@ import { deny, grant, type Verdict } from '../core/verdict.ts';
 import type { SigningKey } from '../edge/keys/signing-key.ts';
 import type { VerifierClient } from '../edge/verifier/client.ts';
 import { makeTokenId } from '../verifier/authority/tokens.ts';
-import { DEFAULT_VERIFIER_DIRECTORY, SOCKET_NAME } from '../verifier/layout.ts';
 import { readKey } from '../verifier/local/files.ts';
 import { agentIdIn, isAgentName } from '../verifier/local/layout.ts';
 import { CommandError } from './command.ts';
@@ -31,7 +29,7 @@ import { chainContext, checkStanding } from './known-trust.ts';
 import { type LoggedIn, logIn } from './log-in.ts';
 import { type Grantor, grantorOf, isFolder, readGrantor } from './session-folder.ts';
 import { nowSeconds } from './time-words.ts';
-import { connectVerifier } from './verifier-connection.ts';
+import { connectVerifier, isVerifierNear } from './verifier-connection.ts';
 import { fetchAgentKey, fetchTrust, type VerifierTrust } from './verifier-trust.ts';
 
 export interface Minted {
@@ -43,12 +41,7 @@ export interface Minted {
 
 /** Whether a verifier is named, or stands here. */
 export const isAtVerifier = ({ dir, bundle, verifier, oidc }: DelegateOptions): boolean =>
-  dir === undefined &&
-  bundle === undefined &&
-  (verifier !== undefined ||
-    oidc === true ||
-    (process.env.HOPGATE_VERIFIER ?? '') !== '' ||
-    existsSync(path.join(DEFAULT_VERIFIER_DIRECTORY, SOCKET_NAME)));
+  dir === undefined && bundle === undefined && (oidc === true || isVerifierNear({ verifier }));
 
 export const delegateAtVerifier = async (options: DelegateOptions): Promise<Minted> => {
   if (options.oidc === true) return afterLogin(options);

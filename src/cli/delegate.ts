@@ -26,6 +26,7 @@ import {
 } from './delegate-inputs.ts';
 import { chainContext, checkStanding, type KnownTrust, readTrust, TRUST_OPTIONS } from './known-trust.ts';
 import { LOGIN_OPTIONS } from './log-in.ts';
+import { nextTaskStart } from './next-delegation.ts';
 import { print, printError, printJson } from './terminal.ts';
 import { describeExpiry, formatTime, nowSeconds } from './time-words.ts';
 import { VERIFIER_OPTIONS } from './verifier-connection.ts';
@@ -163,7 +164,12 @@ const mintWhere = async (
   return { trust, anchor: key.thumbprint, result: mint(options, trust, key, now) };
 };
 
-const report = ({ json, out }: DelegateOptions, text: string, chain: VerifiedChain, now: number): void => {
+const report = (
+  { json, out, dir }: DelegateOptions,
+  text: string,
+  chain: VerifiedChain,
+  now: number,
+): void => {
   const { leaf, principal, task } = chain;
   if (json) {
     printJson({
@@ -185,7 +191,10 @@ const report = ({ json, out }: DelegateOptions, text: string, chain: VerifiedCha
   printError(
     `${principal} → ${leaf.delegatee}: ${leaf.scope.join(' ')}; chains of up to ${leaf.maxDepth}; ${describeExpiry(leaf.exp, now)}`,
   );
-  if (out !== undefined) printError(`written to ${out}; look at it with "hopgate inspect ${out}"`);
+  if (out === undefined) return;
+  const next = nextTaskStart(out, leaf.delegatee, dir);
+  printError(`written to ${out}; look at it with "hopgate inspect ${out}"`);
+  if (next !== undefined) printError(`Next, give it to the agent:\n  ${next}`);
 };
 
 const mint = (

@@ -13,6 +13,7 @@ import { writeFilesAtomic } from '../edge/store/atomic-file.ts';
 import type { VerifierClient } from '../edge/verifier/client.ts';
 import { type Command, CommandError, EXIT, type ExitCode } from './command.ts';
 import { usageError, withFaultLines } from './command-faults.ts';
+import { nextDelegation } from './next-delegation.ts';
 import {
   describeCeiling,
   findPrincipal,
@@ -20,7 +21,6 @@ import {
   shortNameOf,
   WHY_OPTION,
 } from './principals-words.ts';
-import { shellWord } from './shell-word.ts';
 import { printError, printJson } from './terminal.ts';
 import { VERIFIER_OPTIONS, withVerifier } from './verifier-connection.ts';
 
@@ -122,7 +122,7 @@ const add = (options: AddOptions): Promise<ExitCode> =>
       printError(`${uri} may grant ${describeCeiling(record.ceiling)}`);
       if (made !== undefined)
         printError(
-          `${made} is the private key: it stays here. Next:\n  hopgate delegate --as ${shellWord(made.replace(/\.key$/, ''))} --to TYPE/INSTANCE --scope SCOPE --out task.chain`,
+          `${made} is the private key: it stays here. Next:\n  ${await nextDelegation(client, made, options.verifier)}`,
         );
     }
     return EXIT.ok;

@@ -119,7 +119,7 @@ const start = async ({ chain: file, handle, json }: TaskOptions, sidecar: Sideca
   else {
     // The handle alone on stdout: HANDLE=$(hopgate task start …)
     print(task.handle);
-    printError(explain(task, sidecar));
+    printError(explain(task, sidecar, file));
   }
   return EXIT.ok;
 };
@@ -157,7 +157,7 @@ const parseStarted = (body: string): Started => {
   };
 };
 
-const explain = (task: Started, { config, stateDirectory }: SidecarAt): string => {
+const explain = (task: Started, { config, stateDirectory }: SidecarAt, chain: string): string => {
   const lines = [
     `Task ${task.task} of ${task.principal} ${describeExpiry(task.expires, nowSeconds())}.`,
     'The agent sends the handle with each request of this task, as header Hopgate-Context:',
@@ -175,6 +175,13 @@ const explain = (task: Started, { config, stateDirectory }: SidecarAt): string =
         : `"$(cat ${shellWord(path.relative('', path.resolve(stateDirectory, proxyUrlFile)))})"`;
     lines.push(`  curl -x ${proxy} -H 'Hopgate-Context: ${task.handle}' http://${host}/`);
     if (listen !== undefined) lines.push(`The proxy is ${formatAddress(listen)}.`);
+  }
+  if (config?.trust.verifier !== undefined) {
+    const what =
+      chain === '-'
+        ? `--principal ${shellWord(task.principal)} -- ${shellWord(task.task)}`
+        : shellWord(chain);
+    lines.push(`To end it everywhere:`, `  hopgate revoke task --why "…" ${what}`);
   }
   return lines.join('\n');
 };

@@ -102,6 +102,12 @@ export const verifierTarget = ({ verifier, as }: VerifierOptions): VerifierTarge
   );
 };
 
+/** Whether one is named, or stands in ./verifier. */
+export const isVerifierNear = ({ verifier }: Pick<VerifierOptions, 'verifier'>): boolean =>
+  verifier !== undefined ||
+  (process.env.HOPGATE_VERIFIER ?? '') !== '' ||
+  existsSync(path.join(DEFAULT_VERIFIER_DIRECTORY, SOCKET_NAME));
+
 /** Connects with the first call. */
 export const connectVerifier = (options: VerifierOptions): VerifierClient => {
   const target = verifierTarget(options);

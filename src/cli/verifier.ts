@@ -68,7 +68,7 @@ const nextSteps = (verifier: Verifier, isPolicyHere: boolean): string => {
     `  directory   ${relative} (keep it private; back it up whole)`,
     `  API         ${verifier.addresses.map((address) => `https://${address}`).join(', ')}`,
     isPolicyHere
-      ? `  policy      a starter is in force; change it: edit ${POLICY_FILE}, then hopgate policy publish ${POLICY_FILE}`
+      ? `  policy      a starter is in force; change it: edit ${POLICY_FILE}, then hopgate policy publish ${POLICY_FILE} --why "…"`
       : `  policy      a starter is in force; change it: hopgate policy show${where} > my-policy.yaml`,
     'Next, in another terminal: let agents join, each with one line.',
     `  hopgate join "$(hopgate agents add planning/1${where})"`,

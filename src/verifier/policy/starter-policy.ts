@@ -15,7 +15,7 @@ const ORIGINS = {
   ],
   verifier: [
     'put in force by the first start of "hopgate verifier".',
-    '# Yours to change: edit it, then "hopgate policy publish policy.yaml". What it does not allow is denied.',
+    '# Yours to change: edit it, then "hopgate policy publish policy.yaml --why …". What it does not allow is denied.',
   ],
 } as const;
 
