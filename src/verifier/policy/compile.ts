@@ -1,4 +1,5 @@
 /** A policy's text to what bundles carry: checked as the command line checks it, and as a sidecar will read it. */
+import { MAX_POLICY_BYTES } from '../../api/policy.ts';
 import { ConfigError } from '../../config/load.ts';
 import { parsePolicy } from '../../config/policy.ts';
 import type { JsonObject } from '../../core/encoding/json.ts';
@@ -15,16 +16,22 @@ export interface CompiledText {
 }
 
 /** Refuses with `policy_invalid`; the detail has a line for each fault, with the file's name, line and column. */
-export const compileText = (text: string, file: string): Verdict<CompiledText> => {
+export const compileText = (source: string, file: string): Verdict<CompiledText> => {
   let parsed: Policy;
   try {
-    parsed = parsePolicy(text, file);
+    parsed = parsePolicy(source, file);
   } catch (error) {
     if (error instanceof ConfigError) return deny('policy_invalid', error.message);
     throw error;
   }
   // Members that are undefined are left out, as in any JSON.
-  const json = JSON.parse(JSON.stringify(parsed)) as JsonObject;
+  const text = JSON.stringify(parsed);
+  if (text.length > MAX_POLICY_BYTES)
+    return deny(
+      'policy_invalid',
+      `${file}: more than ${MAX_POLICY_BYTES} octets as JSON: a bundle has no room for it`,
+    );
+  const json = JSON.parse(text) as JsonObject;
   const read = readPolicy(json);
   if (!read.ok) return deny('policy_invalid', `${file}: sidecars would refuse it: ${read.detail}`);
   return grant({ policy: read.value, json, digest: policyDigest(json) });

@@ -16,6 +16,9 @@ export interface ListsChange {
   readonly why: string;
 }
 
+/** Octets of JSON: a bundle has 8 MiB for everything, and one that is too large tells nobody anything. */
+const MAX_LISTS_BYTES = 524_288;
+
 const NONE: ListsAnswer = { allowAgents: [], blockAgents: [], blockPrincipals: [] };
 
 export class Lists {
@@ -31,7 +34,7 @@ export class Lists {
     return (await this.recorded())?.value ?? NONE;
   }
 
-  /** Throws `api_conflict` when it would open an allowlist to all without that being meant; `api_malformed` for no change at all. */
+  /** Throws `api_conflict` when it would open an allowlist to all without that being meant; `api_too_large`. */
   async change(actor: Actor, { add, remove, opens, why }: ListsChange) {
     const was = await this.recorded();
     const before = was?.value ?? NONE;
@@ -42,6 +45,11 @@ export class Lists {
       throw new Refusal(
         'api_conflict',
         'that takes the last agent off the allowlist, and without one every agent takes part; say that it is meant (opens)',
+      );
+    if (JSON.stringify(lists).length > MAX_LISTS_BYTES)
+      throw new Refusal(
+        'api_too_large',
+        `the lists would have more than ${MAX_LISTS_BYTES} octets: name types (…/*), or use the policy`,
       );
     const isNew = LIST_NAMES.some((name) => lists[name].join() !== before[name].join());
     if (!isNew) return { lists, isNew, bundle: await this.told(was?.revision ?? 0) };

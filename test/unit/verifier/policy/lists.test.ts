@@ -49,3 +49,18 @@ test('the last agent of an allowlist goes only when it is meant that all take pa
   await lists.change(OPERATOR, { ...disallow, opens: true });
   expect((await lists.show()).allowAgents).toEqual([]);
 });
+
+test('lists that would leave no room in a bundle are refused', async () => {
+  const long = (index: number, count: number) =>
+    Array.from(
+      { length: 500 },
+      (_, at) => `spiffe://company.com/agent/${'x'.repeat(900)}/${index}-${at}-${count}`,
+    );
+  await lists.change(OPERATOR, { ...NOTHING, add: { blockAgents: long(0, 0) } });
+  await expect(
+    lists.change(OPERATOR, { ...NOTHING, add: { blockAgents: long(1, 1) } }),
+  ).rejects.toMatchObject({
+    reason: 'api_too_large',
+  });
+  expect((await lists.show()).blockAgents).toHaveLength(500);
+});
