@@ -43,5 +43,9 @@ export const USED_TOKEN = kind('login-token', z.strictObject({ exp: z.int().desc
 /** By principal and task: a task's id means nothing without its principal. */
 export const TASK = kind('task', taskRecord);
 
+/** The principal that somebody is who was registered by a first login. */
+export const selfNamed = (issuer: string, subject: string): string =>
+  `${issuer}#${encodeURIComponent(subject)}`;
+
 /** Names of records may hold anything but what separates their parts. */
 export const nameOf = (...parts: readonly string[]): string => parts.map(encodeURIComponent).join('/');

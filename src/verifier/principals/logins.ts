@@ -14,7 +14,15 @@ import { readCsr } from '../registry/csr.ts';
 import { ConflictError } from '../store/store.ts';
 import type { FirstLink, FirstLinks } from './first-links.ts';
 import { type VerifiedLogin, verifyIdToken } from './id-token.ts';
-import { nameOf, OIDC_SUBJECT, PRINCIPAL, SESSION, type SessionRecord, USED_TOKEN } from './kinds.ts';
+import {
+  nameOf,
+  OIDC_SUBJECT,
+  PRINCIPAL,
+  SESSION,
+  type SessionRecord,
+  selfNamed,
+  USED_TOKEN,
+} from './kinds.ts';
 import { LoginTickets } from './login-tickets.ts';
 import { ceilingsOf, type OidcIssuers } from './oidc-issuers.ts';
 import { SESSION_SECONDS, type Sessions } from './sessions.ts';
@@ -149,7 +157,7 @@ export class Logins {
   /** Whom nobody has registered is nobody, unless the operator trusts the provider's groups to say who may come. */
   private async register(trusted: OidcIssuer, subject: string, groups: readonly string[]): Promise<string> {
     const { issuer, autoRegister } = trusted;
-    const principal = `${issuer}#${encodeURIComponent(subject)}`;
+    const principal = selfNamed(issuer, subject);
     const welcome = autoRegister && ceilingsOf(trusted, groups).length > 0 && isPrincipal(principal);
     if (!welcome)
       throw new Refusal(

@@ -1,5 +1,11 @@
 /** The register of principals. What it refuses to widen for an operator is an admin's to give. */
-import { ANY_AGENT, type Ceiling, type CeilingWish, type PrincipalRecord } from '../../api/principals.ts';
+import {
+  ANY_AGENT,
+  type Ceiling,
+  type CeilingWish,
+  type OidcSubject,
+  type PrincipalRecord,
+} from '../../api/principals.ts';
 import { expandScope } from '../../core/delegation/scope.ts';
 import { admitKey, thumbprintOf } from '../../core/keys.ts';
 import { DEFAULT_LINK_TTL_SECONDS, DEFAULT_MAX_DEPTH, MAX_SCOPE_PATTERNS } from '../../core/limits.ts';
@@ -8,7 +14,7 @@ import type { Actor } from '../actor.ts';
 import { Edit, type Recorded, type Records } from '../records.ts';
 import { Refusal } from '../refusal.ts';
 import { distinctScope, widerPart } from './ceilings.ts';
-import { nameOf, OIDC_SUBJECT, PRINCIPAL, PRINCIPAL_KEY } from './kinds.ts';
+import { nameOf, OIDC_ISSUER, OIDC_SUBJECT, PRINCIPAL, PRINCIPAL_KEY, selfNamed } from './kinds.ts';
 import type { PolicyWords } from './trust.ts';
 
 export interface Standing {
@@ -102,7 +108,7 @@ export class Principals {
     return record;
   }
 
-  /** With its keys, and with what identity providers know of it. Refuses with `api_not_found`. */
+  /** With its keys and sessions; a login of it is nobody's from then on. Refuses with `api_not_found`. */
   async remove(actor: Actor, uri: string, why: string): Promise<void> {
     const was = await this.read(uri);
     const edit = new Edit().remove(PRINCIPAL, was);
@@ -110,7 +116,7 @@ export class Principals {
       const key = await this.records.get(PRINCIPAL_KEY, thumbprintOf(x));
       if (key !== undefined) edit.remove(PRINCIPAL_KEY, key);
     }
-    for (const subject of await this.subjectsOf(uri)) edit.remove(OIDC_SUBJECT, subject);
+    for (const subject of await this.subjectsOf(uri)) await this.forgetSubject(edit, subject);
     await this.records.commit({ event: 'principal.removed', actor, why, data: { principal: uri } }, edit);
   }
 
@@ -167,6 +173,14 @@ export class Principals {
 
   private async subjectsOf(uri: string) {
     return (await this.records.list(OIDC_SUBJECT)).filter(({ value }) => value.principal === uri);
+  }
+
+  /** Where people register themselves, who was removed would come back with the next login: so it stays known, as nobody. */
+  private async forgetSubject(edit: Edit, was: Recorded<OidcSubject>): Promise<void> {
+    const { issuer, subject } = was.value;
+    const trusted = await this.records.get(OIDC_ISSUER, nameOf(issuer));
+    if (trusted?.value.autoRegister !== true) edit.remove(OIDC_SUBJECT, was);
+    else edit.set(OIDC_SUBJECT, was.name, { issuer, subject, principal: selfNamed(issuer, subject) }, was);
   }
 
   /** One key that no sidecar would take would make it refuse the whole bundle. */

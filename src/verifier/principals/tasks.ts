@@ -36,6 +36,9 @@ export interface TaskParts {
 /** A record outlives its task by so much, for who asks what became of it; a task that renews is bounded by policy. */
 const KEPT_SECONDS = 7 * 86_400;
 const MAX_PARTIES = 16;
+/** What one principal has on record, ended or not. */
+const MOST_OF_ONE = 10_000;
+const SWEPT_AT_ONCE = 100;
 
 export class Tasks {
   private readonly parts: TaskParts;
@@ -69,6 +72,8 @@ export class Tasks {
     const start = root.taskStart ?? root.iat;
     if (was !== undefined && was.value.start !== start)
       throw new Refusal('claim_invalid', `the task began at ${was.value.start}, the link says ${start}`);
+    if (was === undefined && (await this.parts.records.count(TASK, `${nameOf(principal)}/`)) >= MOST_OF_ONE)
+      throw new Refusal('api_busy', `${principal} has ${MOST_OF_ONE} tasks on record already`);
     const isRenewal = root.renews !== undefined && was !== undefined && root.exp > was.value.exp;
     const record: TaskRecord = {
       task,
@@ -79,7 +84,7 @@ export class Tasks {
       parties: [...new Set([...(was?.value.parties ?? []), ...partiesOf(chain)])].slice(0, MAX_PARTIES),
     };
     edit.set(TASK, nameOf(principal, task), record, was ?? null);
-    await this.sweep(edit, principal, now);
+    await this.sweep(edit, nameOf(principal, task), now);
     return [
       {
         event: isRenewal ? 'task.renewed' : 'task.registered',
@@ -231,13 +236,10 @@ export class Tasks {
     return [...(known?.parties ?? []), ...(same ? partiesOf(chain) : [])];
   }
 
-  private async sweep(edit: Edit, principal: string, now: number): Promise<void> {
-    for (const one of await this.parts.records.list(TASK, { below: `${nameOf(principal)}/` }))
-      if (
-        one.value.exp + KEPT_SECONDS < now &&
-        !edit.put.some(({ key }) => key === `${TASK.prefix}/${one.name}`)
-      )
-        edit.remove(TASK, one);
+  /** Ids of tasks are hashes, so that each new one is a fair place to look for old ones from. */
+  private async sweep(edit: Edit, after: string, now: number): Promise<void> {
+    for (const one of await this.parts.records.list(TASK, { after, limit: SWEPT_AT_ONCE }))
+      if (one.value.exp + KEPT_SECONDS < now) edit.remove(TASK, one);
   }
 
   private read(principal: string, task: string): Promise<Recorded<TaskRecord> | undefined> {

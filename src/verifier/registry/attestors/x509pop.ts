@@ -27,7 +27,8 @@ const pathOf = (
   } catch (error) {
     if (error instanceof PathFault)
       throw new Refusal(error.expired ? 'attestation_expired' : 'attestation_refused', error.message);
-    throw error;
+    // OpenSSL reads what an ASN.1 parser does not, and the other way round; either may throw wherever it is looked at.
+    throw refused('a certificate of the chain can’t be read');
   }
 };
 

@@ -158,6 +158,21 @@ test('who registers itself does so by (iss, sub), only where that is wanted and 
   expect((await world.login({ claims: carol })).principal).toBe(`${world.provider.issuer}#carol`);
 });
 
+test('who was removed does not come back by registering itself', async () => {
+  const groups = { reviewers: { scope: ['cloud:read'], maxTtlSeconds: 600, maxDepth: 4 } };
+  await world.trust(groups, { autoRegister: true });
+  const carol = { claims: { sub: 'carol' } };
+  const { principal } = await world.login(carol);
+  const { principals, issuers } = world.people;
+  await principals.remove(ADMIN, principal, why);
+  await principals.remove(ADMIN, ALICE, why);
+  expect(await reasonOf(world.login(carol))).toBe('standing_lost');
+  expect(await reasonOf(world.login())).toBe('standing_lost');
+  // Until somebody says that it may.
+  await issuers.removeSubject(ADMIN, world.provider.issuer, 'carol', why);
+  expect((await world.login(carol)).principal).toBe(principal);
+});
+
 test('every change is an event that says who and why, and holds no token', async () => {
   const token: string[] = [];
   await world.login({

@@ -1,10 +1,13 @@
 /** Tasks: renewed while their principal stands and policy gives them time, ended by whom they concern. */
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { mintRootLink } from '../../../../src/core/delegation/mint.ts';
+import { sha256Base64url } from '../../../../src/core/encoding/jws.ts';
 import { parseAgentId } from '../../../../src/core/spiffe-id.ts';
 import { mintRevocationRequest, verifierIdOf } from '../../../../src/core/trust/revocation-request.ts';
 import { makeSigningKey, type SigningKey } from '../../../../src/edge/keys/signing-key.ts';
 import { makeTokenId } from '../../../../src/verifier/authority/tokens.ts';
+import { nameOf, TASK } from '../../../../src/verifier/principals/kinds.ts';
+import { Edit } from '../../../../src/verifier/records.ts';
 import { Refusal } from '../../../../src/verifier/refusal.ts';
 import { must } from '../../../testkit/domain.ts';
 import {
@@ -117,6 +120,20 @@ test('a key of the principal renews, as long as it is one', async () => {
   expect(await reasonOf(renewal(rootLink(makeSigningKey(), { task, start })))).toBe('anchor_unknown');
   await world.people.principals.removeKey(ADMIN, ALICE, key.thumbprint, 'stolen');
   expect(await reasonOf(renewal(rootLink(key, { task, start })))).toBe('anchor_unknown');
+});
+
+test('of one principal are so many on record and no more', async () => {
+  const key = makeSigningKey();
+  await world.people.principals.addKey(ADMIN, ALICE, { x: key.x, name: 'key', why: 'a test' });
+  const now = world.clock.seconds;
+  const edit = new Edit();
+  for (let n = 0; n < 10_000; n++) {
+    const task = sha256Base64url(`task ${n}`);
+    const record = { task, principal: ALICE, start: now, exp: now + 60, renewals: 0, parties: [] };
+    edit.set(TASK, nameOf(ALICE, task), record, null);
+  }
+  await world.records.commit({ event: 'task.registered', actor: ADMIN, why: 'a test', data: {} }, edit);
+  expect(await reasonOf(world.people.tasks.register(NOBODY, rootLink(key)))).toBe('api_busy');
 });
 
 test('ends by an operator, the principal’s key, its session and its first agent; by nobody else, and once', async () => {

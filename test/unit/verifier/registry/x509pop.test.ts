@@ -64,6 +64,22 @@ const outcome = async (
     ),
   );
 
+describe('a certificate that is none', () => {
+  test('is refused wherever it is damaged, and no fault of ours', async () => {
+    const { pem, key } = await certificate();
+    const der = new X509Certificate(pem).raw;
+    for (let at = 0; at < der.length; at += 3) {
+      const damaged = Buffer.from(der);
+      damaged[at] = (damaged[at] ?? 0) ^ 0xff;
+      const evidence: EvidenceSource = async (context) => {
+        const good = await shown({ pem, key })(context);
+        return { ...good, chain: [damaged.toString('base64url')] } as never;
+      };
+      expect(await outcome(evidence as never), `octet ${at}`).toMatch(/^attestation_/);
+    }
+  }, 60_000);
+});
+
 describe('an X.509-SVID of a foreign trust domain', () => {
   test('whose key has signed this very request', async () => {
     expect(await outcome(shown(await certificate()) as never)).toBe('done');
