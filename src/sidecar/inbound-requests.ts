@@ -25,6 +25,9 @@ const AGENT_CONNECTIONS = 256;
 /** How long a peer that was refused may take to hang up. */
 const LINGER_MS = 1000;
 
+/** Milliseconds. */
+const WARM_MS = 500;
+
 /** Requests behind an unanswered one; our own connections to peers have none. */
 const MAX_PIPELINED = 16;
 /** Bodies of one agent that are held in memory for an approver's word. */
@@ -57,6 +60,8 @@ export class InboundRequests {
   private readonly assertions = new Assertions();
   private readonly lines = new WeakMap<object, Line>();
   private readonly callers = new Map<string, Caller>();
+  /** Milliseconds, monotonic: when a request was last answered. */
+  private answeredAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: Parts) {
     this.parts = parts;
@@ -126,6 +131,7 @@ export class InboundRequests {
     response.once('close', () => {
       line.unanswered--;
       caller.inFlight--;
+      this.answeredAt = this.parts.path.clock.monotonic();
     });
     const { parts } = this;
     const now = nowSeconds(parts);
@@ -330,7 +336,12 @@ export class InboundRequests {
     );
   }
 
-  drain(): void {
+  /** Whether a connection was used so lately that its next request may be on the way: to close it now would lose that. */
+  get isWarm(): boolean {
+    return this.parts.path.clock.monotonic() - this.answeredAt < WARM_MS;
+  }
+
+  closeIdle(): void {
     this.http.closeIdleConnections();
   }
 

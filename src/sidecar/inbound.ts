@@ -258,10 +258,18 @@ export class Inbound {
     }
   }
 
-  /** No new connections; idle ones end, and busy ones after their response. */
+  /** No new connections. Those that are there end with the response to their next request. */
   stopListening(): void {
     this.server.close();
-    this.requests.drain();
+  }
+
+  /** Whether requests may still come on connections that are there. */
+  get isWarm(): boolean {
+    return this.requests.isWarm;
+  }
+
+  closeIdle(): void {
+    this.requests.closeIdle();
   }
 
   destroy(): void {

@@ -295,8 +295,10 @@ export class Sidecar {
     log.info({ reason, live: live.size }, 'draining');
     this.inbound?.stopListening();
     const deadline = this.parts.path.clock.monotonic() + config.limits.drainTimeout * 1000;
-    while (live.size > 0 && this.parts.path.clock.monotonic() < deadline) {
+    const isBusy = (): boolean => live.size > 0 || this.inbound?.isWarm === true;
+    while (isBusy() && this.parts.path.clock.monotonic() < deadline) {
       await new Promise((next) => setTimeout(next, 50));
+      if (this.inbound?.isWarm === false) this.inbound.closeIdle();
     }
     this.stop(reason);
     for (const listener of this.drained) listener();
