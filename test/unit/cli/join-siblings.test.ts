@@ -128,6 +128,23 @@ describe('the route back', () => {
           '  routes: [{ host: a.mesh, peer: "spiffe://company.com/agent/other/1", address: "127.0.0.1:1" }]',
         ),
     ],
+    [
+      'with our line before a route of its own',
+      (text: string) =>
+        text
+          .replace('  routes: []', '  routes:')
+          .replace(
+            ROUTES_END,
+            `${ROUTES_END}\n    - { host: a.mesh, peer: "spiffe://company.com/agent/a/1", address: "127.0.0.1:1" }`,
+          ),
+    ],
+    [
+      'without our line that ends with its routes',
+      (text: string) => {
+        const [before = '', health = ''] = text.split('\nhealth:');
+        return `${before.replace(/^outbound:.*/ms, '')}health:${health}\noutbound:\n  routes:\n    - { host: a.mesh, peer: "spiffe://company.com/agent/a/1", address: "127.0.0.1:1" }`;
+      },
+    ],
     ['that is no sidecar file', () => 'kind: Sidecar\n'],
   ])('does not change a file %s', async (_name, change) => {
     await join('planning/1');
