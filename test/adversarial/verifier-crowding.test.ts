@@ -147,6 +147,14 @@ describe('changes', () => {
       codes.set(code, (codes.get(code) ?? 0) + 1);
     }
     expect(codes.get('api_busy')).toBeGreaterThan(20);
+    // Junk that is dear to read counts for what it costs.
+    const large = await running.identity('planning/3');
+    const outcomes = Object.fromEntries(Array.from({ length: 40_000 }, (_, n) => [`k${n}`, 1]));
+    const answers: string[] = [];
+    for (let n = 0; n < 8; n++)
+      answers.push((await ask(large, 'POST', '/v1/reports', { others: { outcomes } })).code);
+    expect(answers.filter((code) => code === 'api_malformed').length).toBeLessThan(6);
+    expect(answers.at(-1)).toBe('api_busy');
     const other = await running.identity('planning/2');
     expect((await ask(other, 'POST', '/v1/reports', {})).code).toBe('api_malformed');
     // It still hears what all must hear.

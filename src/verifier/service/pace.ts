@@ -24,14 +24,14 @@ export class Pace {
     this.clock = clock;
   }
 
-  /** Takes note of one more; false when it is one too many. */
-  allows(member: string): boolean {
+  /** Takes note of one more, or of a large one as of several; false when it is too much. */
+  allows(member: string, weight = 1): boolean {
     const { burst, perSecond } = this.limits;
     const at = this.clock.monotonic();
     const was = this.spent.get(member);
     const left = was === undefined ? 0 : Math.max(0, was.count - ((at - was.at) / 1000) * perSecond);
-    if (left + 1 > burst) return false;
-    this.spent.set(member, { count: left + 1, at });
+    if (left + weight > burst) return false;
+    this.spent.set(member, { count: left + weight, at });
     return true;
   }
 }

@@ -1,4 +1,5 @@
 /** Every endpoint of the contract as a route: who is it, may they, is it well-formed, do it, answer. */
+import type { IncomingMessage } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { AnyEndpoint, Role } from '../../api/endpoint.ts';
@@ -19,6 +20,8 @@ import { answerText, hasTag, TaggedAnswers, takesGzip } from './write-answer.ts'
 
 const DEFAULT_BODY_BYTES = 65_536;
 const MAX_PATH_PARAMETER = 4096;
+/** So large a body counts for two changes. */
+const OCTETS_OF_ONE = 8192;
 /** The source of who comes through the unix socket. */
 const LOCAL_SOURCE = 'local';
 
@@ -40,6 +43,13 @@ export interface RouteParts {
 
 const sourceOf = ({ raw: { socket } }: FastifyRequest): string =>
   socket instanceof TLSSocket ? (socket.remoteAddress ?? 'gone') : LOCAL_SOURCE;
+
+/** What a body costs to read grows with it; one that says no length counts for the largest. */
+const weightOf = ({ headers }: IncomingMessage, maxBytes: number): number => {
+  const octets =
+    headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : maxBytes;
+  return 1 + Math.floor(octets / OCTETS_OF_ONE);
+};
 
 const OPERATING: readonly Role[] = ['admin', 'operator'];
 
@@ -77,7 +87,7 @@ class Route {
   /** Before anything of the body is read. */
   readonly admit = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const { connections, pace, log } = this.parts;
-    const { access, guessable, method, name } = this.endpoint;
+    const { access, guessable, maxBytes = DEFAULT_BODY_BYTES, method, name } = this.endpoint;
     const headers = checkHeaders(request.raw);
     if (headers !== undefined) throw new Malformed(headers);
     const identity = await this.identify(request);
@@ -88,7 +98,7 @@ class Route {
     }
     const refused = checkAccess(access, identity);
     if (refused !== undefined) {
-      if (refused.reason === 'api_forbidden')
+      if (refused.reason === 'api_forbidden' && pace.allows(actor.name))
         log.warn({ actor: actor.name, endpoint: name }, 'refused: none of its roles may do this');
       throw new Malformed(refused);
     }
@@ -97,7 +107,7 @@ class Route {
       throw new Malformed(deny('api_busy', 'too many wrong attempts; wait a minute'));
     const isPaced =
       actor.kind === 'agent' && method !== 'GET' && !OPERATING.some((role) => actor.roles.has(role));
-    if (isPaced && !pace.allows(actor.name))
+    if (isPaced && !pace.allows(actor.name, weightOf(request.raw, maxBytes)))
       throw new Malformed(deny('api_busy', `${actor.name} changes too much at once; wait a minute`));
     this.identities.set(request, identity);
   };
