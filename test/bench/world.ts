@@ -2,15 +2,7 @@
 import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process';
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
@@ -34,6 +26,7 @@ import {
   writeIdentity,
 } from '../testkit/domain.ts';
 import { TEST_POLICY, TEST_SCOPE } from '../testkit/mesh.ts';
+import { compileInto } from './compiled.ts';
 
 const here = import.meta.dirname;
 
@@ -164,18 +157,7 @@ export class BenchWorld {
       limits: { handshakesPerSource: 256 },
     };
     writeFileSync(path.join(directory, 'sidecar.yaml'), stringify(document));
-    // What is measured is what ships: compiled, without the type stripper that a checkout runs through.
-    const main = path.join(this.directory, 'dist/main.js');
-    execFileSync(process.execPath, [
-      path.join(here, '../../node_modules/typescript/bin/tsc'),
-      '-p',
-      path.join(here, '../../tsconfig.build.json'),
-      '--noCheck',
-      '--outDir',
-      path.join(this.directory, 'dist'),
-    ]);
-    symlinkSync(path.join(here, '../../node_modules'), path.join(this.directory, 'node_modules'));
-    copyFileSync(path.join(here, '../../package.json'), path.join(this.directory, 'package.json'));
+    const main = compileInto(this.directory);
     const [program, args] = onCore(core, [
       process.execPath,
       ...(process.env.BENCH_NODE_ARGS?.split(' ') ?? []),
