@@ -45,6 +45,7 @@ export interface EnrolledIdentityOptions {
 /** Milliseconds. */
 const DELAYS: Delays = { first: 1000, most: 60_000 };
 const TICK_MS = 500;
+const SOON_SECONDS = 3;
 /** Of its life, when an SVID is renewed: not all sidecars at one moment. */
 const renewalShare = (): number => 0.45 + Math.random() / 10;
 
@@ -68,6 +69,11 @@ export class EnrolledIdentity {
   constructor(options: EnrolledIdentityOptions) {
     this.options = options;
     this.backoff = new Backoff(options.delays ?? DELAYS);
+  }
+
+  /** Undefined before the first. */
+  get current(): SidecarIdentity | undefined {
+    return this.identity;
   }
 
   /** For the connection to the verifier. Also when it has ended by our clock: that may be the one that is wrong. */
@@ -144,6 +150,12 @@ export class EnrolledIdentity {
   start(): void {
     this.timer = setInterval(() => this.tick(), TICK_MS);
     this.timer.unref();
+  }
+
+  /** Before half-life: within seconds, and not all sidecars at one moment. */
+  renewSoon(why: string): void {
+    this.renewAt = Math.min(this.renewAt, this.now + Math.random() * SOON_SECONDS);
+    this.options.log.warn({ why, renewAt: Math.floor(this.renewAt) }, 'the credentials are renewed early');
   }
 
   stop(): void {

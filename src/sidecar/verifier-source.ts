@@ -11,6 +11,7 @@ import { TrustFeed } from '../edge/verifier/trust-feed.ts';
 import { VerifiedTrust } from '../edge/verifier/verified-trust.ts';
 import { VerifierLink } from '../edge/verifier/verifier-link.ts';
 import type { ApprovalPort } from '../ports.ts';
+import { disownedBy } from './disowned.ts';
 import { EnrolledIdentity } from './enrolled-identity.ts';
 import type { Source, SourceOptions } from './source.ts';
 
@@ -61,6 +62,7 @@ export class VerifierSource implements Source {
     this.approvals = new VerifierApprovals(() => this.link.client);
     this.feed = new TrustFeed({ link: this.link, trust: this.trust, clock, log });
     this.trust.onChange(this.renewForAuthorities());
+    this.trust.onChange(() => this.renewIfDisowned());
   }
 
   /** Other CAs: who is connected under the old ones may stay, who comes is held against the new. */
@@ -74,6 +76,15 @@ export class VerifierSource implements Source {
       this.link.renew();
       this.options.onTls();
     };
+  }
+
+  /** A key of the verifier was dropped, and with it what it had signed for us. */
+  private renewIfDisowned(): void {
+    const { identity } = this;
+    if (identity?.current === undefined) return;
+    const now = Math.floor(this.options.clock.now() / 1000);
+    const why = disownedBy(identity.current, this.trust.last.bundle, now);
+    if (why !== undefined) identity.renewSoon(why);
   }
 
   private onDiskFault(error: Error | undefined): void {
