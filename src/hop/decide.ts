@@ -1,9 +1,9 @@
 /** Stage 4: revocation, lists, routes, scopes, rules, caveats; a permit or a denial (SPEC.md section 13). */
 import { checkApprovalTime } from '../core/approval/approver.ts';
 import {
-  type RequestApproval,
   type RequestFacts,
   requestApprovalId,
+  type VerifiedRequestApproval,
   verifyRequestApproval,
 } from '../core/approval/request-approval.ts';
 import type { ApprovalNote, Direction } from '../core/audit/record.ts';
@@ -38,7 +38,7 @@ export interface Permit {
   /** The approvals that it rests on; none where policy asks for none. */
   readonly approvals: readonly ApprovalNote[];
   /** Of this one request: its use is to be counted before it is used. */
-  readonly requestApproval: RequestApproval | undefined;
+  readonly requestApproval: VerifiedRequestApproval | undefined;
   readonly cached: boolean;
   /** What was asked: asked again when trust or policy change under what still streams. */
   readonly input: DecisionInput;
@@ -142,7 +142,7 @@ const permitOf = (
   input: DecisionInput,
   cached: boolean,
   approvals: readonly ApprovalNote[],
-  requestApproval: RequestApproval | undefined,
+  requestApproval: VerifiedRequestApproval | undefined,
 ): Permit =>
   ({
     ...allowed,
@@ -289,8 +289,9 @@ const checkApproved = (
   if (input.direction === 'outbound') return undefined;
   const { missing } = splitApproved(demanded.approval, approvals);
   if (missing.length === 0) return undefined;
-  const known = [...bundle.approvers.values()].some(
-    ({ principal }) => principal === requestApproval?.approver,
-  );
-  return known ? undefined : approvalRequired(missing);
+  // By the key that signed: one that was taken from an approver ends what it approved, whatever other keys there are.
+  const known = bundle.approvers.get(requestApproval?.key ?? '');
+  return known !== undefined && known.principal === requestApproval?.approver
+    ? undefined
+    : approvalRequired(missing);
 };

@@ -48,6 +48,7 @@ describe('an approval', () => {
         principals: {
           alice: 'mailto:alice@company.com',
           bob: 'mailto:bob@company.com',
+          bobsOtherKey: 'mailto:bob@company.com',
           mallory: 'mailto:mallory@company.com',
         },
         anchor: { scope: TEST_SCOPE },
@@ -278,6 +279,11 @@ describe('an approval', () => {
 
   it.each<[string, string, () => void]>([
     ['whose approver is none any more', 'POST', () => mesh.writeBundle({ seq: 2, approvers: ['alice'] })],
+    [
+      'whose approver has another key now',
+      'POST',
+      () => mesh.writeBundle({ seq: 2, approvers: ['alice', 'bobsOtherKey'] }),
+    ],
     [
       'that needed none until policy asked for one',
       'GET',

@@ -26,12 +26,17 @@ export interface ApprovalTerms {
 
 export const invalid = (detail: string): Denial => deny('approval_invalid', `the approval ${detail}`);
 
-/** That somebody who may approve has signed, and is not who asked. Refuses with `approval_invalid`. */
+/**
+ * That somebody who may approve has signed, and is not who asked. `keys`: thumbprints of the agent keys of the chain, none of
+ * which may approve. Refuses with `approval_invalid`.
+ */
 export const checkApprover = (
   jws: UnverifiedJws,
   { approver, principal }: ApprovalTerms,
   approvers: Approvers,
+  keys: readonly string[],
 ): Denial | undefined => {
+  if (jws.kid !== undefined && keys.includes(jws.kid)) return invalid('is by an agent of the chain itself');
   if (approver === principal) return invalid(`is by ${principal}, on whose authority this is asked`);
   const known = approvers.get(jws.kid ?? '');
   if (known === undefined) return invalid('is by a key of no approver');

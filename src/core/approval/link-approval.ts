@@ -45,12 +45,13 @@ export const parseLinkApproval = (
 
 /**
  * Whether it is an approver's, for this very place; its time is looked at on every request.
- * Refuses with `approval_invalid` and parse faults.
+ * `keys`: the agent keys of the chain, none of which may approve. Refuses with `approval_invalid` and parse faults.
  */
 export const verifyLinkApproval = (
   text: string,
   place: LinkPlace,
   approvers: Approvers,
+  keys: readonly string[],
 ): Verdict<LinkApproval> => {
   const parsed = parseLinkApproval(text);
   if (!parsed.ok) return parsed;
@@ -58,7 +59,7 @@ export const verifyLinkApproval = (
   for (const name of ['principal', 'delegatee', 'parent'] as const) {
     if (claims[name] !== place[name]) return invalid(`is for another ${name}`);
   }
-  return checkApprover(jws, claims, approvers) ?? grant(claims);
+  return checkApprover(jws, claims, approvers, keys) ?? grant(claims);
 };
 
 /** Names what is asked: who asks again for the same asks under the same name. */

@@ -24,6 +24,12 @@ export interface RequestFacts {
 
 export interface RequestApproval extends ApprovalTerms, RequestFacts {}
 
+/** One that has verified. */
+export interface VerifiedRequestApproval extends RequestApproval {
+  /** Thumbprint of the key that the approver signed with: the approval holds as long as it is the approver's. */
+  readonly key: string;
+}
+
 /** A longer target would not fit into a token that people have to read. */
 export const MAX_APPROVED_TARGET = 1536;
 
@@ -81,14 +87,13 @@ export const verifyRequestApproval = (
   facts: RequestFacts,
   approvers: Approvers,
   keys: readonly string[],
-): Verdict<RequestApproval> => {
+): Verdict<VerifiedRequestApproval> => {
   const parsed = parseRequestApproval(text);
   if (!parsed.ok) return parsed;
   const { jws, claims } = parsed.value;
   const other = otherFact(claims, facts);
   if (other !== undefined) return invalid(`is for another ${other}`);
-  if (jws.kid !== undefined && keys.includes(jws.kid)) return invalid('is by an agent of the chain itself');
-  return checkApprover(jws, claims, approvers) ?? grant(claims);
+  return checkApprover(jws, claims, approvers, keys) ?? grant({ ...claims, key: jws.kid ?? '' });
 };
 
 /** The same for every retry of a request: no two requests that differ in anything approved have one name. */

@@ -18,6 +18,7 @@ export const linkApprovalsOf = (
   approvers: Approvers,
 ): LinkApprovals => {
   if (!leaf.caveats.some(({ type }) => type === 'approval')) return NONE;
+  const keys = links.map(({ delegateeThumbprint }) => delegateeThumbprint);
   const found = new Map<number, Verdict<LinkApproval>>();
   for (const [index, caveat] of leaf.caveats.entries()) {
     if (caveat.type !== 'approval') continue;
@@ -25,7 +26,7 @@ export const linkApprovalsOf = (
     const parent = source.root ? source.anchor : source.parent;
     found.set(
       index,
-      verifyLinkApproval(caveat.token, { principal, delegatee: source.delegatee, parent }, approvers),
+      verifyLinkApproval(caveat.token, { principal, delegatee: source.delegatee, parent }, approvers, keys),
     );
   }
   return found;

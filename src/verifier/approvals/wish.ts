@@ -72,7 +72,7 @@ const verifyLinkToken = (
   token: string,
   approvers: Approvers,
 ): Verdict<ApprovalTerms> => {
-  const verified = verifyLinkApproval(token, wish, approvers);
+  const verified = verifyLinkApproval(token, wish, approvers, []);
   if (!verified.ok) return verified;
   const same = canonicalJson([...verified.value.scope].sort()) === canonicalJson([...wish.scope].sort());
   return same ? verified : deny('approval_invalid', 'the approval is for another scope than was asked for');

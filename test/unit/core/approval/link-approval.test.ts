@@ -44,17 +44,17 @@ const caveat = (token: string): Caveat => ({ type: 'approval', token });
 
 describe('the token of a link', () => {
   it('holds for its place alone, by an approver alone', () => {
-    expect(permitted(verifyLinkApproval(mint(), place, approvers))).toEqual(claims);
+    expect(permitted(verifyLinkApproval(mint(), place, approvers, []))).toEqual(claims);
     for (const other of [
       { ...place, principal: 'mailto:carol@company.com' },
       { ...place, delegatee: inventory.id },
       { ...place, parent: sha256Base64url('another') },
     ])
-      expect(reasonOf(verifyLinkApproval(mint(), other, approvers))).toBe('approval_invalid');
-    expect(reasonOf(verifyLinkApproval(mint({}, principalKey.sign), place, approvers))).toBe(
+      expect(reasonOf(verifyLinkApproval(mint(), other, approvers, []))).toBe('approval_invalid');
+    expect(reasonOf(verifyLinkApproval(mint({}, principalKey.sign), place, approvers, []))).toBe(
       'approval_invalid',
     );
-    expect(reasonOf(verifyLinkApproval(mint(), place, new Map()))).toBe('approval_invalid');
+    expect(reasonOf(verifyLinkApproval(mint(), place, new Map(), []))).toBe('approval_invalid');
   });
 
   it('is closed in form', () => {
@@ -86,6 +86,19 @@ describe('the approvals of a chain', () => {
     const foreign = mint({ delegatee: inventory.id });
     const both = { caveats: [caveat(mint()), caveat(foreign)] };
     expect(of(mintChain(planner, [{ to: inventory }], both))).toEqual(['0 ok', '1 approval_invalid']);
+  });
+
+  it('are by no key of an agent in the chain, whoever’s it is said to be', () => {
+    const token = mint({}, inventory.key.sign, inventory.key.thumbprint);
+    const withApproval = { caveats: [caveat(token)] };
+    const known = new Map([
+      ...approvers,
+      [inventory.key.thumbprint, { principal: BOB, key: inventory.key.admitted }],
+    ]);
+    const of = (text: string, holder: typeof planner) =>
+      reasonOf(linkApprovalsOf(verifiedChain(text, holder), known).get(0));
+    expect(of(mintChain(planner, [], withApproval), planner)).toBe('ok');
+    expect(of(mintChain(planner, [{ to: inventory }], withApproval), inventory)).toBe('approval_invalid');
   });
 
   it('approve what they cover, and name who did', () => {

@@ -39,7 +39,10 @@ const verify = (token: string, asked: RequestFacts = facts, keys: readonly strin
 
 describe('the token of one request', () => {
   it('holds for exactly that, by an approver', () => {
-    expect(permitted(verifyRequestApproval(mint(), facts, approvers, []))).toEqual(claims);
+    expect(permitted(verifyRequestApproval(mint(), facts, approvers, []))).toEqual({
+      ...claims,
+      key: bobKey.thumbprint,
+    });
   });
 
   it.each<[keyof RequestFacts, string]>([
