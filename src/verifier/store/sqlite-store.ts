@@ -2,7 +2,7 @@
  * The store in one SQLite file: write-ahead log, every commit on disk before it is acknowledged, one process at a time.
  * SQLite works synchronously: a commit takes one fsync of the event loop's time.
  */
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { verifyLedgerTail } from '../ledger.ts';
@@ -110,6 +110,8 @@ export class SqliteStore implements Store {
     const file = path.join(directory, FILE);
     // SQLite gives its other files the mode of this one.
     closeSync(openSync(file, 'a', 0o600));
+    // Of one that came back from a backup too, which may have come back with another.
+    chmodSync(file, 0o600);
     let db: DatabaseSync | undefined;
     try {
       db = new DatabaseSync(file, { timeout: 1000, enableForeignKeyConstraints: false });

@@ -1,5 +1,5 @@
 /** The embedded store on real files: conflicts, atomicity, order, and what it says of files that it can't open. */
-import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -187,6 +187,13 @@ describe('opening', () => {
     const files = readdirSync(directory);
     expect(files).toContain('verifier.db-wal');
     for (const name of files) expect(statSync(path.join(directory, name)).mode & 0o777, name).toBe(0o600);
+  });
+
+  it('is its owner’s alone again where a backup came back readable for all', async () => {
+    await open().close();
+    chmodSync(file(), 0o644);
+    open();
+    expect(statSync(file()).mode & 0o777).toBe(0o600);
   });
 
   it('is for one verifier at a time', async () => {
