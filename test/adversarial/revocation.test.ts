@@ -4,6 +4,7 @@ import { revocationEndpoints } from '../../src/api/revocations.ts';
 import { serviceEndpoints } from '../../src/api/service.ts';
 import { verifyChain } from '../../src/core/delegation/chain.ts';
 import { admitKey } from '../../src/core/keys.ts';
+import { makeSigningKey } from '../../src/edge/keys/signing-key.ts';
 import { VerifierError } from '../../src/edge/verifier/client.ts';
 import { LIMITS, permitted } from '../testkit/core-world.ts';
 import { type Agent, ALICE, linkAt, MALLORY, RevocationWorld } from '../testkit/revocation-world.ts';
@@ -93,6 +94,21 @@ describe('a link', () => {
       delegatee: scanner.id,
     });
     expect(mine?.until).toBe(linkAt(parent, 1).exp + 30);
+  });
+
+  test('that was made below a rebind can’t be made again below another rebind, or by the key before it', async () => {
+    const { inventory, scanner, chain } = family();
+    const granted = chain.split('~').slice(0, 2).join('~');
+    const next = { ...inventory, key: makeSigningKey() };
+    const rebound = (): string => world.rebind(granted, inventory, next.key);
+    const first = world.extend(rebound(), next, scanner);
+    expect(verdictOf(first, scanner)).toBe('ok');
+    expect(await revokeAs('planner/1', first)).toBe('ok');
+    expect(verdictOf(first, scanner)).toBe('revoked_link');
+    expect(verdictOf(world.extend(rebound(), next, scanner), scanner)).toBe('revoked_link');
+    expect(verdictOf(world.extend(granted, inventory, scanner), scanner)).toBe('revoked_link');
+    const other = world.agent('scanner/2');
+    expect(verdictOf(world.extend(rebound(), next, other), other)).toBe('ok');
   });
 
   test('in a chain whose signatures don’t hold proves nothing', async () => {

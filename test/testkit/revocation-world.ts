@@ -2,7 +2,7 @@
 import { policyEndpoints } from '../../src/api/policy.ts';
 import { principalEndpoints } from '../../src/api/principals.ts';
 import { parseLink, type UnverifiedLink } from '../../src/core/delegation/link.ts';
-import { mintChildLink, mintRootLink } from '../../src/core/delegation/mint.ts';
+import { mintChildLink, mintRebindLink, mintRootLink } from '../../src/core/delegation/mint.ts';
 import type { AgentId } from '../../src/core/spiffe-id.ts';
 import { type Bundle, verifyBundle } from '../../src/core/trust/bundle.ts';
 import {
@@ -133,6 +133,15 @@ export class RevocationWorld {
       ),
     );
     return `${chain}~${link}`;
+  }
+
+  /** The chain with its leaf bound to another key of the agent that the leaf names. */
+  rebind(chain: string, from: Agent, next: SigningKey): string {
+    const issuer = this.running.verifier.rooms.authority.signer('wit-issuer');
+    const kb = mintKeyBinding(from.id, from.key.x, this.now + 3600, issuer.sign, issuer.thumbprint);
+    const leaf = linkAt(chain, chain.split('~').length - 1);
+    const options = { newX: next.x, kb, now: this.now, jti: nextJti() };
+    return `${chain}~${permitted(mintRebindLink(leaf, options, from.key.sign))}`;
   }
 
   /** What a sidecar has with the newest bundle. */

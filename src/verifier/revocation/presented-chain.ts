@@ -12,7 +12,7 @@ export type ChainTrust = Pick<Bundle, 'trustDomain' | 'anchors' | 'issuers'>;
 
 export interface PresentedLink {
   readonly link: UnverifiedLink;
-  /** Undefined for L0, which no agent makes. */
+  /** Under which it could be made again: never a rebind, of which its agent makes as many as it likes. Undefined for L0, which no agent makes. */
   readonly parent: UnverifiedLink | undefined;
   /** Its signer and all above it, from the first agent down; none for L0. */
   readonly ancestors: readonly AgentId[];
@@ -50,7 +50,7 @@ export const verifyPresented = (
   if (link === undefined) return deny('api_not_found', 'the chain has no such link');
   return grant({
     link,
-    parent: links[at - 1],
+    parent: links.slice(0, at).findLast((one) => one.root || !one.rebind),
     ancestors: links.slice(0, at).map(({ delegatee }) => delegatee),
     below: links.slice(at).map(({ delegatee }) => delegatee),
     principal,
