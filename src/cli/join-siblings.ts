@@ -86,11 +86,12 @@ export const nameOf = (id: AgentId): string | undefined => {
 
 /** What stands in the folders beside one that is to be made for an agent of this trust domain and root. */
 export const neighbourhoodOf = (directory: string, id: AgentId, root: string): Neighbourhood => {
-  const parent = path.dirname(path.resolve(directory));
+  const own = path.resolve(directory);
+  const parent = path.dirname(own);
   const taken = new Set<number>();
   const found: (Sibling & { readonly port: number })[] = [];
   for (const entry of readdirSync(parent).slice(0, 4 * MAX_AGENTS)) {
-    if (entry.startsWith('.') || entry === path.basename(directory)) continue;
+    if (entry.startsWith('.') || entry === path.basename(own)) continue;
     const folder = path.join(parent, entry);
     const file = path.join(folder, AGENT_FOLDER.sidecar);
     const text = readText(file);

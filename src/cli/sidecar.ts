@@ -17,7 +17,7 @@ const readConfig = (file: string) => {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     throw new CommandError(
-      `${file}: can't be read (${(error as NodeJS.ErrnoException).code}); "hopgate init" writes one for each agent`,
+      `${file}: can't be read (${(error as NodeJS.ErrnoException).code}); "hopgate join" writes one, and "hopgate init" for each agent`,
       EXIT.usage,
     );
   }

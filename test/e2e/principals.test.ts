@@ -53,6 +53,9 @@ test('add, delegate, renew, end, remove', async () => {
   expect(delegated.code).toBe(0);
   const first = must(parseLink(readFileSync(chain, 'utf8').trim(), true));
 
+  // Who inspects it at the verifier is told what a sidecar would say.
+  expect(await run('inspect', chain)).toMatchObject({ code: 0, stdout: expect.stringContaining('valid') });
+
   const wider = await run('delegate', ...wish, '--scope', 's3:List*');
   expect(wider.code).toBe(1);
   expect(wider.stderr).toContain('anchor_scope');
@@ -70,6 +73,8 @@ test('add, delegate, renew, end, remove', async () => {
     task: first.id,
     ended: { by: `local:${process.getuid?.()}` },
   });
+  const over = await run('inspect', chain);
+  expect(over).toMatchObject({ code: 1, stdout: expect.stringContaining('revoked_task') });
   const again = await run('task', 'renew', '--chain', chain, '--as', at('alice'));
   expect(again.stderr).toContain('revoked_task');
 
