@@ -174,7 +174,7 @@ const explain = (task: Started, { config, stateDirectory }: SidecarAt, chain: st
         ? '"$HTTP_PROXY"'
         : `"$(cat ${shellWord(path.relative('', path.resolve(stateDirectory, proxyUrlFile)))})"`;
     lines.push(`  curl -x ${proxy} -H 'Hopgate-Context: ${task.handle}' http://${host}/`);
-    if (listen !== undefined) lines.push(`The proxy is ${formatAddress(listen)}.`);
+    if (listen !== undefined && listen.port > 0) lines.push(`The proxy is ${formatAddress(listen)}.`);
   }
   if (config?.trust.verifier !== undefined) {
     const what =
