@@ -165,6 +165,10 @@ const factsOf = ({
 const peerOf = ({ direction, caller, callee }: Omit<HopFacts, 'trust'>): string =>
   direction === 'inbound' ? caller : callee;
 
+/** Against whom a refusal counts: what our own agent asked for in vain says nothing of who would have answered. */
+const whoseRequest = ({ direction, caller }: Omit<HopFacts, 'trust'>): string | undefined =>
+  direction === 'inbound' ? caller : undefined;
+
 /** Records a refusal; the peer hears it in any case, since a denial needs no log to hold. */
 const recordRefusal = (
   { audit, evidence }: Path,
@@ -176,7 +180,7 @@ const recordRefusal = (
 ): void => {
   // What is never sent is no hop between two sidecars: its number is the next request's.
   const known = facts.direction === 'outbound' ? { ...facts, hop: '' } : facts;
-  evidence?.refused(peerOf(facts), refusal.reason);
+  evidence?.refused(whoseRequest(facts), refusal.reason);
   audit.append(decisionRecord(known, { refusal, delegated }, us), () => reply.refuse(refusal));
 };
 
@@ -298,8 +302,7 @@ export const refuseHop = (
   reply: () => void,
 ): void => {
   const current: TrustSnapshot | undefined = snapshotOf(path.trust);
-  // Who would have answered is only the route's word.
-  path.evidence?.refused(request.direction === 'inbound' ? request.caller : undefined, denial.reason);
+  path.evidence?.refused(whoseRequest(request), denial.reason);
   path.audit.append(
     decisionRecord({ ...request, trust: current }, { refusal: denial, delegated }, { total: 0 }),
     reply,

@@ -23,7 +23,8 @@ export const reportHandlers = ({
     if (id === undefined) throw new Refusal('api_forbidden', 'reports are by sidecars, under their SVID');
     enforcement.note(id, body);
     for (const { peer, outcomes, denials } of body.peers) {
-      scores.take(id, peer as AgentId, outcomes);
+      // What ends otherwise was permitted first: time, another policy or whoever broke off ended it, and none of that is evidence.
+      scores.take(id, peer as AgentId, { ok: outcomes.ok });
       scores.take(id, peer as AgentId, denials);
     }
   },
