@@ -109,9 +109,13 @@ export const agentTypesOf = async (records: Records): Promise<readonly string[]>
   (await records.list(AGENT_TYPE)).map(({ name }) => name);
 
 /** Kinds of the records that anchors are made of; the root issuer's keys stand in the roles. */
-const ANCHOR_KINDS = [PRINCIPAL, OIDC_ISSUER, OIDC_SUBJECT, AGENT_TYPE, rolesKind].map(
-  ({ prefix }) => prefix,
-);
+export const ANCHOR_KINDS: readonly string[] = [
+  PRINCIPAL,
+  OIDC_ISSUER,
+  OIDC_SUBJECT,
+  AGENT_TYPE,
+  rolesKind,
+].map(({ prefix }) => prefix);
 
 /** For publication. `keys` are asked at each reading. */
 export const peopleSources = (

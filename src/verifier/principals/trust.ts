@@ -7,7 +7,7 @@ import { type AdmittedKey, admitKey, thumbprintOf } from '../../core/keys.ts';
 import type { SigningKey } from '../../edge/keys/signing-key.ts';
 import type { Records } from '../records.ts';
 import { Refusal } from '../refusal.ts';
-import { anchorsOf } from './anchors.ts';
+import { ANCHOR_KINDS, anchorsOf } from './anchors.ts';
 
 /** The policy in force, as far as people are concerned. */
 export interface PolicyWords {
@@ -31,11 +31,19 @@ export class PresentTrust {
   private readonly records: Records;
   private readonly keys: DomainKeys;
   readonly policy: PolicyWords;
+  /** Kept until a record changes of which anchors are made: reading all people for each stranger's chain would be dear. */
+  private known: { readonly anchors: ReadonlyMap<string, Anchor>; readonly roleKeys: string } | undefined;
+  private changes = 0;
 
   constructor(records: Records, keys: DomainKeys, policy: PolicyWords) {
     this.records = records;
     this.keys = keys;
     this.policy = policy;
+    records.store.watch((_revision, touched) => {
+      if (!touched.some((key) => ANCHOR_KINDS.includes(key.slice(0, key.indexOf('/'))))) return;
+      this.changes++;
+      this.known = undefined;
+    });
   }
 
   /** Verifies a chain whose leaf is whoever it says: it is looked at, not acted upon. Throws a `Refusal`. */
@@ -48,7 +56,17 @@ export class PresentTrust {
     return chain.value;
   }
 
-  private async context(now: number): Promise<ChainContext> {
+  private async anchors(): Promise<ReadonlyMap<string, Anchor>> {
+    // A commit is heard of before the authority has taken new roles over.
+    const roleKeys = this.keys.roleKeys().join(' ');
+    if (this.known?.roleKeys === roleKeys) return this.known.anchors;
+    const { changes } = this;
+    const anchors = await this.readAnchors();
+    if (changes === this.changes) this.known = { anchors, roleKeys };
+    return anchors;
+  }
+
+  private async readAnchors(): Promise<ReadonlyMap<string, Anchor>> {
     const { trustDomain } = this.keys;
     const entries = await anchorsOf(this.records, {
       trustDomain,
@@ -70,6 +88,12 @@ export class PresentTrust {
         maxDepth: entry.max_depth,
       });
     }
+    return anchors;
+  }
+
+  private async context(now: number): Promise<ChainContext> {
+    const { trustDomain } = this.keys;
+    const anchors = await this.anchors();
     const { limits } = await this.policy.current();
     return { now, trustDomain, anchors, issuers: new Map([[trustDomain, this.admittedIssuers()]]), limits };
   }

@@ -122,6 +122,24 @@ test('a key of the principal renews, as long as it is one', async () => {
   expect(await reasonOf(renewal(rootLink(key, { task, start })))).toBe('anchor_unknown');
 });
 
+test('a stranger’s chain has no list of all people read anew; a change of them has', async () => {
+  const { store } = world.records;
+  const list = store.list.bind(store);
+  let readings = 0;
+  store.list = (prefix, page) => {
+    if (prefix === 'principal/') readings++;
+    return list(prefix, page);
+  };
+  const stranger = makeSigningKey();
+  for (let n = 0; n < 20; n++)
+    expect(await reasonOf(world.people.tasks.register(NOBODY, rootLink(stranger)))).toBe('anchor_unknown');
+  expect(readings).toBe(1);
+  await world.people.principals.addKey(ADMIN, ALICE, { x: stranger.x, name: 'key', why: 'a test' });
+  expect(await reasonOf(world.people.tasks.register(NOBODY, rootLink(stranger)))).toBe('done');
+  await world.people.principals.removeKey(ADMIN, ALICE, stranger.thumbprint, 'a test');
+  expect(await reasonOf(world.people.tasks.register(NOBODY, rootLink(stranger)))).toBe('anchor_unknown');
+});
+
 test('of one principal are so many on record and no more', async () => {
   const key = makeSigningKey();
   await world.people.principals.addKey(ADMIN, ALICE, { x: key.x, name: 'key', why: 'a test' });
