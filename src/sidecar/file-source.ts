@@ -50,6 +50,10 @@ export class FileSource implements Source {
     return loadIdentity(this.identityFiles, this.trust.last.bundle, now);
   }
 
+  clockFacts(): undefined {
+    return undefined;
+  }
+
   async open(): Promise<boolean> {
     return true;
   }

@@ -157,7 +157,10 @@ export class InboundRequests {
         fault: this.faultOf(request, line, headers, now),
       },
       {
-        refuse: (denial) => sendProblem(response, denial, hop, false),
+        refuse: (denial) => {
+          parts.clockAlarm.hear(denial, session.peer.id);
+          sendProblem(response, denial, hop, false);
+        },
         body: async () => {
           if (wantsContinue) response.writeContinue();
           const body = await this.holdBody(request, response, line, headers);

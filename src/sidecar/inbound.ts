@@ -168,6 +168,7 @@ export class Inbound {
         { source: arrival.source, reason: session.reason, detail: session.detail },
         'connection refused',
       );
+      this.parts.clockAlarm.hear(session, arrival.source);
       this.refuse(arrival.source, session.reason);
       // Frames say why: a peer with an expired SVID must not have to guess.
       if (arrival.frames === undefined && socket.alpnProtocol === ALPN_PROTOCOLS[0])

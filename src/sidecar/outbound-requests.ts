@@ -38,6 +38,7 @@ export class OutboundRequests {
   ): void {
     const { parts } = this;
     const refuse = (denial: Denial): void => {
+      parts.clockAlarm.hear(denial, route.host);
       const facts = {
         direction: 'outbound',
         hop: '',

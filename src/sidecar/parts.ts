@@ -5,6 +5,7 @@ import type { HeldTrust } from '../edge/store/trust-state.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
 import type { OwnSide } from '../hop/handshake.ts';
 import type { Path } from '../hop/pipeline.ts';
+import type { ClockAlarm } from './clock-alarm.ts';
 import type { Contexts } from './contexts.ts';
 import type { Identities } from './identities.ts';
 import type { Rebinding } from './rebinding.ts';
@@ -19,6 +20,7 @@ export interface Parts {
   readonly rebinding: Rebinding;
   /** The identity of now; renewals replace it. */
   readonly identity: () => SidecarIdentity;
+  readonly clockAlarm: ClockAlarm;
   readonly isDraining: () => boolean;
 }
 

@@ -10,6 +10,7 @@ import { LiveHops } from '../hop/forward.ts';
 import { ChainVerifier } from '../hop/verify-chain.ts';
 import type { ApprovalPort, Clock } from '../ports.ts';
 import { Admin, isSocketAlive } from './admin.ts';
+import { ClockAlarm } from './clock-alarm.ts';
 import { Contexts } from './contexts.ts';
 import { Evidence } from './evidence.ts';
 import { FileSource } from './file-source.ts';
@@ -109,6 +110,7 @@ export class Sidecar {
       identities: this.identities,
       rebinding: new Rebinding(contexts, this.identities, trust),
       identity,
+      clockAlarm: new ClockAlarm({ clock, log, facts: () => this.source.clockFacts() }),
       isDraining: () => this.draining !== undefined,
     };
     this.health = new Health(this.parts, () => this.audit.isWritable);

@@ -30,6 +30,8 @@ export interface Source {
   reload(): void;
   /** Replaces the agent key. Throws where that is not ours to do, or not now. */
   rotateKey(): Promise<void>;
+  /** How our clock and the verifier's compare, for the log; undefined without a verifier. */
+  clockFacts(): Readonly<Record<string, unknown>> | undefined;
   /** For people. */
   readonly state: unknown;
   stop(): void;

@@ -189,6 +189,10 @@ export class VerifierSource implements Source {
     await this.identity.rotate();
   }
 
+  clockFacts(): Readonly<Record<string, unknown>> {
+    return this.link.clocks.facts();
+  }
+
   get state(): unknown {
     return { ...this.link.state, ...this.feed.state, identity: this.identity?.state };
   }

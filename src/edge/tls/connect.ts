@@ -34,12 +34,15 @@ export const connectTls = (options: ConnectOptions): Promise<Verdict<TLSSocket>>
     };
     socket.once('error', (error: NodeJS.ErrnoException) => {
       if (socket.authorizationError !== null && socket.authorizationError !== undefined) {
-        const expired = String(error.code).includes('EXPIRED');
+        const { code = '' } = error;
+        const isUntimely = code.includes('EXPIRED') || code.includes('NOT_YET_VALID');
         fail(
-          deny(
-            expired ? 'svid_expired' : 'svid_untrusted',
-            `the peer's certificate was refused: ${error.code}`,
-          ),
+          isUntimely
+            ? deny(
+                'svid_expired',
+                `the SVID is not valid now (${code}), it is ${Math.floor(Date.now() / 1000)}`,
+              )
+            : deny('svid_untrusted', `the peer's certificate was refused: ${code}`),
         );
       } else
         fail(
