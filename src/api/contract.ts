@@ -1,6 +1,7 @@
 /** Every endpoint of the verifier, by its name. */
 
 import { approvalEndpoints } from './approvals.ts';
+import { backupEndpoints } from './backups.ts';
 import { delegateeEndpoints } from './delegatees.ts';
 import type { AnyEndpoint } from './endpoint.ts';
 import { enrolmentEndpoints } from './enrolment.ts';
@@ -35,6 +36,7 @@ export const CONTRACT = {
   ...revocationEndpoints,
   ...scoreEndpoints,
   ...reportEndpoints,
+  ...backupEndpoints,
 } as const satisfies Readonly<Record<string, AnyEndpoint>>;
 
 export type Contract = typeof CONTRACT;

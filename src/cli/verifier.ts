@@ -15,6 +15,7 @@ import { type Command, CommandError, EXIT, type ExitCode } from './command.ts';
 import { usageError, withFaultLines } from './command-faults.ts';
 import { shellWord } from './shell-word.ts';
 import { printError } from './terminal.ts';
+import { backupCommand } from './verifier-backup.ts';
 import { command as eventsCommand } from './verifier-events.ts';
 import { rootCommand } from './verifier-root.ts';
 import { rotateCommand } from './verifier-rotate.ts';
@@ -143,7 +144,13 @@ const runStart: Command['run'] = (given) => withFaultLines(() => run(given as un
 export const command: Command = {
   name: 'verifier',
   describe,
-  below: [{ name: 'start', describe, options, run: runStart }, eventsCommand, rootCommand, rotateCommand],
+  below: [
+    { name: 'start', describe, options, run: runStart },
+    eventsCommand,
+    rootCommand,
+    rotateCommand,
+    backupCommand,
+  ],
   options,
   run: runStart,
 };

@@ -17,13 +17,15 @@ export const MAX_SOCKET_PATH_BYTES = 107;
 
 export const SOCKET_NAME = 'api.sock';
 
+export const KEYS_FOLDER = 'keys';
+
 /** Of a verifier that is started without a word about where. */
 export const DEFAULT_VERIFIER_DIRECTORY = 'verifier';
 
 export const layoutOf = (directory: string, base: string): Layout => ({
   directory,
   base,
-  keys: path.join(directory, 'keys'),
+  keys: path.join(directory, KEYS_FOLDER),
   socket: path.join(directory, SOCKET_NAME),
   resolve: (file) => path.resolve(base, file),
 });

@@ -6,6 +6,7 @@ import { Approvals } from './approvals/approvals.ts';
 import { Authority } from './authority/authority.ts';
 import { keysAnswer } from './authority/keys-answer.ts';
 import { timingOf } from './authority/timing.ts';
+import { Backups } from './backups.ts';
 import { type Judgement, openJudgement } from './judgement.ts';
 import type { Layout } from './layout.ts';
 import { enforcementNow } from './policy/enforcement-now.ts';
@@ -16,13 +17,13 @@ import { openRegistry, type Registry } from './registry/registry.ts';
 import { RoleBindings } from './service/role-bindings.ts';
 import type { Standing } from './service/standing.ts';
 import { Status } from './status.ts';
-import type { Store } from './store/store.ts';
+import type { CopyableStore, Store } from './store/store.ts';
 
 export interface RoomsOptions {
   readonly config: VerifierConfig;
   readonly trustDomain: string;
   readonly layout: Layout;
-  readonly store: Store;
+  readonly store: CopyableStore;
   readonly clock: Clock;
   readonly log: Logger;
   /** `host:port`, under which agents reach this verifier. */
@@ -39,6 +40,7 @@ export interface Rooms extends Registry, Omit<People, 'sources'>, Omit<Judgement
   readonly publication: Publication;
   readonly approvals: Approvals;
   readonly status: Status;
+  readonly backups: Backups;
   readonly standing: Standing;
   /** What is missing before anything can be issued and published. */
   readonly missing: () => string | undefined;
@@ -106,6 +108,7 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
     enforcement: () => enforcementNow({ policies, enforcement, publication }),
     isStamped: () => publication.timestampOrNone !== undefined,
   });
+  const backups = new Backups({ store, records, layout, hasPassphrase: passphraseFile !== undefined });
   return {
     ...registry,
     ...rest,
@@ -118,6 +121,7 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
     publication,
     approvals,
     status,
+    backups,
     standing: {
       isBarred: (id, svidIssuedAt) => registry.agents.isBarred(id, svidIssuedAt),
       sessionOf: (id) => people.sessions.sessionOf(id),
@@ -126,6 +130,7 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
       publication.timestampOrNone === undefined ? 'there is no timestamp over the newest bundle' : undefined,
     close: async () => {
       roles.close();
+      await backups.close();
       await scores.flush();
       await publication.close();
     },

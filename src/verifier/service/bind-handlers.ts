@@ -3,6 +3,7 @@ import type { Contract } from '../../api/contract.ts';
 import type { Rooms } from '../rooms.ts';
 import type { Handlers } from './handler.ts';
 import { approvalHandlers } from './handlers/approvals.ts';
+import { backupHandlers } from './handlers/backups.ts';
 import { enrolmentHandlers } from './handlers/enrolment.ts';
 import { keyHandlers } from './handlers/keys.ts';
 import { policyHandlers } from './handlers/policy.ts';
@@ -32,4 +33,5 @@ export const bindHandlers = (rooms: Rooms): Handlers<Contract> => ({
   ...revocationHandlers(rooms),
   ...scoreHandlers(rooms),
   ...reportHandlers(rooms),
+  ...backupHandlers(rooms),
 });

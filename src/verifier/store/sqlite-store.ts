@@ -4,13 +4,13 @@
  */
 import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import path from 'node:path';
-import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
+import { backup, DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { verifyLedgerTail } from '../ledger.ts';
 import { migrate } from './migrations.ts';
 import {
   type Change,
   ConflictError,
-  type Store,
+  type CopyableStore,
   type StoredEvent,
   type StoredValue,
   StoreError,
@@ -86,7 +86,7 @@ export interface SqliteStoreOptions {
   readonly onWatcherFault: (error: unknown) => void;
 }
 
-export class SqliteStore implements Store {
+export class SqliteStore implements CopyableStore {
   readonly file: string;
   private readonly db: DatabaseSync;
   private readonly statements: Statements;
@@ -253,6 +253,17 @@ export class SqliteStore implements Store {
       }
     }
     this.telling = false;
+  }
+
+  async copyInto(directory: string): Promise<void> {
+    const file = path.join(directory, FILE);
+    closeSync(openSync(file, 'wx', 0o600));
+    try {
+      // In steps beside the event loop; what is committed between two of them goes into both files.
+      await backup(this.db, file);
+    } catch (error) {
+      throw explain(error, file);
+    }
   }
 
   async close(): Promise<void> {

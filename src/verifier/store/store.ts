@@ -54,3 +54,12 @@ export interface Store {
   watch(listener: (revision: number, keys: readonly string[]) => void): () => void;
   close(): Promise<void>;
 }
+
+/** A store that can be copied while it is in use. */
+export interface CopyableStore extends Store {
+  /**
+   * Writes a copy into a directory, under the name by which it opens there: all of one moment, between the call and the end of it.
+   * Throws {@link StoreError}.
+   */
+  copyInto(directory: string): Promise<void>;
+}
