@@ -94,7 +94,14 @@ describe('connections', () => {
       this.emit('close');
     }
   }
-  const limits = { connections: 1000, strangers: 8, strangersPerSource: 4, perMember: 2, pipelined: 1 };
+  const limits = {
+    connections: 1000,
+    strangers: 8,
+    strangersPerSource: 4,
+    perMember: 2,
+    pipelined: 4,
+    pipelinedByStranger: 2,
+  };
   let port = 0;
   const arrive = (door: Connections, address: string): FakeSocket & { entered: boolean } => {
     const socket = new FakeSocket(address, ++port);
@@ -106,6 +113,14 @@ describe('connections', () => {
     const all = Array.from({ length: 6 }, (_, n) => arrive(door, `2001:db8::${n}`));
     expect(all.filter(({ entered }) => entered)).toHaveLength(4);
     expect(arrive(door, '2001:db8:0:1::1').entered).toBe(true);
+  });
+
+  it('of strangers carry fewer requests at once than those of members', () => {
+    const door = new Connections(limits);
+    const socket = arrive(door, '192.0.2.1') as unknown as Socket;
+    expect([1, 2, 3].map(() => door.begin(socket))).toEqual([true, true, false]);
+    expect(door.prove(socket, 'spiffe://company.com/agent/planning/1')).toBe(true);
+    expect([4, 5].map(() => door.begin(socket))).toEqual([true, false]);
   });
 
   it('of strangers: two who hold every place give one up for each who comes', () => {

@@ -11,8 +11,10 @@ export interface ConnectionLimits {
   readonly strangersPerSource: number;
   /** Of one SPIFFE ID. */
   readonly perMember: number;
-  /** Requests on one connection behind an unanswered one. */
+  /** Requests on one connection that are not answered yet. */
   readonly pipelined: number;
+  /** The same of a stranger: what it brings may be dear to look at, and is counted only when it was found wrong. */
+  readonly pipelinedByStranger: number;
 }
 
 const nameOf = (socket: Socket): string => `${socket.remoteAddress} ${socket.remotePort}`;
@@ -92,7 +94,8 @@ export class Connections {
   begin(socket: Socket): boolean {
     const count = (this.underWay.get(socket) ?? 0) + 1;
     this.underWay.set(socket, count);
-    return count <= this.limits.pipelined;
+    const { pipelined, pipelinedByStranger } = this.limits;
+    return count <= (this.sources.has(nameOf(socket)) ? pipelinedByStranger : pipelined);
   }
 
   end(socket: Socket): void {

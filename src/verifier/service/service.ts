@@ -39,6 +39,7 @@ export const DEFAULT_LIMITS: ServiceLimits = {
   strangersPerSource: 64,
   perMember: 64,
   pipelined: 16,
+  pipelinedByStranger: 2,
   heartbeatMs: 15_000,
   slowMs: 10_000,
   guesses: { burst: 10, refillSeconds: 10 },
