@@ -6,7 +6,9 @@ import path from 'node:path';
 export interface SmallDisk {
   readonly name: string;
   /** Prepares the state directory before the sidecar starts. */
-  prepare(directory: string): void;
+  prepare(directory: string, kibibytes?: number): void;
+  /** Whether only this directory is full, and not every file of the process. */
+  readonly isOneDirectory: boolean;
   fill(log: string): void;
   free(): void;
   /** Gives back what `prepare` took. */
@@ -22,15 +24,16 @@ const works = (command: string, ...args: readonly string[]): boolean => {
   }
 };
 
-/** A tmpfs of 256 KiB: ENOSPC. Needs root. */
+/** A tmpfs, of 256 KiB unless said: ENOSPC. Needs root. */
 const tmpfs = (): SmallDisk => {
   let mounted = '';
   const filler = (): string => path.join(mounted, 'filler');
   return {
     name: 'a file system without room',
-    prepare: (directory) => {
+    isOneDirectory: true,
+    prepare: (directory, kibibytes = 256) => {
       mkdirSync(directory, { recursive: true });
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', directory]);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${kibibytes}k`, 'tmpfs', directory]);
       mounted = directory;
     },
     fill: () => {
@@ -56,6 +59,7 @@ const fileSizeLimit = (): SmallDisk => {
   };
   return {
     name: 'a file that may not grow, cutting a write in two',
+    isOneDirectory: false,
     prepare: () => undefined,
     fill: (log) => limit(statSync(log).size + 100),
     free: () => limit('unlimited'),

@@ -42,6 +42,8 @@ export interface VerifiedMeshOptions {
   /** Merged into the policy of the tests. */
   readonly policy?: Record<string, unknown>;
   readonly svidTtlSeconds?: number;
+  /** For the verifier's state, in place of a new one. */
+  readonly verifierDirectory?: string;
 }
 
 export interface VerifiedStartOptions {
@@ -82,6 +84,7 @@ export class VerifiedMesh {
     const running = await RunningVerifier.start({
       clock,
       ...(options.verifier && { config: options.verifier }),
+      ...(options.verifierDirectory !== undefined && { directory: options.verifierDirectory }),
     });
     const mesh = new VerifiedMesh(running, options);
     await mesh.publishPolicy(options.policy ?? {});
