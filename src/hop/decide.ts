@@ -218,6 +218,12 @@ const demandDenial = (
   { freshAt, maxStalenessSeconds, bundle }: TrustSnapshot,
   nowSeconds: number,
 ): Denial | undefined => {
+  // Our clock was set back: what is new is from the future by it and refused, and what is in force would never grow old.
+  if (freshAt > nowSeconds + CLOCK_SKEW_SECONDS)
+    return deny(
+      'bundle_stale',
+      `the verifier was heard at ${freshAt}, it is ${nowSeconds}; compare both clocks`,
+    );
   const allowed = Math.min(maxStalenessSeconds, demanded.maxStalenessSeconds);
   if (nowSeconds - freshAt > allowed)
     return deny(

@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import { connect, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Address } from '../config/forms.ts';
+import { CLOCK_SKEW_SECONDS } from '../core/limits.ts';
 import { createServer } from '../edge/http/node-http.ts';
 import type { TrustSnapshot } from '../ports.ts';
 import { nowSeconds, type Parts } from './parts.ts';
@@ -30,12 +31,15 @@ const outerAddresses = (): string[] =>
     .filter(({ internal, address }) => !internal && !(isIPv6(address) && address.startsWith('fe80:')))
     .map(({ address }) => address);
 
-const staleness = ({ freshAt, maxStalenessSeconds }: TrustSnapshot, now: number): string[] =>
-  now - freshAt > maxStalenessSeconds
+const staleness = ({ freshAt, maxStalenessSeconds }: TrustSnapshot, now: number): string[] => {
+  if (freshAt > now + CLOCK_SKEW_SECONDS)
+    return [`the verifier was heard at ${freshAt}, it is ${now}; compare both clocks`];
+  return now - freshAt > maxStalenessSeconds
     ? [
         `nothing was heard of the verifier since ${freshAt}, it is ${now}; allowed are ${maxStalenessSeconds} s`,
       ]
     : [];
+};
 
 export class Health {
   private readonly parts: Parts;

@@ -309,6 +309,8 @@ const EC2 = { scopes: ['ec2:*'] };
 const demands = (): Case[] => [
   decide('as stale as is allowed by default', 'ok', { freshAt: NOW - 3600 }, DESCRIBE),
   decide('one second staler than that', 'bundle_stale', { freshAt: NOW - 3601 }, DESCRIBE),
+  decide('heard of within the skew ahead', 'ok', { freshAt: NOW + 30 }, DESCRIBE),
+  decide('heard of in the future: our clock was set back', 'bundle_stale', { freshAt: NOW + 31 }, DESCRIBE),
   decide(
     'staler than the policy allows',
     'bundle_stale',
