@@ -5,7 +5,7 @@ import type { Argv } from 'yargs';
 import { ConfigError, parseConfig } from '../config/load.ts';
 import { sidecarSchema } from '../config/sidecar-schema.ts';
 import { systemClock } from '../edge/clock.ts';
-import { releaseStartupMemory } from '../edge/memory.ts';
+import { releaseMemory } from '../edge/memory.ts';
 import { makeLogger } from '../edge/telemetry/log.ts';
 import { Sidecar } from '../sidecar/sidecar.ts';
 import { version } from '../version.ts';
@@ -77,7 +77,7 @@ export const command: Command = {
       throw new CommandError((error as Error).message);
     }
     started = true;
-    releaseStartupMemory();
+    releaseMemory();
     await Promise.race([asked.then((signal) => sidecar.drain(signal)), drained]);
     return EXIT.ok;
   },

@@ -1,6 +1,4 @@
 /** The verifier's API as its callers see it: typed by the contract, over its unix socket or over HTTPS that proves who answers. */
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
 import type { Dispatcher } from 'undici';
 import type {
   AnswerOf,
@@ -15,13 +13,12 @@ import type {
 import { isReasonCode } from '../../core/reasons.ts';
 import { Client, Pool, request as send } from '../http/undici.ts';
 import { readEvents } from './event-reader.ts';
+import { inflateWhole } from './inflate.ts';
 import { connectOptionsOf, type VerifierTarget } from './target.ts';
 import { failureOf, VerifierError } from './verifier-error.ts';
 
 export type { VerifierTarget } from './target.ts';
 export { VerifierError } from './verifier-error.ts';
-
-const expand = promisify(gunzip);
 
 /** What goes into a request; what an endpoint doesn't take may be left out. */
 export type Sent<E> = Optional<'params', ParamsFor<E>> &
@@ -214,7 +211,7 @@ export class VerifierClient {
       this.noteDate(response.headers);
       const raw = await this.collect(response.body);
       const isCompressed = headerOf(response, 'content-encoding') === 'gzip';
-      const body = isCompressed ? await expand(raw, { maxOutputLength: this.maxAnswerBytes }) : raw;
+      const body = isCompressed ? await inflateWhole(raw, this.maxAnswerBytes) : raw;
       return { status: response.statusCode, headers: response.headers, body };
     } catch (error) {
       throw failureOf(error, this.target);

@@ -6,6 +6,7 @@ import { type TrustEvent, trustEndpoints } from '../../api/trust.ts';
 import { type Denial, deny } from '../../core/verdict.ts';
 import type { Clock } from '../../ports.ts';
 import { systemClock } from '../clock.ts';
+import { MemoryRelief } from '../memory.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { Backoff, type Delays, delay, jittered } from './backoff.ts';
 import { unpackBundle } from './packed-bundle.ts';
@@ -31,6 +32,9 @@ const OVERTAKEN_MS = 5000;
 /** Refusals in which a clock may have its part. */
 const OF_TIME = new Set(['bundle_expired', 'bundle_stale']);
 
+/** Reading one takes ten times its size for a moment. */
+const LARGE_BUNDLE_BYTES = 262_144;
+
 export interface FeedState {
   readonly stream: 'live' | 'down';
   /** Of the last bundle or timestamp that was refused, since one was taken. */
@@ -46,6 +50,7 @@ export class TrustFeed {
   private said = '';
   /** Milliseconds, monotonic: when something newer was last taken. */
   private takenAt = Number.NEGATIVE_INFINITY;
+  private readonly memory = new MemoryRelief(() => this.monotonic);
 
   constructor(options: TrustFeedOptions) {
     this.options = options;
@@ -65,6 +70,7 @@ export class TrustFeed {
   stop(): void {
     this.stopping.abort();
     this.stream.abort();
+    this.memory.stop();
   }
 
   private get isStopped(): boolean {
@@ -152,6 +158,7 @@ export class TrustFeed {
     this.hear(trust.takeBundle(text), 'bundle');
     if (trust.digest === before) return;
     this.takenAt = this.monotonic;
+    if (text.length >= LARGE_BUNDLE_BYTES) this.memory.soon();
     const { bundleName, policy } = trust.last;
     log.info({ bundle: bundleName, policy: policy.policy.revision }, 'trust bundle in force');
   }

@@ -1,0 +1,54 @@
+/** Memory is given back once large work is over, and seldom. */
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { MemoryRelief } from '../../../src/edge/memory.ts';
+
+let now = 0;
+let released: number[] = [];
+beforeEach(() => {
+  vi.useFakeTimers();
+  now = 0;
+  released = [];
+});
+afterEach(() => vi.useRealTimers());
+
+const pass = (milliseconds: number): void => {
+  for (let step = 0; step < milliseconds; step += 100) {
+    now += 100;
+    vi.advanceTimersByTime(100);
+  }
+};
+const relief = () =>
+  new MemoryRelief(
+    () => now,
+    () => released.push(now),
+  );
+
+it('waits until nothing more comes', () => {
+  const memory = relief();
+  for (let bundle = 0; bundle < 5; bundle++) {
+    memory.soon();
+    pass(1000);
+  }
+  expect(released).toEqual([]);
+  pass(10_000);
+  expect(released).toEqual([6000]);
+});
+
+it('comes once a minute at most, and for what came last too', () => {
+  const memory = relief();
+  for (let bundle = 0; bundle < 50; bundle++) {
+    memory.soon();
+    pass(3000);
+  }
+  expect(released).toEqual([2000, 62_000, 122_000]);
+  pass(120_000);
+  expect(released).toEqual([2000, 62_000, 122_000, 182_000]);
+});
+
+it('does nothing after its end', () => {
+  const memory = relief();
+  memory.soon();
+  memory.stop();
+  pass(100_000);
+  expect(released).toEqual([]);
+});
