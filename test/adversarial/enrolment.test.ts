@@ -207,6 +207,21 @@ describe('at the running verifier', () => {
     expect((await events()).filter(({ event }) => event === 'agent.enrolled')).toHaveLength(1);
   });
 
+  test('a join string typed on two machines at once makes one agent, and the other is told', async () => {
+    const string = await joinStringFor('planning/1');
+    const results = await Promise.all(
+      ['one', 'two'].map((name) => runCli('join', string, '--dir', path.join(directory, name))),
+    );
+    expect(results.map(({ code }) => code).sort()).toEqual([0, 1]);
+    const [won, lost] = results[0]?.code === 0 ? ['one', 'two'] : ['two', 'one'];
+    const loser = results.find(({ code }) => code === 1);
+    expect(loser?.stderr).toMatch(/attestation_refused: .*token/);
+    expect(existsSync(path.join(directory, won, 'agent.key'))).toBe(true);
+    // Nothing is left of it that could be taken for an agent.
+    expect(existsSync(path.join(directory, lost))).toBe(false);
+    expect((await events()).filter(({ event }) => event === 'agent.enrolled')).toHaveLength(1);
+  });
+
   test('who guesses tokens must wait, and the guesses say nothing', async () => {
     const real = await tokenFor('planning/1');
     const outcomes: string[] = [];

@@ -1,9 +1,10 @@
 /** `max_uses` in a race, over several connections and callers, and across a restart. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type Mesh, type MeshAgent, makeMesh, sendThrough, TEST_SCOPE } from '../testkit/mesh.ts';
 import { openSession, requestText } from '../testkit/raw-peer.ts';
+import { SidecarProcess } from '../testkit/service-process.ts';
 
 const PLANNING = 'planning/abc123';
 const INVENTORY = 'inventory/def456';
@@ -89,6 +90,44 @@ describe('max_uses', () => {
     const last = await openSession(inventory, planning.agent);
     expect((await last.ask(requestText({ chain }))).code).toBe('caveat_max_uses');
     last.close();
+  });
+
+  it('is not used twice by who races against kill -9', async () => {
+    const { port = 0 } = inventory.addresses.inbound ?? {};
+    const configFile = path.join(inventory.directory, 'sidecar.yaml');
+    inventory.sidecar.stop('to run as a process');
+    writeFileSync(
+      configFile,
+      readFileSync(configFile, 'utf8').replace('listen: 127.0.0.1:0', `listen: 127.0.0.1:${port}`),
+    );
+    const context = await mesh.startTask(PLANNING, chain);
+    let running = await new SidecarProcess(configFile).started();
+    onTestFinished(async () => {
+      await running.kill('SIGKILL');
+    });
+    for (let round = 0; round < 2; round++) {
+      const seen = inventory.seen.length;
+      const all = race(context, 12);
+      // Some are with the agent, some are counted and on their way, some are not.
+      await vi.waitFor(() => expect(inventory.seen.length).toBeGreaterThan(seen), {
+        timeout: 10_000,
+        interval: 1,
+      });
+      await running.kill('SIGKILL');
+      await all;
+      expect(inventory.seen.length).toBeLessThanOrEqual(USES);
+      running = await new SidecarProcess(configFile).started();
+      if (inventory.seen.length === USES) break;
+      // One more at the least, or the next round would wait for what can't come.
+      if ((await sendThrough(planning, 'http://inventory.mesh/once', { context })).code === 'caveat_max_uses')
+        break;
+    }
+    await race(context, 12);
+    expect(inventory.seen.length).toBeLessThanOrEqual(USES);
+    expect(inventory.seen.length).toBeGreaterThan(0);
+    expect((await sendThrough(planning, 'http://inventory.mesh/once', { context })).code).toBe(
+      'caveat_max_uses',
+    );
   });
 
   it('does not hold anywhere but where it is counted', async () => {
