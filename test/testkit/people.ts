@@ -60,7 +60,7 @@ export class PeopleWorld {
   readonly people: People;
   readonly provider: IdTokenIssuer;
   readonly entries: Entries;
-  /** What was revoked, as `principal task`. */
+  /** What was revoked, as `principal task`, or `principal all`. */
   readonly revoked: string[];
 
   private constructor(
@@ -94,6 +94,10 @@ export class PeopleWorld {
       revoking: {
         revokeTask: async (_actor, { principal, task }) => {
           revoked.push(`${principal} ${task}`);
+        },
+        endGrants: async (_edit, principal) => {
+          revoked.push(`${principal} all`);
+          return [];
         },
       },
     });

@@ -9,7 +9,7 @@ import { agentTypesOf, peopleSources } from './anchors.ts';
 import { FirstLinks } from './first-links.ts';
 import { Logins } from './logins.ts';
 import { OidcIssuers } from './oidc-issuers.ts';
-import { Principals } from './principals.ts';
+import { type GrantRevoking, Principals } from './principals.ts';
 import { Sessions } from './sessions.ts';
 import { type TaskRevoking, Tasks } from './tasks.ts';
 import { type PolicyWords, PresentTrust } from './trust.ts';
@@ -22,7 +22,7 @@ export interface PeopleParts {
     'trustDomain' | 'signer' | 'rootIssuers' | 'roles' | 'keys' | 'svid' | 'tokens'
   >;
   readonly policy: PolicyWords;
-  readonly revoking: TaskRevoking;
+  readonly revoking: TaskRevoking & GrantRevoking;
 }
 
 export interface People {
@@ -56,7 +56,7 @@ export const openPeople = ({ records, clock, authority, policy, revoking }: Peop
   const links = new FirstLinks(issuers, keys, trust);
   const tasks = new Tasks({ records, clock, trustDomain, trust, links, sessions, revoking });
   return {
-    principals: new Principals({ records, clock, trustDomain, policy, isRoleKey }),
+    principals: new Principals({ records, clock, trustDomain, policy, isRoleKey, revoking }),
     issuers,
     sessions,
     logins: new Logins({ records, clock, issuing: authority, issuers, sessions, links, tasks }),

@@ -11,10 +11,10 @@ import { admitKey, thumbprintOf } from '../../core/keys.ts';
 import { DEFAULT_LINK_TTL_SECONDS, DEFAULT_MAX_DEPTH, MAX_SCOPE_PATTERNS } from '../../core/limits.ts';
 import type { Clock } from '../../ports.ts';
 import type { Actor } from '../actor.ts';
-import { Edit, type Recorded, type Records } from '../records.ts';
+import { Edit, type EventBody, type Recorded, type Records } from '../records.ts';
 import { Refusal } from '../refusal.ts';
 import { distinctScope, widerPart } from './ceilings.ts';
-import { nameOf, OIDC_ISSUER, OIDC_SUBJECT, PRINCIPAL, PRINCIPAL_KEY, selfNamed } from './kinds.ts';
+import { nameOf, OIDC_ISSUER, OIDC_SUBJECT, PRINCIPAL, PRINCIPAL_KEY, SESSION, selfNamed } from './kinds.ts';
 import type { PolicyWords } from './trust.ts';
 
 export interface Standing {
@@ -28,6 +28,15 @@ export interface KeyWish {
   readonly name: string;
 }
 
+/** Filled by revocation: what a principal has granted until now counts for nothing from the commit of this edit on. */
+export interface GrantRevoking {
+  endGrants(
+    edit: Edit,
+    principal: string,
+    by: { readonly actor: Actor; readonly why: string },
+  ): Promise<readonly EventBody[]>;
+}
+
 export interface PrincipalsParts {
   readonly records: Records;
   readonly clock: Clock;
@@ -35,6 +44,7 @@ export interface PrincipalsParts {
   readonly policy: PolicyWords;
   /** Whether a public key is the root's or a role's. */
   readonly isRoleKey: (x: string) => boolean;
+  readonly revoking: GrantRevoking;
 }
 
 export class Principals {
@@ -43,9 +53,11 @@ export class Principals {
   private readonly clock: Clock;
   private readonly trustDomain: string;
   private readonly policy: PolicyWords;
+  private readonly revoking: GrantRevoking;
 
-  constructor({ records, clock, trustDomain, policy, isRoleKey }: PrincipalsParts) {
+  constructor({ records, clock, trustDomain, policy, isRoleKey, revoking }: PrincipalsParts) {
     this.isRoleKey = isRoleKey;
+    this.revoking = revoking;
     this.records = records;
     this.clock = clock;
     this.trustDomain = trustDomain;
@@ -108,7 +120,10 @@ export class Principals {
     return record;
   }
 
-  /** With its keys and sessions; a login of it is nobody's from then on. Refuses with `api_not_found`. */
+  /**
+   * With its keys and sessions, and all that it has granted: who adds it again revives nothing. A login of it is nobody's from
+   * then on. Refuses with `api_not_found`.
+   */
   async remove(actor: Actor, uri: string, why: string): Promise<void> {
     const was = await this.read(uri);
     const edit = new Edit().remove(PRINCIPAL, was);
@@ -117,7 +132,10 @@ export class Principals {
       if (key !== undefined) edit.remove(PRINCIPAL_KEY, key);
     }
     for (const subject of await this.subjectsOf(uri)) await this.forgetSubject(edit, subject);
-    await this.records.commit({ event: 'principal.removed', actor, why, data: { principal: uri } }, edit);
+    for (const session of await this.records.list(SESSION))
+      if (session.value.principal === uri) edit.remove(SESSION, session);
+    const removed: EventBody = { event: 'principal.removed', actor, why, data: { principal: uri } };
+    await this.records.commit([removed, ...(await this.revoking.endGrants(edit, uri, { actor, why }))], edit);
   }
 
   /** Refuses with `api_not_found`, `api_conflict`, `api_forbidden`, `key_*`. */
@@ -148,7 +166,10 @@ export class Principals {
     return record;
   }
 
-  /** Refuses with `api_not_found`. */
+  /**
+   * With all that the principal has granted, by whichever key: which of them was in whose hands when is not for us to know.
+   * Refuses with `api_not_found`.
+   */
   async removeKey(actor: Actor, uri: string, thumbprint: string, why: string): Promise<PrincipalRecord> {
     const was = await this.read(uri);
     const keys = was.value.keys.filter(({ x }) => thumbprintOf(x) !== thumbprint);
@@ -158,10 +179,13 @@ export class Principals {
     const edit = new Edit().set(PRINCIPAL, was.name, record, was);
     const key = await this.records.get(PRINCIPAL_KEY, thumbprint);
     if (key !== undefined) edit.remove(PRINCIPAL_KEY, key);
-    await this.records.commit(
-      { event: 'principal.key_removed', actor, why, data: { principal: uri, thumbprint } },
-      edit,
-    );
+    const removed: EventBody = {
+      event: 'principal.key_removed',
+      actor,
+      why,
+      data: { principal: uri, thumbprint },
+    };
+    await this.records.commit([removed, ...(await this.revoking.endGrants(edit, uri, { actor, why }))], edit);
     return record;
   }
 

@@ -5,6 +5,7 @@ import type { AgentId } from '../../core/spiffe-id.ts';
 import type { Denial, Verdict } from '../../core/verdict.ts';
 import type { Clock } from '../../ports.ts';
 import type { Actor } from '../actor.ts';
+import type { GrantRevoking } from '../principals/principals.ts';
 import type { TaskRevoking } from '../principals/tasks.ts';
 import { Edit, type EventBody, type Recorded, type Records } from '../records.ts';
 import { Refusal } from '../refusal.ts';
@@ -45,7 +46,7 @@ const MOST_AN_HOUR = 200;
 const HOUR_SECONDS = 3600;
 const ATTEMPTS = 3;
 
-export class Revocations implements Barring, TaskRevoking {
+export class Revocations implements Barring, TaskRevoking, GrantRevoking {
   private readonly parts: RevocationParts;
   /** By author, not counting operators: when this hour began, and how many since. */
   private readonly spent = new Map<string, { since: number; count: number }>();
@@ -147,7 +148,7 @@ export class Revocations implements Barring, TaskRevoking {
     return resolved(target);
   }
 
-  // For the registry and for tasks, which have asked who may already.
+  // For the registry, principals and tasks, which have asked who may already.
 
   async bar(edit: Edit, id: AgentId, by: BarredBy): Promise<readonly EventBody[]> {
     return this.addTo(edit, { agent: id }, by);
@@ -162,6 +163,11 @@ export class Revocations implements Barring, TaskRevoking {
     const key = thumbprint === undefined ? undefined : await this.find({ key: thumbprint });
     if (key === undefined) return undefined;
     return 'lost' in key.value.revoked ? 'agent_key_lost' : 'revoked_key';
+  }
+
+  async endGrants(edit: Edit, principal: string, by: BarredBy): Promise<readonly EventBody[]> {
+    // Links of this very second too.
+    return this.addTo(edit, { principal, before: this.now + 1 }, by);
   }
 
   async revokeTask(

@@ -144,9 +144,19 @@ test('a session has roles no longer than its human stands, and no longer than an
   const of = () => world.people.sessions.sessionOf(session.id as never);
   expect(await of()).toMatchObject({ principal: ALICE });
   await world.people.principals.remove(ADMIN, ALICE, why);
-  expect(await of()).toEqual({ principal: undefined, groups: [] });
-  world.clock.advanceSeconds(3600);
   expect(await of()).toBeUndefined();
+  // Nor when it is added again.
+  const { issuer } = world.provider;
+  await world.people.principals.add(ADMIN, { uri: ALICE, keys: [], why });
+  await world.people.issuers.putSubject(ADMIN, { issuer, subject: ALICE_SUB, principal: ALICE }, why);
+  expect(await of()).toBeUndefined();
+
+  const unnamed = await world.login();
+  const ofUnnamed = () => world.people.sessions.sessionOf(unnamed.id as never);
+  await world.people.issuers.removeSubject(ADMIN, issuer, ALICE_SUB, why);
+  expect(await ofUnnamed()).toEqual({ principal: undefined, groups: [] });
+  world.clock.advanceSeconds(3600);
+  expect(await ofUnnamed()).toBeUndefined();
 });
 
 test('who registers itself does so by (iss, sub), only where that is wanted and a group is welcome', async () => {
