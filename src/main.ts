@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Comman
     join: () => import('./cli/join.ts'),
     lists: () => import('./cli/lists.ts'),
     login: () => import('./cli/login.ts'),
+    logout: () => import('./cli/logout.ts'),
     logs: () => import('./cli/logs.ts'),
     policy: () => import('./cli/policy.ts'),
     principals: () => import('./cli/principals.ts'),

@@ -1,5 +1,5 @@
 /** The folder of a session: what `hopgate login` writes, and what `--as DIR` reads. All of it ends within the hour. */
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseLink, type RootLink } from '../core/delegation/link.ts';
 import { parseStrictObjectText } from '../core/encoding/json.ts';
@@ -52,6 +52,12 @@ export const writeSession = (
     { file: at(SESSION_FILES.root), content: `${trust.root}\n` },
     ...(answer.link === undefined ? [] : [{ file: at(SESSION_FILES.link), content: `${answer.link}\n` }]),
   ]);
+};
+
+/** Takes what {@link writeSession} wrote, and the folder if nothing else is in it. */
+export const removeSession = (folder: string): void => {
+  for (const name of Object.values(SESSION_FILES)) rmSync(path.join(folder, name), { force: true });
+  if (readdirSync(folder).length === 0) rmdirSync(folder);
 };
 
 /** From a session that was just opened. Throws {@link CommandError} when it may grant nothing. */

@@ -15,7 +15,7 @@ import { Sidecar, type SidecarAddresses } from '../../src/sidecar/sidecar.ts';
 import { runCli } from '../testkit/cli-process.ts';
 import { send, TEST_POLICY } from '../testkit/mesh.ts';
 import { RunningVerifier } from '../testkit/running-verifier.ts';
-import { TestClock } from '../testkit/test-clock.ts';
+import { WallClock } from '../testkit/test-clock.ts';
 
 const PLANNING = 'spiffe://company.com/agent/planning/1';
 const INVENTORY = 'spiffe://company.com/agent/inventory/1';
@@ -25,13 +25,6 @@ interface Running {
   readonly sidecar: Sidecar;
   readonly addresses: SidecarAddresses;
   readonly directory: string;
-}
-
-/** The commands and sidecars go by the wall clock, and so must the verifier: a slow machine is no skew. */
-class WallClock extends TestClock {
-  override now(): number {
-    return Date.now();
-  }
 }
 
 describe('approvals, end to end', () => {

@@ -1,17 +1,23 @@
 /** People who log in at a real OpenID provider through the command line, and what their chains are worth. */
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { loginEndpoints } from '../../src/api/logins.ts';
 import { principalEndpoints } from '../../src/api/principals.ts';
 import { registryEndpoints } from '../../src/api/registry.ts';
+import { taskEndpoints } from '../../src/api/tasks.ts';
+import { trustEndpoints } from '../../src/api/trust.ts';
 import { parseLink } from '../../src/core/delegation/link.ts';
 import { parseJoinString } from '../../src/core/trust/join-string.ts';
+import { parsePeerCertificate } from '../../src/edge/tls/peer-certificate.ts';
 import { joinVerifier } from '../../src/edge/verifier/join.ts';
 import { CliProcess, runCli } from '../testkit/cli-process.ts';
 import { must } from '../testkit/domain.ts';
 import { logInWithBrowser, OpenIdProvider, PUBLIC_CLIENT } from '../testkit/openid-provider.ts';
 import { RunningVerifier } from '../testkit/running-verifier.ts';
+import { WallClock } from '../testkit/test-clock.ts';
 
 const ALICE = 'mailto:alice@company.com';
 const PLANNING = 'spiffe://company.com/agent/planning/1';
@@ -27,7 +33,7 @@ beforeAll(async () => {
     { sub: 'alice-1', groups: ['sre'], email: 'alice@company.com' },
     { sub: 'mallory-1', groups: ['sre'], email: 'alice@company.com' },
   ]);
-  verifier = await RunningVerifier.start();
+  verifier = await RunningVerifier.start({ clock: new WallClock() });
   const local = verifier.local();
   await local.call(registryEndpoints.addEntry, {
     body: { name: 'planning-1', id: PLANNING, selectors: [`join:id=${PLANNING}`], why },
@@ -162,4 +168,82 @@ test('more than the groups give', async () => {
   );
   expect(done.code).toBe(1);
   expect(done.stderr).toContain('anchor_scope');
+}, 60_000);
+
+/** A session in a folder, and a client that speaks as it. */
+const sessionIn = async (name: string) => {
+  const session = path.join(folder, name);
+  expect((await whileLoggingIn('alice-1', 'login', '--out', session)).code).toBe(0);
+  const read = (part: string): string => readFileSync(path.join(session, part), 'utf8');
+  const client = verifier.client({ cert: read('svid.pem'), key: read('svid.key') });
+  const asks = async (): Promise<string> => {
+    try {
+      await client.call(trustEndpoints.getTimestamp, {});
+      return 'answered';
+    } catch (error) {
+      return (error as { reason?: string }).reason ?? String(error);
+    }
+  };
+  return { session, asks };
+};
+
+test('who logs out is nobody from then on, whoever has a copy of its keys', async () => {
+  const first = await sessionIn('over-https');
+  expect(await first.asks()).toBe('answered');
+  const out = await runCli('logout', '--as', first.session, '--verifier', verifier.url);
+  expect(out.stderr).toContain('has ended');
+  expect(out.code).toBe(0);
+  expect(existsSync(first.session)).toBe(false);
+  expect(await first.asks()).toBe('id_retired');
+
+  const second = await sessionIn('over-the-socket');
+  const other = await runCli('logout', '--as', second.session, '--verifier', verifier.directory);
+  expect(other.code, other.stderr).toBe(0);
+  expect(await second.asks()).toBe('id_retired');
+  const again = await runCli('logout', '--as', second.session, '--verifier', verifier.directory);
+  expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('holds no session') });
+}, 60_000);
+
+test('nobody ends somebody else’s session', async () => {
+  const { session, asks } = await sessionIn('mine');
+  const id = parsePeerCertificate(new X509Certificate(readFileSync(path.join(session, 'svid.pem'))))
+    .uriSans[0];
+  const guest = verifier.client(await verifier.identity('client/guest'));
+  await expect(guest.call(loginEndpoints.endSession, { query: { session: id ?? '' } })).rejects.toMatchObject(
+    { reason: 'api_forbidden' },
+  );
+  expect(await asks()).toBe('answered');
+}, 60_000);
+
+test('a task that began with a login goes on with another one, until it is ended', async () => {
+  const chain = path.join(folder, 'task.chain');
+  const renewed = path.join(folder, 'renewed.chain');
+  const began = await whileLoggingIn(
+    'alice-1',
+    ...['delegate', '--oidc', '--to', 'planning/1', '--scope', 'cloud:read', '--out', chain],
+  );
+  expect(began.code, began.stderr).toBe(0);
+  verifier.clock.advanceSeconds(2);
+  const renew = ['task', 'renew', '--chain', chain, '--oidc', '--out', renewed];
+  const done = await whileLoggingIn('alice-1', ...renew);
+  expect(done.stderr).toContain('the task goes on');
+  expect(done.code).toBe(0);
+  const rootOf = (file: string) => {
+    const root = must(parseLink(readFileSync(file, 'utf8').trim().split('~')[0] ?? '', true));
+    if (!root.root) throw new Error('no first link');
+    return root;
+  };
+  checkChain(readFileSync(renewed, 'utf8'));
+  const [first, next] = [rootOf(chain), rootOf(renewed)];
+  expect(next).toMatchObject({ renews: first.id, taskStart: first.iat, scope: first.scope });
+  expect(next.delegatee).not.toBe(first.delegatee);
+  const tasks = await verifier.local().call(taskEndpoints.listTasks, { query: { principal: ALICE } });
+  expect(tasks.tasks.find(({ task }) => task === first.id)).toMatchObject({ renewals: 1 });
+
+  // By a key nobody goes on with what a login began, and nobody with what has ended.
+  const ended = await runCli('task', 'end', '--chain', renewed, '--verifier', verifier.directory);
+  expect(ended.code, ended.stderr).toBe(0);
+  const late = await whileLoggingIn('alice-1', ...renew);
+  expect(late.code).toBe(1);
+  expect(late.stderr).toContain('revoked_task');
 }, 60_000);

@@ -6,14 +6,18 @@ import path from 'node:path';
 import { defaultVerifierConfig, type VerifierConfig } from '../../src/config/verifier-schema.ts';
 import type { AgentId } from '../../src/core/spiffe-id.ts';
 import { KeyEncryption } from '../../src/edge/keys/key-encryption.ts';
-import { privateKeyPem } from '../../src/edge/keys/signing-key.ts';
+import { makeSigningKey, privateKeyPem } from '../../src/edge/keys/signing-key.ts';
 import { makeLogger } from '../../src/edge/telemetry/log.ts';
 import type { TlsIdentity } from '../../src/edge/tls/settings.ts';
 import { VerifierClient } from '../../src/edge/verifier/client.ts';
+import { SYSTEM } from '../../src/verifier/actor.ts';
 import { makeTlsKey, type SvidCa } from '../../src/verifier/authority/certificates.ts';
 import { KeyRing } from '../../src/verifier/authority/key-ring.ts';
 import { keyFilesIn } from '../../src/verifier/authority/root-key.ts';
 import { DEFAULT_TIMING } from '../../src/verifier/authority/timing.ts';
+import { nameOf, SESSION } from '../../src/verifier/principals/kinds.ts';
+import { Edit } from '../../src/verifier/records.ts';
+import { AGENT, type AgentRecord } from '../../src/verifier/registry/agent-records.ts';
 import { Verifier } from '../../src/verifier/verifier.ts';
 import { agentIdOf } from './domain.ts';
 import { TestClock } from './test-clock.ts';
@@ -72,7 +76,39 @@ export class RunningVerifier {
     const key = makeTlsKey();
     const id = agentIdOf(TRUST_DOMAIN, name);
     const { pem } = await this.verifier.rooms.authority.svid({ id, key: createPublicKey(key), ttlSeconds });
+    if (id.includes('/client/')) await this.enrolClient(id, ttlSeconds);
     return { id, cert: pem, key: privateKeyPem(key) };
+  }
+
+  /** A client that is no session is somebody only as long as the registry knows it. */
+  private async enrolClient(id: AgentId, ttlSeconds: number): Promise<void> {
+    const { records } = this.verifier.rooms;
+    if (
+      (await records.get(AGENT, id)) !== undefined ||
+      (await records.get(SESSION, nameOf(id))) !== undefined
+    )
+      return;
+    const key = makeSigningKey();
+    const { seconds } = this.clock;
+    const agent: AgentRecord = {
+      id,
+      state: 'live',
+      agentX: key.x,
+      thumbprint: key.thumbprint,
+      auditX: makeSigningKey().x,
+      svidKeys: [],
+      serial: '01',
+      entry: 'a-test',
+      attestor: 'join',
+      facts: [],
+      enrolledAt: seconds,
+      renewedAt: seconds,
+      svidNotAfter: seconds + ttlSeconds,
+    };
+    await records.commit(
+      { event: 'agent.enrolled', actor: SYSTEM, why: 'a test', data: { id } },
+      new Edit().set(AGENT, id, agent, null),
+    );
   }
 
   /** Its CA with the key, for SVIDs with faults in them. */

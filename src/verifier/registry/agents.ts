@@ -1,6 +1,6 @@
 /** Agents that have enrolled: looked at, and retired. */
 import type { AgentView, Entry } from '../../api/registry.ts';
-import type { AgentId } from '../../core/spiffe-id.ts';
+import { type AgentId, agentTypeOf } from '../../core/spiffe-id.ts';
 import type { Clock } from '../../ports.ts';
 import type { Actor } from '../actor.ts';
 import { Edit, type EventBody, type Recorded, type Records } from '../records.ts';
@@ -17,8 +17,16 @@ export class Agents {
   private readonly clock: Clock;
   private readonly entries: Entries;
   private readonly barring: Barring;
+  private readonly isSession: (id: AgentId) => Promise<boolean>;
 
-  constructor(records: Records, clock: Clock, entries: Entries, barring: Barring) {
+  constructor(
+    records: Records,
+    clock: Clock,
+    entries: Entries,
+    barring: Barring,
+    isSession: (id: AgentId) => Promise<boolean>,
+  ) {
+    this.isSession = isSession;
     this.records = records;
     this.clock = clock;
     this.entries = entries;
@@ -41,6 +49,8 @@ export class Agents {
   /** Whether an ID, by an SVID of this age, is nobody any more. For every request: one read, and what revocation knows. */
   async isBarred(id: AgentId, svidIssuedAt: number): Promise<boolean> {
     const record = await this.find(id);
+    // Who has logged in is somebody until the session ends, which its SVID may outlive.
+    if (record === undefined && agentTypeOf(id) === 'client' && !(await this.isSession(id))) return true;
     if (record?.value.state === 'retired') return true;
     if (svidIssuedAt < (record?.value.svidsSince ?? 0)) return true;
     return (await this.barring.barred(id, record?.value.thumbprint)) !== undefined;

@@ -54,7 +54,8 @@ export const openRegistry = (options: RegistryOptions): Registry => {
   const { kubernetes, oidc, x509pop, allowLongSvid } = attestation;
   const challenges = new Challenges(clock);
   const entries = new Entries(records, clock, { trustDomain, allowLongSvid, clusters: kubernetes.length });
-  const agents = new Agents(records, clock, entries, barring);
+  const isSession = options.isSession ?? (async () => false);
+  const agents = new Agents(records, clock, entries, barring, isSession);
   const root = () => authority.rootThumbprint;
   const tokens = new JoinTokens({ records, clock, entries, agents, root, addresses });
   const audience = verifierIdOf(trustDomain);
@@ -88,7 +89,7 @@ export const openRegistry = (options: RegistryOptions): Registry => {
     tokens,
     attestors,
     published,
-    isSession: options.isSession ?? (async () => false),
+    isSession,
     svidTtlSeconds: options.svidTtlSeconds ?? DEFAULT_SVID_SECONDS,
     maxSvidTtlSeconds: allowLongSvid ? MAX_LONG_SVID_TTL_SECONDS : MAX_SVID_TTL_SECONDS,
   });

@@ -3,6 +3,7 @@ import type { delegateeEndpoints } from '../../../api/delegatees.ts';
 import type { loginEndpoints } from '../../../api/logins.ts';
 import type { principalEndpoints } from '../../../api/principals.ts';
 import type { taskEndpoints } from '../../../api/tasks.ts';
+import type { AgentId } from '../../../core/spiffe-id.ts';
 import type { Clock } from '../../../ports.ts';
 import type { Logins } from '../../principals/logins.ts';
 import type { OidcIssuers } from '../../principals/oidc-issuers.ts';
@@ -61,9 +62,13 @@ export const loginHandlers = ({
 }): Handlers<typeof loginEndpoints> => ({
   startLogin: ({ body }) => logins.start(body.issuer, body.flow),
   finishLogin: ({ actor, body }) => logins.finish(actor, body),
-  endSession: async ({ actor }) => {
-    if (actor.id === undefined) throw new Refusal('api_not_found', 'this connection is no session');
-    await sessions.end(actor, actor.id);
+  endSession: async ({ actor, query }) => {
+    const id = (query.session as AgentId | undefined) ?? actor.id;
+    if (id === undefined) throw new Refusal('api_not_found', 'this connection is no session');
+    const operates = actor.roles.has('admin') || actor.roles.has('operator');
+    if (id !== actor.id && !operates)
+      throw new Refusal('api_forbidden', 'a session is ended by itself or by an operator');
+    await sessions.end(actor, id);
     return undefined;
   },
 });
