@@ -1,5 +1,5 @@
 /** Stage 4: revocation, lists, routes, scopes, rules, caveats; a permit or a denial (SPEC.md section 13). */
-import { checkApprovalTime } from '../core/approval/approver.ts';
+import { checkApprovalTime, isStanding } from '../core/approval/approver.ts';
 import {
   type RequestFacts,
   requestApprovalId,
@@ -21,6 +21,7 @@ import type { Demanded } from '../core/policy/demands.ts';
 import { type Allowed, evaluatePolicy, type PolicyDecision } from '../core/policy/evaluate.ts';
 import { parseTarget } from '../core/policy/target.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
+import { checkAge } from '../core/trust/freshness.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import { chainContext, type TrustSnapshot, type UseCounter } from '../ports.ts';
 import type { Delegated } from './verify-chain.ts';
@@ -218,19 +219,8 @@ const demandDenial = (
   { freshAt, maxStalenessSeconds, bundle }: TrustSnapshot,
   nowSeconds: number,
 ): Denial | undefined => {
-  // Our clock was set back: what is new is from the future by it and refused, and what is in force would never grow old.
-  if (freshAt > nowSeconds + CLOCK_SKEW_SECONDS)
-    return deny(
-      'bundle_stale',
-      `the verifier was heard at ${freshAt}, it is ${nowSeconds}; compare both clocks`,
-    );
-  const allowed = Math.min(maxStalenessSeconds, demanded.maxStalenessSeconds);
-  if (nowSeconds - freshAt > allowed)
-    return deny(
-      'bundle_stale',
-      `nothing was heard of the verifier since ${freshAt}; allowed are ${allowed} s`,
-    );
-  if (demanded.minScore === 0) return undefined;
+  const stale = checkAge(freshAt, Math.min(maxStalenessSeconds, demanded.maxStalenessSeconds), nowSeconds);
+  if (stale !== undefined || demanded.minScore === 0) return stale;
   for (const { delegatee } of chain.links) {
     const { score } = bundle.scores.of(delegatee, nowSeconds);
     if (score < demanded.minScore)
@@ -296,8 +286,8 @@ const checkApproved = (
   const { missing } = splitApproved(demanded.approval, approvals);
   if (missing.length === 0) return undefined;
   // By the key that signed: one that was taken from an approver ends what it approved, whatever other keys there are.
-  const known = bundle.approvers.get(requestApproval?.key ?? '');
-  return known !== undefined && known.principal === requestApproval?.approver
+  return requestApproval !== undefined &&
+    isStanding(bundle.approvers.get(requestApproval.key), requestApproval)
     ? undefined
     : approvalRequired(missing);
 };

@@ -3,9 +3,8 @@ import type { Server } from 'node:http';
 import { connect, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Address } from '../config/forms.ts';
-import { CLOCK_SKEW_SECONDS } from '../core/limits.ts';
+import { checkAge } from '../core/trust/freshness.ts';
 import { createServer } from '../edge/http/node-http.ts';
-import type { TrustSnapshot } from '../ports.ts';
 import { nowSeconds, type Parts } from './parts.ts';
 
 const PROBE_MS = 1000;
@@ -30,16 +29,6 @@ const outerAddresses = (): string[] =>
     .flatMap((list) => list ?? [])
     .filter(({ internal, address }) => !internal && !(isIPv6(address) && address.startsWith('fe80:')))
     .map(({ address }) => address);
-
-const staleness = ({ freshAt, maxStalenessSeconds }: TrustSnapshot, now: number): string[] => {
-  if (freshAt > now + CLOCK_SKEW_SECONDS)
-    return [`the verifier was heard at ${freshAt}, it is ${now}; compare both clocks`];
-  return now - freshAt > maxStalenessSeconds
-    ? [
-        `nothing was heard of the verifier since ${freshAt}, it is ${now}; allowed are ${maxStalenessSeconds} s`,
-      ]
-    : [];
-};
 
 export class Health {
   private readonly parts: Parts;
@@ -82,7 +71,11 @@ export class Health {
       if (now >= witExp) faults.push(`the WIT expired at ${witExp}, it is ${now}`);
     }
     if (!trust.ok) faults.push(trust.detail);
-    else faults.push(...staleness(trust.value, now));
+    else {
+      const { freshAt, maxStalenessSeconds } = trust.value;
+      const stale = checkAge(freshAt, maxStalenessSeconds, now);
+      if (stale !== undefined) faults.push(stale.detail);
+    }
     if (!this.isLogWritable()) faults.push('the audit log can’t be written');
     return [...faults, ...(await this.agentFaults())];
   }

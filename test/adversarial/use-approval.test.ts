@@ -285,6 +285,21 @@ describe('an approval', () => {
       () => mesh.writeBundle({ seq: 2, approvers: ['alice', 'bobsOtherKey'] }),
     ],
     [
+      'whose approver’s key was revoked',
+      'POST',
+      () => mesh.writeBundle({ seq: 2, approvers: ['alice', 'bob'], revoked: [{ key: bob.thumbprint }] }),
+    ],
+    [
+      'whose approver had all that it signed revoked',
+      'POST',
+      () =>
+        mesh.writeBundle({
+          seq: 2,
+          approvers: ['alice', 'bob'],
+          revoked: [{ principal: bob.uri, before: clock.seconds + 1 }],
+        }),
+    ],
+    [
       'that needed none until policy asked for one',
       'GET',
       () => mesh.writePolicy({ demands: [{ scopes: ['cloud:*'], approval: 'required' }] }),

@@ -9,6 +9,7 @@ import type { Caveat } from '../../src/core/delegation/caveats.ts';
 import { parseLink } from '../../src/core/delegation/link.ts';
 import type { ScopePattern } from '../../src/core/delegation/scope.ts';
 import type { SigningKey } from '../../src/edge/keys/signing-key.ts';
+import type { RevocationEntry } from '../../src/verifier/publication/entries.ts';
 import { makeJti } from '../testkit/approval-desk.ts';
 import { recordsOf } from '../testkit/attack.ts';
 import { must, type TestPrincipal } from '../testkit/domain.ts';
@@ -182,5 +183,30 @@ describe('an approval in a link', () => {
     mesh.writeBundle({ seq: 2, approvers: ['alice'] });
     inventory.sidecar.reload();
     expect(await outcomes(chain)).toMatchObject(REFUSED);
+  });
+
+  describe('by whom something was revoked', () => {
+    let seq = 2;
+    const revoke = (...revoked: RevocationEntry[]): void => {
+      mesh.writeBundle({ seq: ++seq, approvers: ['alice', 'bob'], revoked });
+      inventory.sidecar.reload();
+    };
+
+    it.each<[string, () => RevocationEntry]>([
+      ['the key', () => ({ key: bob.thumbprint })],
+      ['the key, as lost', () => ({ key: bob.thumbprint, lost: true })],
+      ['all until now', () => ({ principal: bob.uri, before: clock.seconds + 1 })],
+    ])('%s: does not hold', async (_, entry) => {
+      const chain = rootWith(token());
+      revoke();
+      expect(await outcomes(chain)).toMatchObject({ write: 200, read: 200 });
+      revoke(entry());
+      expect(await outcomes(chain)).toMatchObject(REFUSED);
+    });
+
+    it('holds when it was given after that', async () => {
+      revoke({ principal: bob.uri, before: clock.seconds });
+      expect(await outcomes(rootWith(token()))).toMatchObject({ write: 200, read: 200 });
+    });
   });
 });

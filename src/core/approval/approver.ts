@@ -8,6 +8,8 @@ import { type Denial, deny } from '../verdict.ts';
 export interface Approver {
   readonly principal: string;
   readonly key: AdmittedKey;
+  /** Seconds: what was signed before does not hold, since all that this principal had granted until then was revoked. */
+  readonly since?: number;
 }
 
 /** By thumbprint, as the bundle names them. */
@@ -32,17 +34,27 @@ export const invalid = (detail: string): Denial => deny('approval_invalid', `the
  */
 export const checkApprover = (
   jws: UnverifiedJws,
-  { approver, principal }: ApprovalTerms,
+  terms: ApprovalTerms,
   approvers: Approvers,
   keys: readonly string[],
 ): Denial | undefined => {
+  const { approver, principal } = terms;
   if (jws.kid !== undefined && keys.includes(jws.kid)) return invalid('is by an agent of the chain itself');
   if (approver === principal) return invalid(`is by ${principal}, on whose authority this is asked`);
   const known = approvers.get(jws.kid ?? '');
   if (known === undefined) return invalid('is by a key of no approver');
   if (known.principal !== approver) return invalid(`names ${approver}, and is by a key of somebody else`);
-  return verifyJws(jws, known.key.key) ? undefined : invalid('is not signed by its approver');
+  if (!verifyJws(jws, known.key.key)) return invalid('is not signed by its approver');
+  return isStanding(known, terms)
+    ? undefined
+    : invalid(`is from ${terms.iat}; what ${terms.approver} granted before ${known.since} was revoked`);
 };
+
+/** Whether an approval that verified is still one under the approvers of now. */
+export const isStanding = (
+  known: Approver | undefined,
+  { approver, iat }: Pick<ApprovalTerms, 'approver' | 'iat'>,
+): boolean => known !== undefined && known.principal === approver && iat >= (known.since ?? 0);
 
 /** Its end is exact; only its beginning has skew. Refuses with `approval_invalid`. */
 export const checkApprovalTime = ({ iat, exp }: ApprovalTerms, now: number): Denial | undefined => {

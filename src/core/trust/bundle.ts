@@ -227,7 +227,9 @@ const admitContents = (
   for (const { x, principal } of contents.approvers) {
     const key = admitKey(x);
     if (!key.ok) return deny(key.reason, `approver: ${key.detail}`);
-    approvers.set(key.value.thumbprint, { principal, key: key.value });
+    const { thumbprint } = key.value;
+    const since = contents.revocations.signsSince(principal, thumbprint);
+    if (Number.isFinite(since)) approvers.set(thumbprint, { principal, key: key.value, since });
   }
   const { revocations, scores, policy, lists } = contents;
   return grant({

@@ -82,6 +82,12 @@ export class Revocations {
     return undefined;
   }
 
+  /** Seconds: from when on what this principal signed with this key counts; Infinity for a key that was revoked, in either form. */
+  signsSince(principal: string, thumbprint: string): number {
+    if (this.keys.has(thumbprint) || this.lost.has(thumbprint)) return Number.POSITIVE_INFINITY;
+    return this.principals.get(principal) ?? 0;
+  }
+
   /** Every position of a chain. Refuses with `revoked_*`, `agent_key_lost`. */
   checkChain(chain: VerifiedChain): Denial | undefined {
     if (this.size === 0) return undefined;

@@ -7,6 +7,8 @@ import type { AgentId } from '../../../../src/core/spiffe-id.ts';
 import { makeSigningKey } from '../../../../src/edge/keys/signing-key.ts';
 import type { Actor } from '../../../../src/verifier/actor.ts';
 import { idOf } from '../../../../src/verifier/approvals/wish.ts';
+import { Edit } from '../../../../src/verifier/records.ts';
+import { nameOfRevoked, REVOCATION } from '../../../../src/verifier/revocation/revocation-records.ts';
 import { ApprovalDesk, actorOf, claimsFor, DESK, makeJti } from '../../../testkit/approval-desk.ts';
 import { TestClock } from '../../../testkit/test-clock.ts';
 
@@ -117,6 +119,15 @@ describe('approvals', () => {
     for (const token of wrong) expect(await refusal(grant(id, token))).toBe('approval_invalid');
     expect(await desk.approvals.get(id)).toMatchObject({ state: 'pending' });
     expect(await refusal(grant(id, await tokenFor(id)))).toBe('ok');
+  });
+
+  it('are granted with no key that was revoked', async () => {
+    const { id } = await ask(request());
+    const revoked = { key: bob.thumbprint };
+    const record = { revoked, by: 'operator', why: 'stolen', at: desk.now, until: null };
+    await desk.records.commit([], new Edit().set(REVOCATION, nameOfRevoked(revoked), record, null));
+    expect(await refusal(grant(id, await tokenFor(id)))).toBe('approval_invalid');
+    expect(await desk.approvals.get(id)).toMatchObject({ state: 'pending' });
   });
 
   it('of a link are over exactly the scope that was asked for', async () => {
