@@ -4,7 +4,8 @@ import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Deployment } from 'kubernetes-types/apps/v1.d.ts';
+import type { Deployment, StatefulSet } from 'kubernetes-types/apps/v1.d.ts';
+import type { CronJob } from 'kubernetes-types/batch/v1.d.ts';
 import type {
   ConfigMap,
   Container,
@@ -22,12 +23,14 @@ const FOLDER = path.join(ROOT, 'deploy/kubernetes');
 
 export type Manifest =
   | ConfigMap
+  | CronJob
   | Deployment
   | Namespace
   | NetworkPolicy
   | PersistentVolumeClaim
   | Service
-  | ServiceAccount;
+  | ServiceAccount
+  | StatefulSet;
 
 /** Where the type of each kind that the samples use is declared. */
 const TYPES: Readonly<Record<string, string>> = {
@@ -37,6 +40,8 @@ const TYPES: Readonly<Record<string, string>> = {
   'v1 Service': 'core/v1',
   'v1 ServiceAccount': 'core/v1',
   'apps/v1 Deployment': 'apps/v1',
+  'apps/v1 StatefulSet': 'apps/v1',
+  'batch/v1 CronJob': 'batch/v1',
   'networking.k8s.io/v1 NetworkPolicy': 'networking/v1',
 };
 
@@ -54,11 +59,21 @@ export const readManifests = (file: string, version: '1.1' | '1.2' = '1.2'): Man
 
 export const allManifests = (): Manifest[] => manifestFiles().flatMap((file) => readManifests(file));
 
-/** All manifests of a kind, by name. */
-export const byName = <M extends Manifest>(kind: NonNullable<M['kind']>): Map<string, M> =>
+/** The namespace of the three agents. */
+export const AGENTS = 'agents';
+/** The namespace of the verifier. */
+export const VERIFIER = 'hopgate';
+
+/** All manifests of a kind in a namespace, by name. */
+export const byName = <M extends Manifest>(
+  kind: NonNullable<M['kind']>,
+  namespace: string = AGENTS,
+): Map<string, M> =>
   new Map(
     allManifests()
-      .filter((manifest): manifest is M => manifest.kind === kind)
+      .filter(
+        (manifest): manifest is M => manifest.kind === kind && manifest.metadata?.namespace === namespace,
+      )
       .map((manifest) => [manifest.metadata?.name ?? '', manifest]),
   );
 

@@ -1,21 +1,26 @@
 /** The sample manifests are in the form of the Kubernetes API, and say what the sidecars' own files say. */
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { ConfigMap, Namespace, PersistentVolumeClaim, Service } from 'kubernetes-types/core/v1.d.ts';
+import type {
+  ConfigMap,
+  Namespace,
+  PersistentVolumeClaim,
+  Service,
+  ServiceAccount,
+} from 'kubernetes-types/core/v1.d.ts';
 import type { NetworkPolicy } from 'kubernetes-types/networking/v1.d.ts';
 import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../../../src/config/load.ts';
-import { parsePolicy } from '../../../src/config/policy.ts';
 import { sidecarSchema } from '../../../src/config/sidecar-schema.ts';
 import {
+  AGENTS,
   allManifests,
   apiFaults,
   byName,
   type Manifest,
   manifestFiles,
   meshPods,
-  ROOT,
   readManifests,
+  VERIFIER,
 } from '../../testkit/manifests.ts';
 
 const MESH = { 'hopgate.dev/mesh': 'company.com' };
@@ -44,28 +49,24 @@ describe('the manifests', () => {
     expect(readManifests(file).length).toBeGreaterThan(0);
   });
 
-  test('have a name of their own each, in one namespace under the restricted profile', () => {
-    const names = allManifests().map(({ kind, metadata }) => `${kind} ${metadata?.name}`);
+  test('have a name of their own each, in a namespace under the restricted profile', () => {
+    const names = allManifests().map(
+      ({ kind, metadata }) => `${kind} ${metadata?.namespace} ${metadata?.name}`,
+    );
     expect(new Set(names).size).toBe(names.length);
+    const namespaces = allManifests().filter((one): one is Namespace => one.kind === 'Namespace');
+    expect(namespaces.map(({ metadata }) => metadata?.name)).toEqual([VERIFIER, AGENTS]);
+    for (const { metadata } of namespaces)
+      expect(metadata?.labels).toMatchObject({ 'pod-security.kubernetes.io/enforce': 'restricted' });
     for (const { kind, metadata } of allManifests())
-      expect(metadata?.namespace, `${kind} ${metadata?.name}`).toBe(
-        kind === 'Namespace' ? undefined : 'agents',
-      );
-    expect(byName<Namespace>('Namespace').get('agents')?.metadata?.labels).toMatchObject({
-      'pod-security.kubernetes.io/enforce': 'restricted',
-    });
+      if (kind !== 'Namespace')
+        expect([AGENTS, VERIFIER], `${kind} ${metadata?.name}`).toContain(metadata?.namespace);
   });
 
   test('hold no secret', () => {
     expect(allManifests().map(({ kind }) => kind)).not.toContain('Secret');
     expect(JSON.stringify(allManifests())).not.toMatch(/PRIVATE KEY|eyJ[\w-]{10}/);
   });
-});
-
-test('the policy is the example policy', () => {
-  const text = configMaps.get('hopgate-policy')?.data?.['policy.yaml'] ?? '';
-  const example = readFileSync(path.join(ROOT, 'config/policy.yaml'), 'utf8');
-  expect(parsePolicy(text, 'policy.yaml')).toEqual(parsePolicy(example, 'policy.yaml'));
 });
 
 test('the mesh is planning, inventory and security', () => {
@@ -129,26 +130,36 @@ describe.each(meshPods())('$name', ({ name, deployment, pod, sidecar, agent }) =
     expect(pod.hostNetwork ?? pod.hostPID ?? pod.shareProcessNamespace).toBeUndefined();
   });
 
-  test('has each file that its sidecar reads, and shows none of them to the agent', () => {
-    const volume = pod.volumes?.find((one) => one.name === 'config');
-    const sources = volume?.projected?.sources ?? [];
-    expect(sources.map((source) => source.configMap?.name ?? source.secret?.name)).toEqual([
-      `${name}-sidecar`,
-      'hopgate-policy',
-      'hopgate-bundle',
-      `${name}-identity`,
+  test('shows the verifier a token for the verifier alone, and shows its agent nothing', () => {
+    const { identity, trust } = config;
+    expect(identity.attestation?.method).toBe('kubernetes');
+    const token = mountsOf(sidecar).get('token');
+    expect(identity.attestation?.tokenFile).toBe(`${token?.mountPath}/token`);
+    expect(pod.volumes?.find((one) => one.name === 'token')?.projected?.sources).toEqual([
+      {
+        serviceAccountToken: {
+          audience: `spiffe://${trust.trustDomain}/verifier`,
+          expirationSeconds: 600,
+          path: 'token',
+        },
+      },
     ]);
-    expect(volume?.projected?.defaultMode).toBe(0o440);
+    expect(pod.serviceAccountName).toBe(name);
+    expect(byName<ServiceAccount>('ServiceAccount').has(name)).toBe(true);
     expect(mountsOf(sidecar).get('config')).toEqual({
       name: 'config',
       mountPath: '/etc/hopgate',
       readOnly: true,
     });
-    for (const volumeName of ['config', 'state', 'admin'])
+    expect(pod.volumes).toContainEqual({ name: 'config', configMap: { name: `${name}-sidecar` } });
+    for (const volumeName of ['config', 'state', 'admin', 'token'])
       expect(mountsOf(agent).has(volumeName), volumeName).toBe(false);
-    const pushed = readFileSync(path.join(ROOT, 'deploy/kubernetes/push-credentials.sh'), 'utf8');
-    for (const file of Object.values(config.identity)) expect(pushed).toContain(` ${file}`);
-    expect(pushed).toContain(`--from-file=${config.trust.bundle}=`);
+  });
+
+  test('keeps its keys with its state, which outlives the pod', () => {
+    const state = mountsOf(sidecar).get('state')?.mountPath ?? '';
+    expect(path.dirname(config.identity.directory ?? '')).toBe(state);
+    expect(config.keys?.store ?? 'file').toBe('file');
   });
 
   test('keeps its state on a disk of its own, which one pod at a time writes', () => {
@@ -219,10 +230,16 @@ describe('the network policies', () => {
     expect(policies.get('mesh')?.spec?.ingress?.[0]?.from).toEqual([{ podSelector: { matchLabels: MESH } }]);
   });
 
-  test('let out to the mesh and to DNS alone', () => {
+  test('let out to the mesh, to the verifier and to DNS alone', () => {
     const ways = [...policies.values()].flatMap((policy) => policy.spec?.egress ?? []);
-    expect(ways.map(({ ports }) => ports?.map(({ port }) => port))).toEqual([[14443], [53, 53]]);
+    expect(ways.map(({ ports }) => ports?.map(({ port }) => port))).toEqual([[14443], [14300], [53, 53]]);
     for (const { to } of ways) expect(to?.length).toBe(1);
     expect(ways[0]?.to).toEqual([{ podSelector: { matchLabels: MESH } }]);
+    expect(ways[1]?.to).toEqual([
+      {
+        namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': VERIFIER } },
+        podSelector: { matchLabels: { 'app.kubernetes.io/name': 'verifier' } },
+      },
+    ]);
   });
 });

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../../../src/config/load.ts';
 import { sidecarSchema } from '../../../src/config/sidecar-schema.ts';
+import { verifierSchema } from '../../../src/config/verifier-schema.ts';
 import { ROOT } from '../../testkit/manifests.ts';
 
 const FOLDER = path.join(ROOT, 'deploy/systemd');
@@ -42,34 +43,35 @@ const hasSystemd = (() => {
   }
 })();
 
-describe('hopgate@.service', () => {
-  test('is hardened', () => {
-    for (const [key, value] of Object.entries({
-      User: 'hopgate',
-      NoNewPrivileges: 'yes',
-      CapabilityBoundingSet: '',
-      AmbientCapabilities: '',
-      ProtectSystem: 'strict',
-      ProtectHome: 'yes',
-      PrivateTmp: 'yes',
-      PrivateDevices: 'yes',
-      RestrictNamespaces: 'yes',
-      RestrictSUIDSGID: 'yes',
-      UMask: '0077',
-      LimitCORE: '0',
-    }))
-      expect(sidecar.get(`Service.${key}`), key).toEqual([value]);
-    expect(sidecar.get('Service.SystemCallFilter')).toEqual(['@system-service', '~@privileged']);
-  });
+const HARDENED = ['hopgate@.service', 'hopgate-verifier.service', 'hopgate-verifier-backup.service'];
+test.each(HARDENED)('%s is hardened', (name) => {
+  const unit = parseUnit(read(name));
+  for (const [key, value] of Object.entries({
+    NoNewPrivileges: 'yes',
+    CapabilityBoundingSet: '',
+    AmbientCapabilities: '',
+    ProtectSystem: 'strict',
+    ProtectHome: 'yes',
+    PrivateTmp: 'yes',
+    PrivateDevices: 'yes',
+    RestrictNamespaces: 'yes',
+    RestrictSUIDSGID: 'yes',
+    UMask: '0077',
+    LimitCORE: '0',
+  }))
+    expect(unit.get(`Service.${key}`), key).toEqual([value]);
+  expect(unit.get('Service.SystemCallFilter')).toEqual(['@system-service', '~@privileged']);
+  expect(unit.get('Service.User')).toEqual([name === 'hopgate@.service' ? 'hopgate' : 'hopgate-verifier']);
+});
 
-  test('gives the sidecar its long-lived keys where its file looks for them', () => {
-    const credentials = new Map(
-      sidecar.get('Service.LoadCredential')?.map((line) => line.split(':') as [string, string]),
-    );
-    expect([...credentials.keys()]).toEqual(['agent.key', 'audit.key']);
-    expect([config.identity.agentKey, config.identity.auditKey]).toEqual(
-      [...credentials.keys()].map((name) => `/run/credentials/hopgate@planning.service/${name}`),
-    );
+describe('hopgate@.service', () => {
+  test('gives the sidecar the passphrase over its keys where its file looks for it, and keeps them in its state', () => {
+    const [name, source] = sidecar.get('Service.LoadCredential')?.[0]?.split(':') ?? [];
+    expect(instance(source)).toBe('/etc/hopgate/planning/passphrase');
+    const { identity, keys, stateDirectory } = config;
+    expect(keys?.encryption?.passphraseFile).toBe(`/run/credentials/hopgate@planning.service/${name}`);
+    for (const place of [identity.directory, keys?.encryption?.keyFile])
+      expect(path.dirname(place ?? '')).toBe(stateDirectory);
   });
 
   test('lets it write where its file says, and nowhere else', () => {
@@ -88,6 +90,37 @@ describe('hopgate@.service', () => {
     expect(instance(sidecar.get('Service.ExecStart')?.[0])).toBe(
       '/usr/local/bin/hopgate sidecar --config /etc/hopgate/planning/sidecar.yaml',
     );
+  });
+});
+
+describe('the verifier', () => {
+  const unit = parseUnit(read('hopgate-verifier.service'));
+  const backup = parseUnit(read('hopgate-verifier-backup.service'));
+  const own = parseConfig(read('verifier.yaml'), 'verifier.yaml', verifierSchema).value;
+
+  test('has its state where its file says, and the passphrase over its keys', () => {
+    expect(own.directory).toBe(`/var/lib/${unit.get('Service.StateDirectory')?.[0]}`);
+    const [name] = unit.get('Service.LoadCredential')?.[0]?.split(':') ?? [];
+    expect(own.keys.passphraseFile).toBe(`/run/credentials/hopgate-verifier.service/${name}`);
+    expect(unit.get('Service.ExecStart')).toEqual([
+      '/usr/local/bin/hopgate verifier --config /etc/hopgate-verifier/verifier.yaml',
+    ]);
+  });
+
+  test('is where its sidecars look for it', () => {
+    expect(config.trust.verifier?.addresses).toEqual(own.addresses);
+    expect(own.addresses[0]?.port).toBe(own.listen.port);
+    expect(config.trust.trustDomain).toBe(own.trustDomain);
+  });
+
+  test('is backed up each night into a directory of its own, as its own user', () => {
+    const [command] = backup.get('Service.ExecStart') ?? [];
+    expect(command).toContain(`--verifier ${own.directory} `);
+    const folders = backup.get('Service.StateDirectory')?.[0]?.split(' ') ?? [];
+    expect(folders.map((folder) => `/var/lib/${folder}`)).toContain(own.directory);
+    expect(command).toContain(`"/var/lib/${folders[1]}/`);
+    expect(backup.get('Service.User')).toEqual(unit.get('Service.User'));
+    expect(parseUnit(read('hopgate-verifier-backup.timer')).get('Timer.OnCalendar')).toHaveLength(1);
   });
 });
 
@@ -110,10 +143,16 @@ test.runIf(hasSystemd)('systemd itself finds no fault', () => {
     const here = (text: string): string => text.replaceAll(/\/usr\/local\/bin\/[\w-]+/g, process.execPath);
     writeFileSync(path.join(folder, 'hopgate@.service'), here(read('hopgate@.service')));
     writeFileSync(path.join(folder, 'hopgate@planning.service'), here(read('hopgate@.service')));
-    writeFileSync(path.join(folder, 'planning-agent.service'), here(read('planning-agent.service')));
+    const others = [
+      'planning-agent.service',
+      'hopgate-verifier.service',
+      'hopgate-verifier-backup.service',
+      'hopgate-verifier-backup.timer',
+    ];
+    for (const name of others) writeFileSync(path.join(folder, name), here(read(name)));
     const output = execFileSync(
       'sh',
-      ['-c', 'systemd-analyze verify --man=no hopgate@planning.service planning-agent.service 2>&1'],
+      ['-c', `systemd-analyze verify --man=no hopgate@planning.service ${others.join(' ')} 2>&1`],
       { cwd: folder, encoding: 'utf8', env: { ...process.env, SYSTEMD_UNIT_PATH: `${folder}:` } },
     );
     expect(output).toBe('');
