@@ -102,6 +102,7 @@ export class Verifier {
       tls,
       roles: rooms.roles,
       standing: rooms.standing,
+      dropped: () => rooms.authority.droppedAuthorities(),
       contract: CONTRACT,
       handlers: bindHandlers(rooms),
       limits: {

@@ -136,6 +136,16 @@ export class Authority implements Issuing {
       .map((key) => Buffer.from(key.public, 'base64url'));
   }
 
+  /** CA certificates (DER) that were dropped before what they signed had ended: under one of them an SVID is good for its own renewal alone. */
+  droppedAuthorities(): readonly Buffer[] {
+    return this.ring.keys
+      .filter(
+        ({ role, state, retiredAt, longestSeconds }) =>
+          role === 'svid-ca' && state === 'gone' && this.now < (retiredAt ?? 0) + longestSeconds,
+      )
+      .map((key) => Buffer.from(key.public, 'base64url'));
+  }
+
   /** Public halves (base64url) that may have signed an L0: what an anchor is to name. */
   rootIssuers(): readonly string[] {
     return this.succession.roles.rootIssuers;

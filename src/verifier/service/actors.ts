@@ -43,10 +43,22 @@ export const identifyMember = (
   return grant(id);
 };
 
+/** By its SVID. */
+interface Member {
+  readonly id: AgentId;
+  /** Seconds. */
+  readonly issuedAt: number;
+}
+
 /** Who it is; and, for who is nobody in spite of a certificate, why. */
 export interface Identity {
   readonly actor: Actor;
   readonly fault: Denial | undefined;
+  /**
+   * Who it would be, had the CA of its SVID not been dropped: may renew that SVID and nothing else. A thief of the CA can show one
+   * too, but a renewal is by the agent key.
+   */
+  readonly renewing?: Actor;
 }
 
 const LOCAL: Actor = {
@@ -64,6 +76,8 @@ export interface ActorsOptions {
   readonly standing: Standing;
   /** SVID CA certificates (DER) of our trust domain: the same array until they change. */
   readonly authorities: () => readonly Buffer[];
+  /** CAs that were dropped, under which an SVID is still good for its renewal. */
+  readonly dropped?: () => readonly Buffer[];
 }
 
 export class Actors {
@@ -77,30 +91,36 @@ export class Actors {
   async identify(socket: Socket, source: string): Promise<Identity> {
     // Whoever opens the unix socket owns the directory: its mode is 0600.
     if (!(socket instanceof TLSSocket)) return { actor: LOCAL, fault: undefined };
-    const verdict = this.member(socket);
-    if (verdict.ok) {
-      const { id, issuedAt } = verdict.value;
-      const { standing, roles } = this.options;
-      if (!(await standing.isBarred(id, issuedAt))) {
-        const session = await standing.sessionOf(id);
-        const actor: Actor = {
-          kind: 'agent',
-          name: id,
-          roles: roles.rolesOf(id, session),
-          id,
-          principal: session?.principal,
-        };
-        return { actor, fault: undefined };
-      }
+    const { authorities, dropped } = this.options;
+    const verdict = this.member(socket, authorities());
+    if (verdict.ok) return this.identityOf(verdict.value, source);
+    const identity = nobody(source, verdict);
+    if (verdict.reason !== 'svid_untrusted' || dropped === undefined) return identity;
+    const before = this.member(socket, dropped());
+    if (!before.ok) return identity;
+    const { actor } = await this.identityOf(before.value, source);
+    return actor.kind === 'agent' ? { ...identity, renewing: { ...actor, roles: new Set() } } : identity;
+  }
+
+  private async identityOf({ id, issuedAt }: Member, source: string): Promise<Identity> {
+    const { standing, roles } = this.options;
+    if (await standing.isBarred(id, issuedAt))
       return nobody(
         source,
         deny('id_retired', `${id} was retired or revoked, or another key has its name now`),
       );
-    }
-    return nobody(source, verdict);
+    const session = await standing.sessionOf(id);
+    const actor: Actor = {
+      kind: 'agent',
+      name: id,
+      roles: roles.rolesOf(id, session),
+      id,
+      principal: session?.principal,
+    };
+    return { actor, fault: undefined };
   }
 
-  private member(socket: TLSSocket): Verdict<{ readonly id: AgentId; readonly issuedAt: number }> {
+  private member(socket: TLSSocket, authorities: readonly Buffer[]): Verdict<Member> {
     const leaf = socket.getPeerX509Certificate();
     if (leaf === undefined) return deny('api_unauthenticated', 'this needs an SVID of this trust domain');
     // A resumed session would bring a certificate that nobody has looked at this time.
@@ -111,8 +131,8 @@ export class Actors {
     } catch {
       return deny('svid_untrusted', 'the certificate can’t be read');
     }
-    const { trustDomain, clock, authorities } = this.options;
-    const id = identifyMember(certificate, trustDomain, authorities(), Math.floor(clock.now() / 1000));
+    const { trustDomain, clock } = this.options;
+    const id = identifyMember(certificate, trustDomain, authorities, Math.floor(clock.now() / 1000));
     return id.ok ? grant({ id: id.value, issuedAt: certificate.notBefore + BACKDATED_SECONDS }) : id;
   }
 }

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { AnyEndpoint, Role } from '../../api/endpoint.ts';
+import { enrolmentEndpoints } from '../../api/enrolment.ts';
 import { REASONS } from '../../core/reasons.ts';
 import { type Denial, deny } from '../../core/verdict.ts';
 import type { Logger } from '../../edge/telemetry/log.ts';
@@ -67,6 +68,11 @@ const isWrongSecret = (error: unknown): boolean => {
   return status >= 400 && status < 500 && status !== 409 && status !== 429;
 };
 
+const RENEWAL = enrolmentEndpoints.renew.name;
+
+const renewalIdentity = (identity: Identity): Identity =>
+  identity.renewing === undefined ? identity : { actor: identity.renewing, fault: undefined };
+
 class Route {
   private readonly endpoint: AnyEndpoint;
   private readonly handler: AnyHandler;
@@ -90,12 +96,13 @@ class Route {
     const { access, guessable, maxBytes = DEFAULT_BODY_BYTES, method, name } = this.endpoint;
     const headers = checkHeaders(request.raw);
     if (headers !== undefined) throw new Malformed(headers);
-    const identity = await this.identify(request);
-    const { actor } = identity;
-    if (actor.kind === 'agent' && !connections.prove(request.raw.socket, actor.name)) {
+    const shown = await this.identify(request);
+    if (shown.actor.kind === 'agent' && !connections.prove(request.raw.socket, shown.actor.name)) {
       reply.header('connection', 'close');
-      throw new Malformed(deny('api_busy', `${actor.name} has too many connections here already`));
+      throw new Malformed(deny('api_busy', `${shown.actor.name} has too many connections here already`));
     }
+    const identity = name === RENEWAL ? renewalIdentity(shown) : shown;
+    const { actor } = identity;
     const refused = checkAccess(access, identity);
     if (refused !== undefined) {
       if (refused.reason === 'api_forbidden' && pace.allows(actor.name))

@@ -63,6 +63,8 @@ export interface ServiceOptions {
   readonly log: Logger;
   readonly roles: RoleBindings;
   readonly standing: Standing;
+  /** SVID CA certificates (DER) that were dropped, under which an SVID is still good for its renewal. */
+  readonly dropped?: () => readonly Buffer[];
   readonly contract: Readonly<Record<string, AnyEndpoint>>;
   /** `Handlers<typeof contract>`. */
   readonly handlers: Readonly<Record<string, unknown>>;
@@ -114,7 +116,7 @@ export class Service {
     this.connections = new Connections(this.limits);
     this.tls = contextOf(options.trustDomain, options.tls);
     this.authorities = options.tls.authorities;
-    const { contract, handlers, log, clock, trustDomain, roles, standing } = options;
+    const { contract, handlers, log, clock, trustDomain, roles, standing, dropped } = options;
     this.app = makeRoutes({
       contract,
       handlers,
@@ -127,7 +129,14 @@ export class Service {
       pace: new Pace(this.limits.pace, clock),
       streams: this.streams,
       streamTimes: this.limits,
-      actors: new Actors({ trustDomain, clock, roles, standing, authorities: () => this.authorities }),
+      actors: new Actors({
+        trustDomain,
+        clock,
+        roles,
+        standing,
+        authorities: () => this.authorities,
+        ...(dropped && { dropped }),
+      }),
     });
   }
 
