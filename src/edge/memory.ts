@@ -22,10 +22,10 @@ export const releaseMemory = (): void =>
 
 /** Milliseconds. */
 const QUIET_MS = 2000;
-const APART_MS = 60_000;
+const APART_MS = 10_000;
 
 /**
- * Releases what large work has left behind, once nothing more of it comes for a moment, and not more than once a minute. Left to
+ * Releases what large work has left behind, once nothing more of it comes for a moment, and not more than once in ten seconds. Left to
  * itself V8 keeps some 40 MiB after a bundle of 2 MB, for as long as the process lives.
  */
 export class MemoryRelief {
