@@ -15,6 +15,7 @@ import { type Command, CommandError, EXIT, type ExitCode } from './command.ts';
 import { usageError, withFaultLines } from './command-faults.ts';
 import { shellWord } from './shell-word.ts';
 import { printError } from './terminal.ts';
+import { accessCommand } from './verifier-access.ts';
 import { backupCommand } from './verifier-backup.ts';
 import { command as eventsCommand } from './verifier-events.ts';
 import { rootCommand } from './verifier-root.ts';
@@ -147,6 +148,7 @@ export const command: Command = {
   below: [
     { name: 'start', describe, options, run: runStart },
     eventsCommand,
+    accessCommand,
     rootCommand,
     rotateCommand,
     backupCommand,
