@@ -170,21 +170,22 @@ describe('under load, no request fails while', () => {
     await expectNoFailure();
   });
 
-  it.skipIf(SOAK_SECONDS === 0)(
-    'it goes on for as long as somebody wants to wait',
-    async () => {
-      const until = performance.now() + SOAK_SECONDS * 1000;
-      await rotateAgentKeys();
-      const roles = (
-        ['svid-ca', 'wit-issuer', 'svid-ca', 'wit-issuer', 'policy', 'timestamp'] as const
-      ).values();
-      while (performance.now() < until) {
-        const next = roles.next();
-        if (next.done !== true) await rotateRoleKey(next.value);
-        await renewAll();
-      }
-      await expectNoFailure();
-    },
-    SOAK_SECONDS * 1000 + 60_000,
-  );
+  if (SOAK_SECONDS > 0)
+    it(
+      'it goes on for as long as somebody wants to wait',
+      async () => {
+        const until = performance.now() + SOAK_SECONDS * 1000;
+        await rotateAgentKeys();
+        const roles = (
+          ['svid-ca', 'wit-issuer', 'svid-ca', 'wit-issuer', 'policy', 'timestamp'] as const
+        ).values();
+        while (performance.now() < until) {
+          const next = roles.next();
+          if (next.done !== true) await rotateRoleKey(next.value);
+          await renewAll();
+        }
+        await expectNoFailure();
+      },
+      SOAK_SECONDS * 1000 + 60_000,
+    );
 });
