@@ -93,19 +93,22 @@ describe('the example policy', () => {
   });
 });
 
-test('the example sidecar names every setting, as a value or as a commented default', () => {
-  const schema = JSON.parse(read('sidecar.schema.json'));
-  const text = read('sidecar.yaml');
-  const check = (
-    properties: Record<string, { properties?: never; items?: { properties?: never }; default?: unknown }>,
-  ): void => {
-    for (const [key, value] of Object.entries(properties)) {
-      expect(text, key).toMatch(new RegExp(`^[ #-]*${key}:`, 'm'));
-      const commented = new RegExp(`^ *# +${key}: ([^\\s#]+)`, 'm').exec(text)?.[1];
-      if (commented !== undefined && value.default !== undefined && key !== 'listen')
-        expect(commented, key).toBe(String(value.default));
-      check(value.properties ?? value.items?.properties ?? {});
-    }
-  };
-  check(schema.properties);
-});
+test.each(['sidecar', 'verifier'])(
+  'the example %s names every setting, as a value or as a commented default',
+  (kind) => {
+    const schema = JSON.parse(read(`${kind}.schema.json`));
+    const text = read(`${kind}.yaml`);
+    const check = (
+      properties: Record<string, { properties?: never; items?: { properties?: never }; default?: unknown }>,
+    ): void => {
+      for (const [key, value] of Object.entries(properties)) {
+        expect(text, key).toMatch(new RegExp(`(?:^[ #-]*|\\{)${key}:`, 'm'));
+        const commented = new RegExp(`^ *# +${key}: ([^\\s#]+)`, 'm').exec(text)?.[1];
+        if (commented !== undefined && value.default !== undefined && key !== 'listen')
+          expect(commented, key).toBe(String(value.default));
+        check(value.properties ?? value.items?.properties ?? {});
+      }
+    };
+    check(schema.properties);
+  },
+);
