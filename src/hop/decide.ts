@@ -8,7 +8,7 @@ import {
 } from '../core/approval/request-approval.ts';
 import type { ApprovalNote, Direction } from '../core/audit/record.ts';
 import { caveatDeadline } from '../core/delegation/caveats.ts';
-import { verifyChain } from '../core/delegation/chain.ts';
+import { type Holder, verifyChain } from '../core/delegation/chain.ts';
 import {
   checkLinkApprovalTimes,
   type LinkApprovals,
@@ -23,7 +23,7 @@ import { parseTarget } from '../core/policy/target.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
 import { checkAge } from '../core/trust/freshness.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
-import { chainContext, type TrustSnapshot, type UseCounter } from '../ports.ts';
+import { chainContext, type TrustSnapshot } from '../ports.ts';
 import type { Delegated } from './verify-chain.ts';
 
 declare const permit: unique symbol;
@@ -50,6 +50,8 @@ export interface DecisionInput {
   readonly direction: Direction;
   readonly delegated: Delegated;
   readonly callee: AgentId;
+  /** As it proved itself on this connection, or ourselves; undefined where nobody has. */
+  readonly calleeHolder?: Holder | undefined;
   readonly method: string;
   /** Request target in origin form, as received. */
   readonly target: string;
@@ -82,6 +84,10 @@ const standing = (
   });
 };
 
+/** A callee stands in no chain but its grant's. Not remembered: the next connection may be under another key of it. */
+const calleeDenial = ({ calleeHolder }: DecisionInput, { bundle }: TrustSnapshot): Denial | undefined =>
+  calleeHolder && bundle.revocations.checkHolder(calleeHolder.id, calleeHolder.key.thumbprint);
+
 /** A denial, with what the audit wants to know of it. */
 export interface Refusal extends Denial {
   readonly rule?: string;
@@ -103,13 +109,15 @@ export interface Unapproved extends Refusal {
 export const isUnapproved = (refusal: Refusal): refusal is Unapproved => 'unapproved' in refusal;
 
 /**
- * Decides one request. Counted uses are {@link takeUses}: they cost a write and come last.
+ * Decides one request. Counted uses (`uses.ts`) cost a write and come last.
  * Refuses with the codes of SPEC.md section 13.
  */
 export const decide = (
   input: DecisionInput,
 ): { readonly ok: true; readonly value: Permit } | Refusal | Unapproved => {
   const { delegated, nowSeconds } = input;
+  const gone = calleeDenial(input, input.trust);
+  if (gone !== undefined) return gone;
   const key = `${input.method} ${input.target} ${input.callee}`;
   let decision = delegated.decisions.get(key);
   const cached = decision !== undefined;
@@ -229,23 +237,6 @@ const demandDenial = (
   return undefined;
 };
 
-/** Whether a permit has to be counted before it is used. */
-export const countsUses = ({ delegated }: Permit): boolean =>
-  delegated.chain.leaf.caveats.some(({ type }) => type === 'max_uses');
-
-/** Takes one use of every `max_uses` caveat, durably. Refuses with `caveat_max_uses`. */
-export const takeUses = async ({ delegated }: Permit, counter: UseCounter): Promise<Denial | undefined> => {
-  const { links, leaf } = delegated.chain;
-  for (const [index, caveat] of leaf.caveats.entries()) {
-    if (caveat.type !== 'max_uses') continue;
-    // The link that brought the caveat in is the one that is counted: children share its uses.
-    const source = links.find((link) => link.caveats.length > index) ?? leaf;
-    if (!(await counter.take(source.id, index, caveat.uses)))
-      return deny('caveat_max_uses', `all ${caveat.uses} uses are used up`);
-  }
-  return undefined;
-};
-
 /**
  * Whether a permit that was given earlier still holds: streams outlive the moment of their decision. `seen` is the
  * generation of trust that it was last held against; under another one all is asked anew.
@@ -269,6 +260,7 @@ export const checkPermit = (
   const decision = standing({ ...input, trust }, approvalsNow);
   if (!decision.ok) return decision;
   return (
+    calleeDenial(input, trust) ??
     timeDenial(input, approvalsNow, nowSeconds) ??
     demandDenial(input.delegated, decision.value, trust, nowSeconds) ??
     checkApproved(permit, decision.value, approvalsNow, trust)

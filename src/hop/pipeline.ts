@@ -19,17 +19,9 @@ import type {
 } from '../ports.ts';
 import { seekApproval } from './approval.ts';
 import { decisionRecord, type HopFacts } from './audit.ts';
-import {
-  checkPermit,
-  countsUses,
-  decide,
-  isUnapproved,
-  type Permit,
-  type Refusal,
-  takeUses,
-  type Unapproved,
-} from './decide.ts';
+import { checkPermit, decide, isUnapproved, type Permit, type Refusal, type Unapproved } from './decide.ts';
 import { forward, type LiveHops } from './forward.ts';
+import { countsUses, takeUses } from './uses.ts';
 import type { ChainVerifier, Delegated } from './verify-chain.ts';
 
 export interface Path {
@@ -126,6 +118,7 @@ export const takeHop = (
     direction,
     delegated,
     callee,
+    calleeHolder: request.calleeHolder,
     method,
     target,
     trust,
