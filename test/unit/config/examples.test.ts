@@ -1,7 +1,10 @@
 /** The example policy decides as its comments say. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { parseConfig } from '../../../src/config/load.ts';
 import { parsePolicy } from '../../../src/config/policy.ts';
+import { sidecarSchema } from '../../../src/config/sidecar-schema.ts';
+import { verifierSchema } from '../../../src/config/verifier-schema.ts';
 import type { VerifiedChain } from '../../../src/core/delegation/chain.ts';
 import type { ScopePattern } from '../../../src/core/delegation/scope.ts';
 import { expandScope } from '../../../src/core/delegation/scope.ts';
@@ -104,7 +107,11 @@ test.each(['sidecar', 'verifier'])(
       for (const [key, value] of Object.entries(properties)) {
         expect(text, key).toMatch(new RegExp(`(?:^[ #-]*|\\{)${key}:`, 'm'));
         const commented = new RegExp(`^ *# +${key}: ([^\\s#]+)`, 'm').exec(text)?.[1];
-        if (commented !== undefined && value.default !== undefined && key !== 'listen')
+        if (
+          commented !== undefined &&
+          !['object', 'undefined'].includes(typeof value.default) &&
+          key !== 'listen'
+        )
           expect(commented, key).toBe(String(value.default));
         check(value.properties ?? value.items?.properties ?? {});
       }
