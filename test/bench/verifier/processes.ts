@@ -6,6 +6,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { compileInto } from '../compiled.ts';
 
+/** As the image and the systemd units start it. */
+const SHIPPED = { MALLOC_MMAP_THRESHOLD_: '131072' } as const;
+
 /** A line of diagnostics. */
 type Line = Readonly<Record<string, unknown>>;
 
@@ -87,7 +90,13 @@ export class Processes {
     const more = process.env.BENCH_NODE_ARGS?.split(' ') ?? [];
     const all = [...more, ...nodeArgs, this.main, ...args];
     return this.keep(
-      new Running(name, spawn(process.execPath, all, { stdio: ['ignore', 'ignore', 'pipe'] })),
+      new Running(
+        name,
+        spawn(process.execPath, all, {
+          stdio: ['ignore', 'ignore', 'pipe'],
+          env: { ...process.env, ...SHIPPED },
+        }),
+      ),
     );
   }
 

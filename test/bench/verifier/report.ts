@@ -75,7 +75,7 @@ export const report = ({
       'sidecar_growth_mb',
       ratios.sidecar_growth_mb,
       '≤ 20',
-      `from ${round(size.sidecarBefore)} to ${round(size.sidecarAfter)} MiB; the verifier has ${round(size.verifierMb)}`,
+      `from ${round(size.sidecarBefore)} to ${round(size.sidecarAfter)} MiB, started as image and unit do; the verifier has ${round(size.verifierMb)}`,
     ],
     ['verifier_start_ms', ratios.verifier_start_ms, '≤ 3000', 'median; from the process’s start to /readyz'],
   ].map((row) => row.map(String));

@@ -41,6 +41,10 @@ test('carries built code and production packages, no sources and no package mana
   expect(final.some((line) => line.includes('rm -rf /usr/local/lib/node_modules'))).toBe(true);
 });
 
+test('gives large buffers back', () => {
+  expect(final).toContain('ENV MALLOC_MMAP_THRESHOLD_=131072');
+});
+
 test('asks for its health where a sidecar answers by default', () => {
   const { port } = sidecarSchema.shape.health.parse({}).listen;
   const check = final.find((line) => line.startsWith('HEALTHCHECK '));

@@ -43,6 +43,10 @@ const hasSystemd = (() => {
   }
 })();
 
+test.each(['hopgate@.service', 'hopgate-verifier.service'])('%s gives large buffers back', (name) => {
+  expect(parseUnit(read(name)).get('Service.Environment')).toContain('MALLOC_MMAP_THRESHOLD_=131072');
+});
+
 const HARDENED = ['hopgate@.service', 'hopgate-verifier.service', 'hopgate-verifier-backup.service'];
 test.each(HARDENED)('%s is hardened', (name) => {
   const unit = parseUnit(read(name));
