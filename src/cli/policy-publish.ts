@@ -101,7 +101,9 @@ export const publishCommand: Command = {
   name: 'publish <file>',
   describe: 'Put a policy in force at every sidecar',
   options: (yargs) =>
-    common(yargs.positional('file', { type: 'string', demandOption: true, describe: 'The policy, YAML' }))
+    common(
+      yargs.positional('file', { type: 'string', demandOption: true, describe: 'The policy, YAML; or -' }),
+    )
       .option('commit', {
         type: 'string',
         requiresArg: true,

@@ -12,6 +12,7 @@ import { readPolicy } from '../core/policy/read.ts';
 import { type VerifierClient, VerifierError } from '../edge/verifier/client.ts';
 import { type PolicyChange, policyChanges } from '../verifier/policy/changes.ts';
 import { CommandError } from './command.ts';
+import { isStandardInput } from './standard-input.ts';
 import { paint, print, printable } from './terminal.ts';
 
 export interface NamedPolicy {
@@ -23,12 +24,16 @@ export interface NamedPolicy {
 const asksGit = promisify(execFile);
 const GIT_TIMEOUT_MS = 5000;
 
-/** A file, checked: throws a `ConfigError` with every fault. */
+/** Its descriptor. */
+const STDIN = 0;
+
+/** A file, or with `-` stdin, checked: throws a `ConfigError` with every fault. */
 export const policyInFile = (file: string): NamedPolicy => {
-  const source = readFileSync(file, 'utf8');
+  const name = isStandardInput(file) ? 'stdin' : file;
+  const source = readFileSync(name === file ? file : STDIN, 'utf8');
   if (Buffer.byteLength(source) > MAX_POLICY_BYTES)
-    throw new CommandError(`${file}: more than ${MAX_POLICY_BYTES} octets, which no policy has`);
-  return { name: file, source, policy: parsePolicy(source, file) };
+    throw new CommandError(`${name}: more than ${MAX_POLICY_BYTES} octets, which no policy has`);
+  return { name, source, policy: parsePolicy(source, name) };
 };
 
 const named = ({ n, source, policy }: WholePolicyRevision): NamedPolicy => {
@@ -99,6 +104,7 @@ const git = async (directory: string, ...args: readonly string[]): Promise<strin
 
 /** The commit in which a file stands, `-dirty` where it doesn't quite; undefined outside of a repository. */
 export const commitOf = async (file: string): Promise<string | undefined> => {
+  if (isStandardInput(file)) return undefined;
   const directory = path.dirname(path.resolve(file));
   const name = path.basename(file);
   try {

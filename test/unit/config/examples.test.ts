@@ -101,6 +101,7 @@ test.each(['sidecar', 'verifier'])(
   (kind) => {
     const schema = JSON.parse(read(`${kind}.schema.json`));
     const text = read(`${kind}.yaml`);
+    parseConfig(text, `${kind}.yaml`, kind === 'sidecar' ? sidecarSchema : verifierSchema);
     const check = (
       properties: Record<string, { properties?: never; items?: { properties?: never }; default?: unknown }>,
     ): void => {
