@@ -128,11 +128,31 @@ const end = async ({ handle, chain, json }: TaskOptions, { socket }: SidecarAt):
   if (handle === undefined) throw usageError('task end needs the handle that task start gave');
   if (chain !== undefined) throw usageError('task end takes no --chain');
   const { status, body } = await callAdmin(socket, 'DELETE', `/tasks/${encodeURIComponent(handle)}`);
-  if (status !== 204) return refuse(body, status, json);
-  if (json) printJson({ ok: true });
-  else printError('The task has ended; its handle and its grants are worth nothing now.');
-  return EXIT.ok;
+  // 204: there is no verifier that would have to know.
+  if (status !== 200 && status !== 204) return refuse(body, status, json);
+  const { where, isPending, reason, detail } = parseObject(body);
+  const refused = typeof reason === 'string' ? printable(reason) : undefined;
+  if (json)
+    printJson({
+      ok: refused === undefined,
+      everywhere: where === 'everywhere',
+      ...(isPending === true && { pending: true }),
+      ...(refused !== undefined && { reason: refused, detail: printable(String(detail ?? '')) }),
+    });
+  else if (refused !== undefined)
+    printError(
+      `The task has ended here, and the verifier does not end it elsewhere: ${refused}: ${printable(String(detail ?? ''))}`,
+    );
+  else printError(ENDED[where === 'everywhere' ? 'everywhere' : isPending === true ? 'pending' : 'here']);
+  return refused === undefined ? EXIT.ok : EXIT.refused;
 };
+
+const ENDED = {
+  everywhere: 'The task has ended; its handle and its grants are worth nothing now, at any sidecar.',
+  pending:
+    'The task has ended here. The verifier does not answer; the sidecar goes on trying to tell it, so that grants of the task end elsewhere too.',
+  here: 'The task has ended here: its handle is worth nothing now. What it granted elsewhere ends with its chain.',
+} as const;
 
 interface Started {
   readonly handle: string;

@@ -49,6 +49,16 @@ export class LiveHops {
     return this.hops.length;
   }
 
+  /** `task principal` of those that have something under way. */
+  tasks(): ReadonlySet<string> {
+    const found = new Set<string>();
+    for (const { permit, broken } of this.hops) {
+      const { task, principal } = permit.delegated.chain;
+      if (broken === undefined) found.add(`${task} ${principal}`);
+    }
+    return found;
+  }
+
   add(permit: Permit, cut: LiveHop['cut'], generation: number): LiveHop {
     const hop = { permit, cut, generation, place: this.hops.length, broken: undefined };
     this.hops.push(hop);

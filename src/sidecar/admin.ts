@@ -7,7 +7,7 @@ import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import { createServer } from '../edge/http/node-http.ts';
 import { problemOf } from '../edge/http/problem.ts';
 import { VerifierError } from '../edge/verifier/verifier-error.ts';
-import type { Context } from './contexts.ts';
+import { type Context, TASK_GIVER } from './contexts.ts';
 import { nowSeconds, type Parts } from './parts.ts';
 import type { Source } from './source.ts';
 
@@ -74,11 +74,9 @@ export class Admin {
   private async route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '' } = request;
     if (method === 'POST' && url === '/tasks') await this.startTask(request, response);
-    else if (method === 'DELETE' && url.startsWith('/tasks/')) {
-      const ended = this.parts.contexts.end(url.slice('/tasks/'.length));
-      if (ended) response.writeHead(204).end();
-      else sendDenial(response, deny('context_unknown', 'no context has this handle'));
-    } else if (method === 'GET' && url === '/certs') sendJson(response, 200, this.certificates());
+    else if (method === 'DELETE' && url.startsWith('/tasks/'))
+      await this.endTask(url.slice('/tasks/'.length), response);
+    else if (method === 'GET' && url === '/certs') sendJson(response, 200, this.certificates());
     else if (method === 'GET' && url === '/config') sendJson(response, 200, this.parts.config);
     else if (method === 'POST' && url === '/rotate-key') await this.rotateKey(response);
     else if (method === 'GET' && url === '/peers')
@@ -119,6 +117,16 @@ export class Admin {
     });
   }
 
+  /** Of a task that began here every grant ends, at every sidecar; of a context that a caller granted, only this one. */
+  private async endTask(handle: string, response: ServerResponse): Promise<void> {
+    const { contexts, taskEnds } = this.parts;
+    const ended = await taskEnds.end(handle, 'ended');
+    if (ended?.where === 'everywhere' || ended?.isPending === true || (ended && 'reason' in ended))
+      sendJson(response, 200, ended);
+    else if (ended !== undefined || contexts.end(handle)) response.writeHead(204).end();
+    else sendDenial(response, deny('context_unknown', 'no context has this handle'));
+  }
+
   private open(chainText: string): Verdict<Context> {
     const { parts } = this;
     const trust = parts.trust.current();
@@ -135,7 +143,8 @@ export class Admin {
     const { chain } = verified.value;
     const revoked = trust.value.bundle.revocations.checkChain(chain);
     if (revoked !== undefined) return revoked;
-    const context = parts.contexts.open('task', chainText, chain);
+    const context = parts.contexts.open(TASK_GIVER, chainText, chain);
+    parts.taskEnds.began(context);
     parts.rebinding.prepare(context, now);
     return grant(context);
   }

@@ -18,6 +18,8 @@ export interface Context {
 
 const HANDLE_BYTES = 24;
 const POOL_BYTES = HANDLE_BYTES * 128;
+/** Who gave what was not granted by a caller: the operator, who starts a task here. */
+export const TASK_GIVER = 'task';
 /** Of all contexts, what one giver may hold: a caller that asks for ever more pushes out its own. */
 const SHARE = 1 / 4;
 
@@ -35,6 +37,8 @@ export class Contexts {
   private readonly clock: Clock;
   private readonly contexts: LRUCache<string, Held>;
   private readonly givers = new Map<string, Giver>();
+  /** Of tasks that began here: used once more after they had been idle for too long. */
+  private readonly idled = new Set<string>();
   private readonly share: number;
   // Randomness in bulk: one system call for many handles.
   private readonly pool = Buffer.alloc(POOL_BYTES);
@@ -45,7 +49,7 @@ export class Contexts {
     this.share = Math.max(1, Math.floor(most * SHARE));
     this.contexts = new LRUCache({
       max: most,
-      dispose: (held) => this.forget(held),
+      dispose: (held, handle, why) => this.forget(held, handle, why),
       ttl: idleMs,
       updateAgeOnGet: true,
       ttlResolution: 0,
@@ -88,7 +92,8 @@ export class Contexts {
     giver.live++;
   }
 
-  private forget({ giver: name }: Held): void {
+  private forget({ giver: name }: Held, handle: string, why: LRUCache.DisposeReason): void {
+    if (name === TASK_GIVER && why === 'expire') this.idled.add(handle);
     const giver = this.givers.get(name);
     if (giver === undefined) return;
     giver.live--;
@@ -109,6 +114,19 @@ export class Contexts {
       return deny('context_unknown', `the context ended with its chain at ${context.chain.exp}`);
     }
     return grant(context);
+  }
+
+  /** Of a context that nobody asks for by its handle; looking makes it no younger. `gone`: ended, or pushed out. */
+  stateOf(handle: string): 'open' | 'idle' | 'gone' {
+    if (this.contexts.has(handle)) return 'open';
+    const isStale = this.contexts.peek(handle, { allowStale: true }) !== undefined;
+    return this.idled.delete(handle) || isStale ? 'idle' : 'gone';
+  }
+
+  /** Keeps one from ending for idleness: it is in use in another way than by its handle. */
+  keep(handle: string): void {
+    const held = this.contexts.peek(handle, { allowStale: true });
+    if (held !== undefined) this.contexts.set(handle, held, { noDisposeOnSet: true });
   }
 
   /** Those that are open now; using one makes it no younger. */

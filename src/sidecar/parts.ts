@@ -9,6 +9,7 @@ import type { ClockAlarm } from './clock-alarm.ts';
 import type { Contexts } from './contexts.ts';
 import type { Identities } from './identities.ts';
 import type { Rebinding } from './rebinding.ts';
+import type { TaskEnds } from './task-ends.ts';
 
 export interface Parts {
   readonly config: SidecarConfig;
@@ -18,6 +19,7 @@ export interface Parts {
   readonly contexts: Contexts;
   readonly identities: Identities;
   readonly rebinding: Rebinding;
+  readonly taskEnds: TaskEnds;
   /** The identity of now; renewals replace it. */
   readonly identity: () => SidecarIdentity;
   readonly clockAlarm: ClockAlarm;

@@ -6,6 +6,7 @@ import { AuditLog } from '../edge/store/audit-log.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import { FileUseCounter } from '../edge/store/use-counter.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
+import type { VerifierLink } from '../edge/verifier/verifier-link.ts';
 import { LiveHops } from '../hop/forward.ts';
 import { ChainVerifier } from '../hop/verify-chain.ts';
 import type { ApprovalPort, Clock } from '../ports.ts';
@@ -22,6 +23,7 @@ import type { Parts } from './parts.ts';
 import { Rebinding } from './rebinding.ts';
 import { Reporter } from './reporter.ts';
 import type { Source, SourceOptions } from './source.ts';
+import { TaskEnds } from './task-ends.ts';
 import { VerifierSource } from './verifier-source.ts';
 
 const SWEEP_MS = 1000;
@@ -80,6 +82,7 @@ export class Sidecar {
     this.source = sourced.source;
     this.reporter = sourced.reporter;
     const { trust, approvals } = this.source;
+    const live = new LiveHops(evidence === undefined ? 0 : EXPLAINED_WITHIN_MS, () => clock.monotonic());
     const identity = (): SidecarIdentity => this.identities.current;
     this.audit = new AuditLog({
       file: this.stateFile(config.audit.file),
@@ -103,12 +106,13 @@ export class Sidecar {
         audit: this.audit,
         chains: new ChainVerifier(),
         uses: new FileUseCounter(this.stateFile('uses.log')),
-        live: new LiveHops(evidence === undefined ? 0 : EXPLAINED_WITHIN_MS, () => clock.monotonic()),
+        live,
         evidence,
         approvals: options.approvals ?? approvals,
       },
       identities: this.identities,
       rebinding: new Rebinding(contexts, this.identities, trust),
+      taskEnds: new TaskEnds({ link: sourced.link, contexts, live, clock, log }),
       identity,
       clockAlarm: new ClockAlarm({ clock, log, facts: () => this.source.clockFacts() }),
       isDraining: () => this.draining !== undefined,
@@ -128,6 +132,7 @@ export class Sidecar {
   private makeSource(evidence: Evidence | undefined): {
     readonly source: Source;
     readonly reporter: Reporter | undefined;
+    readonly link: VerifierLink | undefined;
   } {
     const { config, clock, log, version } = this.options;
     const options: SourceOptions = {
@@ -139,14 +144,15 @@ export class Sidecar {
       onIdentity: (identity) => this.onIdentity(identity),
       onTls: () => this.renewDoors(),
     };
-    if (evidence === undefined) return { source: new FileSource(options), reporter: undefined };
+    if (evidence === undefined)
+      return { source: new FileSource(options), reporter: undefined, link: undefined };
     const source = new VerifierSource({
       ...options,
       rotationBusyUntil: () => this.parts.rebinding.busyUntil,
     });
     const { link, trust } = source;
     const identity = (): SidecarIdentity => this.identities.current;
-    return { source, reporter: new Reporter({ link, trust, evidence, identity, version, clock, log }) };
+    return { source, link, reporter: new Reporter({ link, trust, evidence, identity, version, clock, log }) };
   }
 
   private makeDoors(): void {
@@ -269,6 +275,7 @@ export class Sidecar {
   /** Ends what time or revocation has ended: live hops, sessions, connections. */
   sweep(): void {
     const { live, clock } = this.parts.path;
+    this.parts.taskEnds.sweep(Math.floor(clock.now() / 1000));
     const trust = this.source.trust.current();
     if (!trust.ok) {
       live.cutAll(trust.reason);
@@ -311,6 +318,7 @@ export class Sidecar {
     this.stopped = true;
     this.source.stop();
     this.reporter?.stop();
+    this.parts.taskEnds.stop();
     for (const stop of this.stops.splice(0)) stop();
     // While the log is open: what is cut here has its outcome in it.
     this.parts.path.live.cutAll('draining');

@@ -67,12 +67,29 @@ it('end names the handle, also one that begins with a dash', async () => {
   expect(await runCli('task', 'end', 'abc', '--admin', socket)).toMatchObject({ code: 0, stdout: '' });
   expect(await runCli('task', 'end', '--handle=-a/../b', '--admin', socket, '--json')).toMatchObject({
     code: 0,
-    stdout: '{"ok":true}\n',
+    stdout: '{"ok":true,"everywhere":false}\n',
   });
   expect(seen.map(({ method, url }) => `${method} ${url}`)).toEqual([
     'DELETE /tasks/abc',
     'DELETE /tasks/-a%2F..%2Fb',
   ]);
+});
+
+it.each([
+  [{ where: 'everywhere' }, 0, 'at any sidecar', { ok: true, everywhere: true }],
+  [{ where: 'here', isPending: true }, 0, 'goes on trying', { ok: true, everywhere: false, pending: true }],
+  [
+    { where: 'here', isPending: false, reason: 'api_forbidden', detail: 'not yours' },
+    1,
+    'api_forbidden: not yours',
+    { ok: false, everywhere: false, reason: 'api_forbidden', detail: 'not yours' },
+  ],
+])('end says where the task has ended: %j', async (answer, code, words, json) => {
+  await serve((_request, response) => response.writeHead(200).end(JSON.stringify(answer)));
+  const told = await runCli('task', 'end', 'abc', '--admin', socket);
+  expect(told).toMatchObject({ code, stdout: '', stderr: expect.stringContaining(words) });
+  const asJson = await runCli('task', 'end', 'abc', '--admin', socket, '--json');
+  expect([asJson.code, JSON.parse(asJson.stdout)]).toEqual([code, json]);
 });
 
 it('a refusal is told with its code, and can’t write to the terminal', async () => {
