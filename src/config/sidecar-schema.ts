@@ -255,7 +255,9 @@ const limits = z
       .min(1)
       .default(10_000)
       .describe('Contexts held at once; the longest unused one goes first.'),
-    contextIdle: duration.prefault('15m').describe('A context that is not used for so long ends; a task that began here, with all its grants.'),
+    contextIdle: duration
+      .prefault('15m')
+      .describe('A context that is not used for so long ends; a task that began here, with all its grants.'),
     drainTimeout: duration.prefault('25s').describe('From SIGTERM until streams are cut.'),
   })
   .prefault({});

@@ -3,16 +3,18 @@ import { approvalEndpoints } from '../../api/approvals.ts';
 import { deny, grant, type Verdict } from '../../core/verdict.ts';
 import type { ApprovalPort, AskedApproval } from '../../ports.ts';
 import { type VerifierClient, VerifierError } from './client.ts';
+import type { VerifierLink } from './verifier-link.ts';
 
-/** A request waits no longer than this for each answer. */
-const TIMEOUT_MS = 2000;
+/** A request waits no longer than this for one address, */
+const ADDRESS_MS = 2000;
+/** and for all of them together. */
+const ANSWER_MS = 5000;
 
 export class VerifierApprovals implements ApprovalPort {
-  private readonly client: () => VerifierClient | undefined;
+  private readonly link: Pick<VerifierLink, 'run'>;
 
-  /** `client` is that of now: it changes with the sidecar's identity. */
-  constructor(client: () => VerifierClient | undefined) {
-    this.client = client;
+  constructor(link: Pick<VerifierLink, 'run'>) {
+    this.link = link;
   }
 
   async token(id: string): Promise<Verdict<string | undefined>> {
@@ -41,10 +43,11 @@ export class VerifierApprovals implements ApprovalPort {
   private async asked<T>(
     call: (client: VerifierClient, signal: AbortSignal) => Promise<Verdict<T>>,
   ): Promise<Verdict<T>> {
-    const client = this.client();
-    if (client === undefined) return deny('approval_unavailable', 'there is no connection to the verifier');
+    const answered = AbortSignal.timeout(ANSWER_MS);
     try {
-      return await call(client, AbortSignal.timeout(TIMEOUT_MS));
+      return await this.link.run((client) =>
+        call(client, AbortSignal.any([answered, AbortSignal.timeout(ADDRESS_MS)])),
+      );
     } catch (error) {
       if (!(error instanceof VerifierError)) throw error;
       // Where the verifier is, and what it says of others, is not the caller's to know.

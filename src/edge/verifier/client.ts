@@ -98,6 +98,12 @@ const parseAnswer = <E extends AnyEndpoint>(endpoint: E, text: string): AnswerOf
   );
 };
 
+const aborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason as Error);
+    else signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+
 /** Connections to one verifier under one identity: for another identity make another client, and close this one. */
 export class VerifierClient {
   private readonly target: VerifierTarget;
@@ -203,11 +209,13 @@ export class VerifierClient {
     signal: AbortSignal | undefined,
   ): Promise<Received> {
     const deadline = AbortSignal.timeout(this.timeoutMs);
+    const ended = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
     try {
-      const response = await send(this.pool, {
-        ...this.dispatchOf(endpoint, sent, headers),
-        signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
-      });
+      // Undici lets who waits for a connection wait on, whatever its signal says.
+      const response = await Promise.race([
+        send(this.pool, { ...this.dispatchOf(endpoint, sent, headers), signal: ended }),
+        aborted(ended),
+      ]);
       this.noteDate(response.headers);
       const raw = await this.collect(response.body);
       const isCompressed = headerOf(response, 'content-encoding') === 'gzip';

@@ -1,29 +1,36 @@
 /** The sidecar's port for approvals, against a verifier that runs, that refuses, and that is gone. */
+import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { approvalEndpoints } from '../../../../src/api/approvals.ts';
 import type { ScopeLiteral } from '../../../../src/core/delegation/scope.ts';
 import { sha256Base64url } from '../../../../src/core/encoding/jws.ts';
 import type { AgentId } from '../../../../src/core/spiffe-id.ts';
+import type { TlsIdentity } from '../../../../src/edge/tls/settings.ts';
 import { VerifierApprovals } from '../../../../src/edge/verifier/approvals.ts';
 import type { VerifierClient } from '../../../../src/edge/verifier/client.ts';
+import { VerifierLink } from '../../../../src/edge/verifier/verifier-link.ts';
 import type { AskedApproval } from '../../../../src/ports.ts';
 import { idOf } from '../../../../src/verifier/approvals/wish.ts';
 import { reasonOf } from '../../../testkit/core-world.ts';
-import { RunningVerifier } from '../../../testkit/running-verifier.ts';
+import { RunningVerifier, TRUST_DOMAIN } from '../../../testkit/running-verifier.ts';
 
 const CALLER = 'spiffe://company.com/agent/planning/1' as AgentId;
 
 let verifier: RunningVerifier;
-let client: VerifierClient;
+let identity: TlsIdentity;
 let port: VerifierApprovals;
 let callee: AgentId;
 
+const portOf = (client: VerifierClient): VerifierApprovals =>
+  new VerifierApprovals({ run: (work) => work(client) });
+
 beforeAll(async () => {
   verifier = await RunningVerifier.start();
-  const identity = await verifier.identity('inventory/1');
-  callee = identity.id;
-  client = verifier.client(identity);
-  port = new VerifierApprovals(() => client);
+  const made = await verifier.identity('inventory/1');
+  identity = made;
+  callee = made.id;
+  const client = verifier.client(identity);
+  port = portOf(client);
 });
 afterAll(() => verifier.stop());
 
@@ -59,7 +66,7 @@ it('passes a refusal on, with its reason', async () => {
 });
 
 it('asks for nobody else', async () => {
-  const other = new VerifierApprovals(() => verifier.client());
+  const other = portOf(verifier.client());
   expect(reasonOf(await other.ask(request('/c')))).toBe('approval_unavailable');
   const foreign = { ...request('/c'), callee: CALLER };
   expect(reasonOf(await port.ask(foreign))).toBe('approval_unavailable');
@@ -73,10 +80,31 @@ it('says that too many wait', async () => {
   });
 });
 
-it('is unavailable without a connection, and when nobody answers', async () => {
-  const unconnected = new VerifierApprovals(() => undefined);
-  expect(reasonOf(await unconnected.token(idFor('/a')))).toBe('approval_unavailable');
-  await client.close();
-  expect(reasonOf(await port.token(idFor('/a')))).toBe('approval_unavailable');
-  expect(reasonOf(await port.ask(request('/a')))).toBe('approval_unavailable');
+it('asks the next address when one does not answer, and no longer than a request may wait', async () => {
+  const silent = createServer(() => undefined);
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const { port: hole } = silent.address() as AddressInfo;
+  const link = new VerifierLink({
+    addresses: [`127.0.0.1:${hole}`, ...verifier.verifier.addresses],
+    trust: { trustDomain: TRUST_DOMAIN, root: verifier.verifier.rooms.authority.rootThumbprint },
+    clock: verifier.clock,
+    authorities: () => ({ x509: verifier.authorities, epoch: 1 }),
+    identity: () => identity,
+  });
+  const failingOver = new VerifierApprovals(link);
+  expect(await failingOver.token(idFor('/a'))).toEqual({ ok: true, value: undefined });
+  expect(link.state.address).toBe(verifier.verifier.addresses[0]);
+  // And goes there first from then on.
+  const started = performance.now();
+  expect(await failingOver.token(idFor('/a'))).toEqual({ ok: true, value: undefined });
+  expect(performance.now() - started).toBeLessThan(1500);
+  link.close();
+  silent.close();
+}, 20_000);
+
+it('is unavailable when nobody answers', async () => {
+  const closed = verifier.client(identity);
+  await closed.close();
+  expect(reasonOf(await portOf(closed).token(idFor('/a')))).toBe('approval_unavailable');
+  expect(reasonOf(await portOf(closed).ask(request('/a')))).toBe('approval_unavailable');
 });
