@@ -62,10 +62,10 @@ export interface EvidencePort {
   refused(peer: string | undefined, reason: ReasonCode): void;
 }
 
-/** Durable counters for `max_uses`. */
+/** Durable counters for `max_uses`, and for approvals of requests. */
 export interface UseCounter {
-  /** Takes one use, durably; false when `limit` were taken. */
-  take(linkId: string, index: number, limit: number): Promise<boolean>;
+  /** Takes one use, durably; false when `limit` were taken. `until`, in seconds: nobody can ask for it after that. */
+  take(linkId: string, index: number, limit: number, until: number): Promise<boolean>;
 }
 
 /** A request that waits for a human: what will be approved, and what helps to decide. */

@@ -72,7 +72,7 @@ const ask = async (
 const takeApproval = async ({ requestApproval }: Permit, uses: Path['uses']): Promise<Denial | undefined> => {
   if (requestApproval === undefined) return deny('approval_invalid', 'there is no approval to use');
   try {
-    if (await uses.take(approvalUseKey(requestApproval), 0, 1)) return undefined;
+    if (await uses.take(approvalUseKey(requestApproval), 0, 1, requestApproval.exp)) return undefined;
   } catch {
     return deny('audit_unavailable', 'the use could not be counted');
   }

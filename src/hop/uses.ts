@@ -1,4 +1,5 @@
 /** Uses of `max_uses` caveats, counted last of all: each costs a write (SPEC.md section 13). */
+import { CLOCK_SKEW_SECONDS } from '../core/limits.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import type { UseCounter } from '../ports.ts';
 import type { Permit } from './decide.ts';
@@ -14,7 +15,7 @@ export const takeUses = async ({ delegated }: Permit, counter: UseCounter): Prom
     if (caveat.type !== 'max_uses') continue;
     // The link that brought the caveat in is the one that is counted: children share its uses.
     const source = links.find((link) => link.caveats.length > index) ?? leaf;
-    if (!(await counter.take(source.id, index, caveat.uses)))
+    if (!(await counter.take(source.id, index, caveat.uses, source.exp + CLOCK_SKEW_SECONDS)))
       return deny('caveat_max_uses', `all ${caveat.uses} uses are used up`);
   }
   return undefined;

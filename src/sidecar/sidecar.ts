@@ -105,7 +105,7 @@ export class Sidecar {
         trust,
         audit: this.audit,
         chains: new ChainVerifier(),
-        uses: new FileUseCounter(this.stateFile('uses.log')),
+        uses: new FileUseCounter(this.stateFile('uses.log'), clock),
         live,
         evidence,
         approvals: options.approvals ?? approvals,
