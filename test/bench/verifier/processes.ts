@@ -82,7 +82,10 @@ export class Processes {
     this.main = compileInto(this.directory);
     process.once('exit', () => {
       for (const { child } of this.running) child.kill('SIGKILL');
+      rmSync(this.directory, { recursive: true, force: true });
     });
+    // A signal alone would end us without that.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
   }
 
   /** `hopgate …`; `nodeArgs` for Node itself. */
