@@ -19,6 +19,7 @@ import { WallClock } from '../testkit/test-clock.ts';
 
 const PLANNING = 'spiffe://company.com/agent/planning/1';
 const INVENTORY = 'spiffe://company.com/agent/inventory/1';
+const SECOND = 'spiffe://company.com/agent/inventory/2';
 const BODY = '{"delete":"vpc-1"}';
 
 interface Running {
@@ -33,6 +34,7 @@ describe('approvals, end to end', () => {
   let isVerifierStopped = false;
   let planning: Running;
   let inventory: Running;
+  let second: Running;
   let agent: Server;
   const bodies: string[] = [];
   const file = (name: string): string => path.join(folder, name);
@@ -88,10 +90,20 @@ describe('approvals, end to end', () => {
       outbound: undefined,
       health: { listen },
     });
-    const address = `127.0.0.1:${inventory.addresses.inbound?.port}`;
+    second = await start('inventory/2', {
+      inbound: { listen, agent: `127.0.0.1:${port}` },
+      outbound: undefined,
+      health: { listen },
+    });
+    const routeTo = (host: string, peer: string, { addresses }: Running) => ({
+      host,
+      peer,
+      address: `127.0.0.1:${addresses.inbound?.port}`,
+    });
+    const routes = [routeTo('inventory.mesh', INVENTORY, inventory), routeTo('second.mesh', SECOND, second)];
     planning = await start('planning/1', {
       inbound: undefined,
-      outbound: { listen, routes: [{ host: 'inventory.mesh', peer: INVENTORY, address }] },
+      outbound: { listen, routes },
       health: { listen },
     });
   }, 60_000);
@@ -99,6 +111,7 @@ describe('approvals, end to end', () => {
   afterAll(async () => {
     planning?.sidecar.stop('test over');
     inventory?.sidecar.stop('test over');
+    second?.sidecar.stop('test over');
     agent?.close();
     if (!isVerifierStopped) await verifier?.stop();
     rmSync(folder, { recursive: true, force: true });
@@ -108,7 +121,7 @@ describe('approvals, end to end', () => {
     atVerifier('delegate', '--as', file('alice.key'), '--to', 'planning/1', '--json', ...args);
   const startTask = async (chain: string): Promise<string> =>
     (await cli('task', 'start', '--chain', chain, '--admin', planning.addresses.admin)).stdout;
-  const write = async (context: string, body = BODY) => {
+  const write = async (context: string, body = BODY, host = 'inventory.mesh') => {
     const proxy = new URL(readFileSync(path.join(planning.directory, 'state', 'proxy-url'), 'utf8').trim());
     const secret = Buffer.from(`${proxy.username}:${proxy.password}`).toString('base64');
     return send(
@@ -116,9 +129,9 @@ describe('approvals, end to end', () => {
         host: proxy.hostname,
         port: Number(proxy.port),
         method: 'POST',
-        path: 'http://inventory.mesh/vpcs?dry=0',
+        path: `http://${host}/vpcs?dry=0`,
         headers: {
-          host: 'inventory.mesh',
+          host,
           'proxy-authorization': `Basic ${secret}`,
           'hopgate-context': context,
         },
@@ -157,10 +170,18 @@ describe('approvals, end to end', () => {
     expect(granted.code, granted.stderr).toBe(0);
     expect(granted.stdout).toContain('approved by mailto:bob@company.com');
 
+    // Not at another instance of the same service, while it is still good: that is another wish, which nobody has approved.
+    const elsewhere = await write(context, BODY, 'second.mesh');
+    expect(elsewhere.code).toBe('approval_required');
+    expect((JSON.parse(elsewhere.body) as { approval: string }).approval).not.toBe(id);
+    expect((await write(context, '{"delete":"vpc-3"}')).code).toBe('approval_required');
+    expect(bodies).toEqual([]);
+
     const done = await write(context);
     expect(done.status, done.body).toBe(200);
     expect(bodies).toEqual([BODY]);
     expect((await write(context)).code).toBe('approval_used');
+    expect((await write(context, BODY, 'second.mesh')).code).toBe('approval_required');
     expect((await write(context, '{"delete":"vpc-2"}')).code).toBe('approval_required');
     expect(bodies).toEqual([BODY]);
   });
@@ -220,7 +241,7 @@ describe('approvals, end to end', () => {
     expect(status.json()).toMatchObject({
       trustDomain: 'company.com',
       policy: { revision: 'test-1' },
-      agents: { live: 2, expired: 0 },
+      agents: { live: 3, expired: 0 },
       bundle: { stamped: true },
       alarms: [],
     });
