@@ -59,7 +59,7 @@ export class VerifierSource implements Source {
       authorities: () => this.trust.known?.bundle.roles,
       identity: () => this.identity?.tls,
     });
-    this.approvals = new VerifierApprovals(this.link);
+    this.approvals = new VerifierApprovals(this.link, clock);
     this.feed = new TrustFeed({ link: this.link, trust: this.trust, clock, log });
     this.trust.onChange(this.renewForAuthorities());
     this.trust.onChange(() => this.renewIfDisowned());

@@ -2,10 +2,12 @@
 import type { IncomingMessage } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { approvalEndpoints } from '../../api/approvals.ts';
 import type { AnyEndpoint, Role } from '../../api/endpoint.ts';
 import { enrolmentEndpoints } from '../../api/enrolment.ts';
 import { REASONS } from '../../core/reasons.ts';
 import { type Denial, deny } from '../../core/verdict.ts';
+import type { Pace } from '../../edge/pace.ts';
 import type { Logger } from '../../edge/telemetry/log.ts';
 import type { Actor } from '../actor.ts';
 import { Refusal } from '../refusal.ts';
@@ -14,7 +16,6 @@ import type { Connections } from './connections.ts';
 import type { EventStreams, StreamTimes } from './event-stream.ts';
 import type { GuessLimit } from './guess-limit.ts';
 import type { Asked, Tagged } from './handler.ts';
-import type { Pace } from './pace.ts';
 import { denialOf, Malformed, PROBLEM, problemFor } from './problems.ts';
 import { checkHeaders, parseBody, readRequest } from './read-request.ts';
 import { answerText, hasTag, TaggedAnswers, takesGzip } from './write-answer.ts';
@@ -69,6 +70,7 @@ const isWrongSecret = (error: unknown): boolean => {
 };
 
 const RENEWAL = enrolmentEndpoints.renew.name;
+const FOR_A_CALLER = approvalEndpoints.askApproval.name;
 
 const renewalIdentity = (identity: Identity): Identity =>
   identity.renewing === undefined ? identity : { actor: identity.renewing, fault: undefined };
@@ -114,7 +116,9 @@ class Route {
       throw new Malformed(deny('api_busy', 'too many wrong attempts; wait a minute'));
     const isPaced =
       actor.kind === 'agent' && method !== 'GET' && !OPERATING.some((role) => actor.roles.has(role));
-    if (isPaced && !pace.allows(actor.name, weightOf(request.raw, maxBytes)))
+    // A caller makes its callee file what it likes: that must not cost the callee its renewals and reports.
+    const payer = name === FOR_A_CALLER ? `${actor.name} for its callers` : actor.name;
+    if (isPaced && !pace.allows(payer, weightOf(request.raw, maxBytes)))
       throw new Malformed(deny('api_busy', `${actor.name} changes too much at once; wait a minute`));
     this.identities.set(request, identity);
   };

@@ -2,6 +2,7 @@
 import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { approvalEndpoints } from '../../../../src/api/approvals.ts';
+import { enrolmentEndpoints } from '../../../../src/api/enrolment.ts';
 import type { ScopeLiteral } from '../../../../src/core/delegation/scope.ts';
 import { sha256Base64url } from '../../../../src/core/encoding/jws.ts';
 import type { AgentId } from '../../../../src/core/spiffe-id.ts';
@@ -78,6 +79,17 @@ it('says that too many wait', async () => {
     reason: 'approval_unavailable',
     detail: 'too many approvals are waiting already',
   });
+});
+
+it('files what many callers ask for at no cost to what we need ourselves', async () => {
+  const made = await verifier.identity('inventory/crowded');
+  const client = verifier.client(made);
+  const crowded = portOf(client);
+  const filed = Array.from({ length: 310 }, (_, at) =>
+    crowded.ask({ ...request(`/crowd/${at}`), callee: made.id, caller: `${CALLER}${at}` as AgentId }),
+  );
+  expect((await Promise.all(filed)).map(reasonOf)).toContain('approval_unavailable');
+  expect(await client.call(enrolmentEndpoints.createChallenge, {})).toHaveProperty('nonce');
 });
 
 it('asks the next address when one does not answer, and no longer than a request may wait', async () => {

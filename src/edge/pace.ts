@@ -1,6 +1,6 @@
-/** How fast one member may go on changing things: what it files, renews and reports costs the disk and the time of all. */
+/** How fast somebody may go on asking for what costs the disk and the time of all. */
 import { LRUCache } from 'lru-cache';
-import type { Clock } from '../../ports.ts';
+import type { Clock } from '../ports.ts';
 
 export interface PaceLimits {
   /** At once. */
