@@ -72,4 +72,8 @@ const main = async (args: readonly string[]): Promise<number> => {
   }
 };
 
+// Who reads no further (`| head`) ends nothing that a command has begun.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
 process.exitCode = await main(hideBin(process.argv));
