@@ -70,7 +70,14 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
     secondApprover: config.policy.secondApprover,
   });
   const { policies, revocations, scores } = judgement;
-  const people = openPeople({ records, clock, authority, policy: policies, revoking: revocations });
+  const people = openPeople({
+    records,
+    clock,
+    authority,
+    policy: policies,
+    revoking: revocations,
+    whenPublished: (revision) => publication.whenPublished(revision),
+  });
   const publication: Publication = new Publication({
     records,
     authority,

@@ -62,11 +62,13 @@ export class PeopleWorld {
   readonly entries: Entries;
   /** What was revoked, as `principal task`, or `principal all`. */
   readonly revoked: string[];
+  /** Commits whose bundle was waited for. */
+  readonly published: number[];
 
   private constructor(
     parts: Pick<
       PeopleWorld,
-      'clock' | 'records' | 'authority' | 'people' | 'provider' | 'entries' | 'revoked'
+      'clock' | 'records' | 'authority' | 'people' | 'provider' | 'entries' | 'revoked' | 'published'
     >,
   ) {
     this.clock = parts.clock;
@@ -76,6 +78,7 @@ export class PeopleWorld {
     this.provider = parts.provider;
     this.entries = parts.entries;
     this.revoked = parts.revoked;
+    this.published = parts.published;
   }
 
   /** With Alice, who is registered by her `sub`, in a group that may review. */
@@ -86,6 +89,7 @@ export class PeopleWorld {
     const provider = await IdTokenIssuer.start();
     onFinished(() => provider.stop());
     const revoked: string[] = [];
+    const published: number[] = [];
     const people = openPeople({
       records,
       clock,
@@ -100,13 +104,25 @@ export class PeopleWorld {
           return [];
         },
       },
+      whenPublished: async (revision) => {
+        published.push(revision);
+      },
     });
     const entries = new Entries(records, clock, {
       trustDomain: authority.trustDomain,
       allowLongSvid: false,
       clusters: 0,
     });
-    const world = new PeopleWorld({ clock, records, authority, people, provider, entries, revoked });
+    const world = new PeopleWorld({
+      clock,
+      records,
+      authority,
+      people,
+      provider,
+      entries,
+      revoked,
+      published,
+    });
     await entries.add(
       ADMIN,
       {

@@ -47,6 +47,7 @@ export interface LoginParts {
   readonly sessions: Sessions;
   readonly links: FirstLinks;
   readonly tasks: Tasks;
+  readonly whenPublished: (revision: number) => Promise<void>;
 }
 
 const must = <T>(verdict: Verdict<T>): T => {
@@ -187,7 +188,7 @@ export class Logins {
         null,
       )
       .set(OIDC_SUBJECT, nameOf(issuer, subject), { issuer, subject, principal }, null);
-    await this.parts.records.commit(
+    const revision = await this.parts.records.commit(
       {
         event: 'principal.added',
         actor: SYSTEM,
@@ -196,6 +197,8 @@ export class Logins {
       },
       edit,
     );
+    // What the first login grants must be worth something at every sidecar that hears of it.
+    await this.parts.whenPublished(revision);
     return principal;
   }
 

@@ -23,6 +23,8 @@ export interface PeopleParts {
   >;
   readonly policy: PolicyWords;
   readonly revoking: TaskRevoking & GrantRevoking;
+  /** Resolves when a bundle that carries all up to this commit is out. */
+  readonly whenPublished: (revision: number) => Promise<void>;
 }
 
 export interface People {
@@ -37,7 +39,14 @@ export interface People {
   };
 }
 
-export const openPeople = ({ records, clock, authority, policy, revoking }: PeopleParts): People => {
+export const openPeople = ({
+  records,
+  clock,
+  authority,
+  policy,
+  revoking,
+  whenPublished,
+}: PeopleParts): People => {
   const { trustDomain } = authority;
   const keys = {
     trustDomain,
@@ -59,7 +68,16 @@ export const openPeople = ({ records, clock, authority, policy, revoking }: Peop
     principals: new Principals({ records, clock, trustDomain, policy, isRoleKey, revoking }),
     issuers,
     sessions,
-    logins: new Logins({ records, clock, issuing: authority, issuers, sessions, links, tasks }),
+    logins: new Logins({
+      records,
+      clock,
+      issuing: authority,
+      issuers,
+      sessions,
+      links,
+      tasks,
+      whenPublished,
+    }),
     tasks,
     sources: peopleSources(records, keys),
   };

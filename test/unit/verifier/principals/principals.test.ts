@@ -2,6 +2,7 @@
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { makeSigningKey } from '../../../../src/edge/keys/signing-key.ts';
 import { widerPart } from '../../../../src/verifier/principals/ceilings.ts';
+import { nameOf, PRINCIPAL } from '../../../../src/verifier/principals/kinds.ts';
 import { Refusal } from '../../../../src/verifier/refusal.ts';
 import { ADMIN, ALICE, ALICE_SUB, OPERATOR, PeopleWorld } from '../../../testkit/people.ts';
 
@@ -166,6 +167,11 @@ test('who registers itself does so by (iss, sub), only where that is wanted and 
   await world.trust(groups, { autoRegister: true });
   expect(await reasonOf(world.login({ claims: { ...carol, groups: ['others'] } }))).toBe('login_unknown');
   expect((await world.login({ claims: carol })).principal).toBe(`${world.provider.issuer}#carol`);
+  // Its anchor is out before it has anything to show; the next time it is known.
+  const added = await world.records.get(PRINCIPAL, nameOf(`${world.provider.issuer}#carol`));
+  expect(world.published).toEqual([added?.revision]);
+  await world.login({ claims: carol });
+  expect(world.published).toHaveLength(1);
 });
 
 test('who was removed does not come back by registering itself', async () => {
