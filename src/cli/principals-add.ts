@@ -26,7 +26,7 @@ import { VERIFIER_OPTIONS, withVerifier } from './verifier-connection.ts';
 
 interface AddOptions extends PrincipalOptions {
   readonly key: string | undefined;
-  readonly 'no-key': boolean;
+  readonly 'no-key': boolean | undefined;
   readonly out: string | undefined;
   readonly scope: readonly string[] | undefined;
   readonly ttl: string | undefined;
@@ -165,9 +165,9 @@ export const addCommand: Command = {
       })
       .options(VERIFIER_OPTIONS)
       .options(KEY_OPTIONS)
+      // Without a default, which yargs takes for a given value that conflicts.
       .option('no-key', {
         type: 'boolean',
-        default: false,
         describe: 'Without a key: logs in, and nothing else',
       })
       .option('scope', {

@@ -1,5 +1,6 @@
 /** A principal with a key, from nothing to a chain, and to its end: what a person types next to a verifier. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -99,3 +100,16 @@ test('a key file is never written over, and a private key is never sent', async 
   expect((await run('principals', 'key', 'bob', 'laptop', '--out', at('laptop.key'))).code).toBe(0);
   expect(existsSync(at('laptop.key'))).toBe(true);
 }, 60_000);
+
+test('a key that exists already: its public half is registered; the private one is refused', async () => {
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+  writeFileSync(at('dora.pub'), publicKey.export({ format: 'pem', type: 'spki' }));
+  writeFileSync(at('dora.pem'), privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600 });
+  expect(await run('principals', 'add', 'dora', '--key', at('dora.pem'))).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('is a private key'),
+  });
+  expect((await run('principals', 'add', 'dora', '--key', at('dora.pub'))).code).toBe(0);
+  const both = await run('principals', 'add', 'eve', '--key', at('dora.pub'), '--no-key');
+  expect(both.code).toBe(2);
+});
