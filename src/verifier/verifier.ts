@@ -217,13 +217,12 @@ export class Verifier {
     this.options.log.info({ authorities: tls.authorities.length }, 'own certificate or CAs replaced');
   }
 
-  /** Ends the streams of whoever may not listen any more, once what was changed is in force. */
+  /** Ends the streams of whoever may not listen any more. All others hear first what has changed: enforcement waits for that. */
   private recheckStreams(): void {
-    setImmediate(() => {
-      this.service
-        .recheckStreams()
-        .catch((error: unknown) => this.options.log.error({ err: error }, 'streams were not looked at'));
-    });
+    this.rooms.publication
+      .settled()
+      .then(() => this.service.recheckStreams())
+      .catch((error: unknown) => this.options.log.error({ err: error }, 'streams were not looked at'));
   }
 
   async stop(): Promise<void> {

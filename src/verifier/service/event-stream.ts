@@ -1,6 +1,10 @@
 /** Server-sent events to one subscriber: heartbeats, a check that it still may listen, and no buffer without bound. */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { setImmediate as immediately } from 'node:timers/promises';
+
+/** Looked at in one turn of the event loop. */
+const AT_ONCE = 16;
 
 export interface StreamTimes {
   /** Between signs of life; at each it is checked whether the subscriber still may listen. */
@@ -30,7 +34,12 @@ export class EventStreams {
 
   /** Ends the streams of whoever may not listen any more. */
   async recheck(): Promise<void> {
-    await Promise.all([...this.live].map((check) => check()));
+    const checks = [...this.live];
+    for (let at = 0; at < checks.length; at += AT_ONCE) {
+      await Promise.all(checks.slice(at, at + AT_ONCE).map((check) => check()));
+      // What those who stay are to be told doesn't wait for all the others to be looked at.
+      await immediately();
+    }
   }
 
   endAll(): void {
