@@ -109,7 +109,9 @@ test('a key that exists already: its public half is registered; the private one 
     code: 1,
     stderr: expect.stringContaining('is a private key'),
   });
-  expect((await run('principals', 'add', 'dora', '--key', at('dora.pub'))).code).toBe(0);
+  expect(
+    (await run('principals', 'add', 'dora', '--scope', 'cloud:read', '--key', at('dora.pub'))).code,
+  ).toBe(0);
   const both = await run('principals', 'add', 'eve', '--key', at('dora.pub'), '--no-key');
   expect(both.code).toBe(2);
 });
