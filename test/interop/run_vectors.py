@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any, Callable
 
-from hopgate_verify import audit, bundle, caveats, chain, decision, encoding, handshake, keys, link, policy, records
+from hopgate_verify import approval, audit, bundle, caveats, chain, decision, encoding, handshake, keys, link, policy, records
 from hopgate_verify import revocation, roles, scope, scores, spiffe, target, timestamp, wit
 from hopgate_verify.fault import Fault
 from hopgate_verify.members import Member, check_object, is_digest, is_principal, is_time
@@ -150,6 +150,16 @@ def run_timestamp(case: Json, now: int) -> Result:
     return {"iat": timestamp.verify_timestamp(case["timestamp"], found, case["since"], now)["iat"]}
 
 
+def run_approval(case: Json, now: int) -> Result:
+    is_link = case["kind"] == "link"
+    jws = (approval.parse_link_approval if is_link else approval.parse_request_approval)(case["token"])
+    names = approval.LINK_FACTS if is_link else approval.REQUEST_FACTS
+    facts = [(member.name, case["facts"][member.name]) for member in names]
+    approvers = [approval.Approver(**entry) for entry in case["approvers"]]
+    approval.verify_approval(jws, facts, approvers, case["agents"], now)
+    return {}
+
+
 def run_scores(case: Json, now: int) -> Result:
     scores.check_scores(case["scores"])
     return scores.score_of(case["scores"], case["agent"], now)._asdict()
@@ -217,6 +227,7 @@ RUNNERS: dict[str, Callable[[Json, int], Result]] = {
     "roles.json": run_roles,
     "bundle.json": run_bundle,
     "timestamp.json": run_timestamp,
+    "approval.json": run_approval,
     "scores.json": run_scores,
     "revocation.json": run_revocation,
     "target.json": run_target,

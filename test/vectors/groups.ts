@@ -1,4 +1,5 @@
 /** The groups of vectors, one JSON file each. */
+import { approvalCases } from './make/approval.ts';
 import { auditCases } from './make/audit.ts';
 import { bundleCases } from './make/bundle.ts';
 import type { Case } from './make/case.ts';
@@ -30,6 +31,7 @@ export const GROUPS = {
   roles: rolesCases,
   bundle: bundleCases,
   timestamp: timestampCases,
+  approval: approvalCases,
   scores: scoreCases,
   revocation: revocationCases,
   target: targetCases,

@@ -2,10 +2,10 @@
 
 from typing import Any, Callable, NamedTuple
 
-from .encoding import LINK_APPROVAL, parse_jws
+from .approval import parse_link_approval
 from .fault import Fault
-from .members import Member, array, check_object, integer, is_digest, is_jti, is_principal, is_time
-from .scope import is_scope_list, is_segment
+from .members import Member, array, check_object, integer, is_time
+from .scope import is_segment
 from .spiffe import is_agent_id, is_id_pattern, matches
 from .target import is_canonical_path
 
@@ -13,20 +13,8 @@ def _is_type(value: Any) -> bool:
     return type(value) is str
 
 
-_APPROVAL = [
-    Member("approver", is_principal),
-    Member("principal", is_principal),
-    Member("delegatee", is_agent_id),
-    Member("parent", is_digest),
-    Member("scope", is_scope_list),
-    Member("iat", is_time),
-    Member("exp", is_time),
-    Member("jti", is_jti),
-]
-
-
 def _is_approval(value: Any) -> bool:
-    return type(value) is str and check_object(parse_jws(value, LINK_APPROVAL).payload, _APPROVAL)
+    return type(value) is str and parse_link_approval(value) is not None
 
 
 _FORMS: dict[str, list[Member]] = {

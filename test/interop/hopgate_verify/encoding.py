@@ -235,6 +235,7 @@ ROLES = JwsType("roles+jwt", True, 32768)
 BUNDLE = JwsType("bundle+jwt", True, 8 << 20)
 TIMESTAMP = JwsType("timestamp+jwt", True, 4096)
 LINK_APPROVAL = JwsType("link-approval+jwt", True, 4096)
+APPROVAL = JwsType("approval+jwt", True, 4096)
 CHECKPOINT = JwsType("audit-cp+jwt", True, 4096)
 ASSERTION = JwsType("hop+jwt", True, 4096)
 

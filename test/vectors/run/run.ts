@@ -1,4 +1,7 @@
 /** Runs one vector through src/core, the way test/vectors/README.md describes. */
+import { type Approver, checkApprovalTime } from '../../../src/core/approval/approver.ts';
+import { type LinkPlace, verifyLinkApproval } from '../../../src/core/approval/link-approval.ts';
+import { type RequestFacts, verifyRequestApproval } from '../../../src/core/approval/request-approval.ts';
 import { LogVerifier } from '../../../src/core/audit/verify-log.ts';
 import { caveatDeadline, evaluateCaveats, parseCaveats } from '../../../src/core/delegation/caveats.ts';
 import { findUncovered, parseScope } from '../../../src/core/delegation/scope.ts';
@@ -102,6 +105,30 @@ const runTimestamp = ({ timestamp, bundle, root, since }: TimestampInput, now: n
     iat,
   }));
 
+interface ApprovalInput {
+  readonly kind: 'link' | 'request';
+  readonly token: string;
+  readonly facts: LinkPlace & RequestFacts;
+  readonly approvers: readonly {
+    readonly principal: string;
+    readonly jwk: { readonly x: string };
+    readonly since?: number;
+  }[];
+  readonly agents: readonly string[];
+}
+
+const runApproval = ({ kind, token, facts, approvers, agents }: ApprovalInput, now: number): Outcome => {
+  const known = new Map<string, Approver>();
+  for (const { jwk, ...rest } of approvers) {
+    const admitted = must(admitKey(jwk.x));
+    known.set(admitted.thumbprint, { ...rest, key: admitted });
+  }
+  const verify = kind === 'link' ? verifyLinkApproval : verifyRequestApproval;
+  const verified = verify(token, facts, known, agents);
+  if (!verified.ok) return outcomeOf(verified);
+  return { reason: checkApprovalTime(verified.value, now)?.reason ?? 'ok' };
+};
+
 const runScores = (
   { scores, agent }: { readonly scores: unknown; readonly agent: string },
   now: number,
@@ -153,6 +180,7 @@ const RUNNERS: Readonly<Record<Group, (input: never, now: number) => Outcome>> =
   roles: runRoles,
   bundle: runBundle,
   timestamp: runTimestamp,
+  approval: runApproval,
   scores: runScores,
   revocation: runRevocation,
   target: ({ target }: { readonly target: string }) => outcomeOf(parseTarget(target)),
