@@ -73,6 +73,36 @@ const layerFault = (file: string, target: string): string | undefined => {
     : `${file} imports ${target}: ${from} may not import ${to}`;
 };
 
+const roomOf = (file: string): string | undefined => /^src\/verifier\/([^/]+)\//.exec(file)?.[1];
+
+/** Rooms that know of these rooms alone; one that isn't named may know of any that is below `service`. */
+const MAY_KNOW: Readonly<Record<string, readonly string[]>> = {
+  store: [],
+  authority: ['registry'],
+  local: ['authority', 'policy', 'publication'],
+};
+/** What puts the rooms together. */
+const WHOLE = ['rooms', 'judgement', 'status', 'verifier'].map((name) => `src/verifier/${name}.ts`);
+
+/** The rooms of the verifier, as src/verifier/README.md draws them: what is below knows nothing of what is above. */
+const roomFault = (file: string, target: string, { names }: Import): string | undefined => {
+  const [from, to] = [roomOf(file), roomOf(target)];
+  if (from === undefined || from === to) return undefined;
+  if (to === 'service') return `${file} imports ${target}: the service is above its rooms`;
+  if (WHOLE.includes(target) && from !== 'service')
+    return `${file} imports ${target}, which puts the rooms together`;
+  if (to === undefined) return undefined;
+  // Data goes through the typed records, each change with its event; what a store refuses with may be named.
+  const isRefusal = names.length > 0 && names.every(({ name }) => name.endsWith('Error'));
+  if (to === 'store')
+    return from === 'service' || isRefusal
+      ? undefined
+      : `${file} imports ${target}: rooms know records, not the store`;
+  return MAY_KNOW[from]?.includes(to) === false
+    ? `${file} imports ${target}: ${from} may not know ${to}`
+    : undefined;
+};
+
 const packageFault = (file: string, { specifier = '', names, typeOnly }: Import): string | undefined => {
   const layer = layerOf(file);
   const values = PACKAGES[layer];
@@ -101,7 +131,9 @@ export const architectureFaults = (sources: Sources): readonly string[] => {
         const target = resolve(file, specifier);
         if (target.endsWith('.ts') && !sources.has(target))
           faults.push(`${file} imports ${target}, which is not there`);
-        faults.push(...[layerFault(file, target)].filter((fault) => fault !== undefined));
+        faults.push(
+          ...[layerFault(file, target), roomFault(file, target, one)].filter((fault) => fault !== undefined),
+        );
       }
     }
     const code = codeOf(text);

@@ -118,6 +118,38 @@ describe('the rules find what they are for', () => {
     expect(faultsOf({ ...files, [`src/${from}/b.ts`]: `import { x } from '../${to}/a.ts';` })).toEqual([]);
   });
 
+  const rooms = {
+    'src/verifier/service/a.ts': '',
+    'src/verifier/store/a.ts': '',
+    'src/verifier/policy/a.ts': '',
+    'src/verifier/authority/a.ts': '',
+    'src/verifier/scores/a.ts': '',
+    'src/verifier/records.ts': '',
+    'src/verifier/rooms.ts': '',
+  };
+  test.each([
+    ['policy', "import { x } from '../service/a.ts';"],
+    ['policy', "import type { X } from '../service/a.ts';"],
+    ['policy', "import { SqliteStore } from '../store/a.ts';"],
+    ['policy', "import type { Store } from '../store/a.ts';"],
+    ['policy', "import type { Rooms } from '../rooms.ts';"],
+    ['store', "import { x } from '../policy/a.ts';"],
+    ['authority', "import { x } from '../scores/a.ts';"],
+    ['local', "import { x } from '../scores/a.ts';"],
+  ])('a room of the verifier that knows what is above it: %s, %s', (room, text) => {
+    expect(faultsOf({ ...rooms, [`src/verifier/${room}/b.ts`]: text })).toHaveLength(1);
+  });
+
+  test.each([
+    ['policy', "import { Records } from '../records.ts';"],
+    ['policy', "import { ConflictError } from '../store/a.ts';"],
+    ['policy', "import { x } from '../scores/a.ts';"],
+    ['service', "import type { Store } from '../store/a.ts';"],
+    ['service', "import type { Rooms } from '../rooms.ts';"],
+  ])('and one that knows what is beside or below: %s, %s', (room, text) => {
+    expect(faultsOf({ ...rooms, [`src/verifier/${room}/b.ts`]: text })).toEqual([]);
+  });
+
   test('main is imported by nobody, and imports cli', () => {
     expect(faultsOf({ ...files, 'src/cli/b.ts': "import '../main.ts';" })).toHaveLength(1);
     expect(faultsOf({ ...files, 'src/main.ts': "await import('./cli/a.ts');" })).toEqual([]);

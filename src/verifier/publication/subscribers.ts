@@ -1,6 +1,6 @@
 /** Who listens for new bundles and timestamps. One event is one object for all of them; who doesn't keep up is dropped. */
 import type { TrustEvent } from '../../api/trust.ts';
-import { EventQueue } from '../service/event-queue.ts';
+import { EventQueue } from './event-queue.ts';
 
 /** A subscriber that far behind would get only what has been replaced since. */
 const CAPACITY = 16;

@@ -22,7 +22,7 @@ import {
 } from '../../../../src/verifier/authority/certificates.ts';
 import { Records } from '../../../../src/verifier/records.ts';
 import { Refusal } from '../../../../src/verifier/refusal.ts';
-import { EventQueue } from '../../../../src/verifier/service/event-queue.ts';
+import { EventQueue } from '../../../../src/verifier/publication/event-queue.ts';
 import type { Handlers } from '../../../../src/verifier/service/handler.ts';
 import { RoleBindings } from '../../../../src/verifier/service/role-bindings.ts';
 import { Service } from '../../../../src/verifier/service/service.ts';
