@@ -12,8 +12,8 @@ from unittest import mock
 import run_vectors
 import verify_log
 from hopgate_verify import handshake
-from selfkit import ISSUERS, NOW, ROOT, TD, Key, Log, agent, anchor, bundle, further_link, roles, root_link, timestamp
-from selfkit import wit
+from selfkit import ALICE, ISSUERS, NOW, ROOT, TD, Key, Log, agent, anchor, bundle, further_link, link_approval
+from selfkit import roles, root_link, timestamp, wit
 
 A, B = Key("a"), Key("b")
 a, b = agent("a"), agent("b")
@@ -77,6 +77,13 @@ GOOD: dict[str, dict[str, Any]] = {
         "trustDomain": TD,
         "root": ROOT.jkt,
         "since": NOW - 9,
+    },
+    "approval.json": {
+        "kind": "link",
+        "token": link_approval(),
+        "facts": {"principal": "mailto:alice@company.com", "delegatee": a, "parent": ALICE.jkt},
+        "approvers": [{"principal": "mailto:carol@company.com", "jwk": Key("carol").jwk}],
+        "agents": [A.jkt],
     },
     "scores.json": {"scores": {"baseline": 1, "half_life": 60, "agents": {a: [9, NOW, 1]}}, "agent": b},
     "policy.json": {"policy": POLICY},

@@ -107,7 +107,10 @@ export class Actors {
     if (await standing.isBarred(id, issuedAt))
       return nobody(
         source,
-        deny('id_retired', `${id} was retired or revoked, or another key has its name now`),
+        deny(
+          'id_retired',
+          `${id} was retired or revoked, its session has ended, or another key has its name now`,
+        ),
       );
     const session = await standing.sessionOf(id);
     const actor: Actor = {
