@@ -5,7 +5,10 @@ import {
   type Store,
   type StoredEvent,
   type StoredValue,
+  StoreError,
 } from '../../src/verifier/store/store.ts';
+
+const KEY = /^[\x20-\x7e]{1,4096}$/;
 
 type Listener = (revision: number, keys: readonly string[]) => void;
 
@@ -13,7 +16,18 @@ export class MemoryStore implements Store {
   private readonly values = new Map<string, StoredValue>();
   private readonly ledger: StoredEvent[] = [];
   private readonly listeners = new Set<Listener>();
+  private readonly unheard: { readonly revision: number; readonly keys: readonly string[] }[] = [];
+  private readonly onWatcherFault: (error: unknown) => void;
+  private telling = false;
   private revision = 0;
+
+  constructor(
+    onWatcherFault = (error: unknown): void => {
+      throw error;
+    },
+  ) {
+    this.onWatcherFault = onWatcherFault;
+  }
 
   async read(key: string): Promise<StoredValue | undefined> {
     return this.values.get(key);
@@ -34,17 +48,36 @@ export class MemoryStore implements Store {
   }
 
   async commit({ put = [], remove = [], expect = [], events }: Change): Promise<number> {
+    const keys = [...put.map(({ key }) => key), ...remove];
+    if (!keys.every((key) => KEY.test(key)))
+      throw new TypeError('a key is 1–4096 printable ASCII characters');
     for (const { key, revision } of expect) {
       if ((this.values.get(key)?.revision ?? 0) !== revision) throw new ConflictError(`${key} has changed`);
     }
     const lines = events?.(this.ledger.at(-1)) ?? [];
+    if (lines.some(({ seq }, index) => seq !== this.ledger.length + index + 1))
+      throw new StoreError('the ledger has this number already');
     this.revision++;
     for (const { key, value } of put) this.values.set(key, { key, value, revision: this.revision });
     for (const key of remove) this.values.delete(key);
     this.ledger.push(...lines);
-    const keys = [...put.map(({ key }) => key), ...remove];
-    for (const listener of this.listeners) listener(this.revision, keys);
-    return this.revision;
+    const { revision } = this;
+    this.unheard.push({ revision, keys });
+    this.tell();
+    return revision;
+  }
+
+  private tell(): void {
+    if (this.telling) return;
+    this.telling = true;
+    for (let next = this.unheard.shift(); next !== undefined; next = this.unheard.shift())
+      for (const listener of [...this.listeners])
+        try {
+          listener(next.revision, next.keys);
+        } catch (error) {
+          this.onWatcherFault(error);
+        }
+    this.telling = false;
   }
 
   async events({
