@@ -8,7 +8,7 @@ import { type Command, EXIT, type ExitCode } from './command.ts';
 import { usageError, withFaultLines } from './command-faults.ts';
 import { describeEnforced, hasBundle, WAIT_OPTIONS, type WaitOptions, whereEnforced } from './enforced.ts';
 import { print, printable, printJson, table } from './terminal.ts';
-import { VERIFIER_OPTIONS, type VerifierOptions, withVerifier } from './verifier-connection.ts';
+import { VERIFIER_OPTIONS, type VerifierOptions, WHY_OPTION, withVerifier } from './verifier-connection.ts';
 
 interface ListsOptions extends VerifierOptions, WaitOptions {
   readonly who: readonly string[];
@@ -90,12 +90,7 @@ const verbCommand = (verb: keyof typeof VERBS): Command => ({
         describe: verb.endsWith('block') ? 'Agents (…/* for a type) or principals' : 'Agents, …/* for a type',
       })
       .options(VERIFIER_OPTIONS)
-      .option('why', {
-        type: 'string',
-        requiresArg: true,
-        demandOption: true,
-        describe: 'Why; it goes into the ledger',
-      })
+      .options(WHY_OPTION)
       .options(WAIT_OPTIONS)
       .option('yes', { type: 'boolean', default: false, describe: 'Go on without asking' })
       .option('json', { type: 'boolean', default: false, describe: 'One JSON object' })

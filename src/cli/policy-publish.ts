@@ -15,7 +15,7 @@ import {
   printChanges,
 } from './policy-words.ts';
 import { print, printable, printJson } from './terminal.ts';
-import { VERIFIER_OPTIONS, type VerifierOptions, withVerifier } from './verifier-connection.ts';
+import { VERIFIER_OPTIONS, type VerifierOptions, WHY_OPTION, withVerifier } from './verifier-connection.ts';
 
 interface PublishOptions extends VerifierOptions, WaitOptions {
   readonly file: string;
@@ -30,14 +30,15 @@ interface PublishOptions extends VerifierOptions, WaitOptions {
 const common = (yargs: Argv): Argv =>
   yargs
     .options(VERIFIER_OPTIONS)
-    .option('why', {
-      type: 'string',
-      requiresArg: true,
-      demandOption: true,
-      describe: 'Why; it goes into the ledger',
-    })
+    .options(WHY_OPTION)
     .options(WAIT_OPTIONS)
     .option('json', { type: 'boolean', default: false, describe: 'One JSON object' });
+
+const REVISION = {
+  type: 'number',
+  demandOption: true,
+  describe: 'Its number, as in "policy history"',
+} as const;
 
 const yesOption = {
   yes: { type: 'boolean', default: false, describe: 'Go on without asking' },
@@ -125,13 +126,7 @@ export const rollbackCommand: Command = {
   name: 'rollback <n>',
   describe: 'Put the content of an earlier revision in force again, as a new one',
   options: (yargs) =>
-    common(
-      yargs.positional('n', {
-        type: 'number',
-        demandOption: true,
-        describe: 'Its number, as in "policy history"',
-      }),
-    )
+    common(yargs.positional('n', REVISION))
       .options(yesOption)
       .example('$0 policy rollback 3 --why "revision 4 denies the auditors"', 'shows what changes and asks'),
   run: (given) => {
@@ -158,13 +153,7 @@ export const approveCommand: Command = {
   name: 'approve <n>',
   describe: 'Approve a revision that somebody else proposed: it is in force then',
   options: (yargs) =>
-    common(
-      yargs.positional('n', {
-        type: 'number',
-        demandOption: true,
-        describe: 'Its number, as in "policy history"',
-      }),
-    )
+    common(yargs.positional('n', REVISION))
       .options(yesOption)
       .example('$0 policy approve 4 --verifier https://verifier:14300 --as clients/bob --why "reviewed"', ''),
   run: (given) => {

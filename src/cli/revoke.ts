@@ -11,6 +11,7 @@ import {
 import type { SigningKey } from '../edge/keys/signing-key.ts';
 import { type VerifierClient, VerifierError } from '../edge/verifier/client.ts';
 import { readKey } from '../verifier/local/files.ts';
+import { fullAgentId } from './agents-entry.ts';
 import { askYes } from './ask-yes.ts';
 import { type Command, CommandError, EXIT, type ExitCode } from './command.ts';
 import { usageError, withFaultLines } from './command-faults.ts';
@@ -26,7 +27,7 @@ import {
 } from './revoke-target.ts';
 import { print, printError, printJson } from './terminal.ts';
 import { nowSeconds } from './time-words.ts';
-import { VERIFIER_OPTIONS, type VerifierOptions, withVerifier } from './verifier-connection.ts';
+import { VERIFIER_OPTIONS, type VerifierOptions, WHY_OPTION, withVerifier } from './verifier-connection.ts';
 import { fetchTrust } from './verifier-trust.ts';
 
 interface RevokeOptions extends TargetOptions, WaitOptions {
@@ -46,12 +47,7 @@ const common = (yargs: Argv): Argv =>
       requiresArg: true,
       describe: 'With --verifier https://…: folder of the identity to speak as',
     })
-    .option('why', {
-      type: 'string',
-      requiresArg: true,
-      demandOption: true,
-      describe: 'Why; it goes into the ledger',
-    })
+    .options(WHY_OPTION)
     .options(WAIT_OPTIONS)
     .option('yes', { type: 'boolean', default: false, describe: 'Revoke without asking' })
     .option('json', { type: 'boolean', default: false, describe: 'One JSON object' });
@@ -274,8 +270,10 @@ const lift: Command = {
         { verifier: options.verifier, as: options.identity, json: options.json },
         async (client) => {
           await askYes(`Let ${options.what} take part again?`, 'nothing was changed', options);
-          const { what: agent, why } = options;
-          const answer = await client.call(revocationEndpoints.liftRevocation, { body: { agent, why } });
+          const agent = await fullAgentId(client, options.what);
+          const answer = await client.call(revocationEndpoints.liftRevocation, {
+            body: { agent, why: options.why },
+          });
           const where = await whereEnforced(client, hasBundle(answer.bundle), options);
           if (options.json) printJson({ ok: true, ...answer, enforced: where ?? null });
           else print(describeEnforced(where));

@@ -6,7 +6,7 @@ import { fullId } from './agents-entry.ts';
 import { type Command, CommandError, EXIT, type ExitCode } from './command.ts';
 import { usageError, withFaultLines } from './command-faults.ts';
 import { print, printable, printError, printJson, table } from './terminal.ts';
-import { VERIFIER_OPTIONS, type VerifierOptions, withVerifier } from './verifier-connection.ts';
+import { VERIFIER_OPTIONS, type VerifierOptions, WHY_OPTION, withVerifier } from './verifier-connection.ts';
 
 interface AccessOptions extends VerifierOptions {
   readonly subject: string;
@@ -85,7 +85,7 @@ const change = (yargs: Argv): Argv =>
     })
     .positional('role', { choices: bindableRole.options, demandOption: true, describe: 'Which role' })
     .options(COMMON)
-    .option('why', { type: 'string', requiresArg: true, demandOption: true, describe: 'For the ledger' });
+    .options(WHY_OPTION);
 
 const as =
   (run: (options: AccessOptions) => Promise<ExitCode>): Command['run'] =>

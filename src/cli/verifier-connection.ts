@@ -30,6 +30,11 @@ export const VERIFIER_OPTIONS = {
   },
 } as const satisfies Readonly<Record<string, Options>>;
 
+/** Of a command whose change nobody makes without a word. */
+export const WHY_OPTION = {
+  why: { type: 'string', requiresArg: true, demandOption: true, describe: 'Why; it goes into the ledger' },
+} as const satisfies Readonly<Record<string, Options>>;
+
 export interface VerifierOptions {
   readonly verifier?: string | undefined;
   readonly as?: string | undefined;
