@@ -20,9 +20,9 @@ import {
   makeTlsKey,
   type SvidCa,
 } from '../../../../src/verifier/authority/certificates.ts';
+import { EventQueue } from '../../../../src/verifier/publication/event-queue.ts';
 import { Records } from '../../../../src/verifier/records.ts';
 import { Refusal } from '../../../../src/verifier/refusal.ts';
-import { EventQueue } from '../../../../src/verifier/publication/event-queue.ts';
 import type { Handlers } from '../../../../src/verifier/service/handler.ts';
 import { RoleBindings } from '../../../../src/verifier/service/role-bindings.ts';
 import { Service } from '../../../../src/verifier/service/service.ts';
