@@ -3,23 +3,22 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import type { ReasonCode } from '../core/reasons.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
-import { type Denial, deny, type Verdict } from '../core/verdict.ts';
+import { deny, type Verdict } from '../core/verdict.ts';
 import { httpExchange } from '../edge/http/exchange.ts';
 import { makeListener } from '../edge/http/listener.ts';
 import { problemOf, sendProblem } from '../edge/http/problem.ts';
 import { readRequestBody } from '../edge/http/request-body.ts';
-import { addTracestate, type RequestHeaders, readRequestHeaders } from '../edge/http/request-headers.ts';
+import { type RequestHeaders, readRequestHeaders } from '../edge/http/request-headers.ts';
 import { Pool } from '../edge/http/undici.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import type { Permit } from '../hop/decide.ts';
 import { refuseHop, takeHop } from '../hop/pipeline.ts';
 import { isAging, nextHopId, type Session } from '../hop/session.ts';
-import type { Delegated } from '../hop/verify-chain.ts';
 import type { Exchange } from '../ports.ts';
-import { Assertions } from './assertion.ts';
+import { type Caller, faultOf, type Line, MAX_HEADERS } from './inbound-line.ts';
 import { nowSeconds, type Parts } from './parts.ts';
+import { VerifiedHeaders } from './verified-headers.ts';
 
-const MAX_HEADERS = 200;
 /** Toward the agent: on loopback, so many are cheap. */
 const AGENT_CONNECTIONS = 256;
 /** How long a peer that was refused may take to hang up. */
@@ -33,31 +32,12 @@ const MAX_PIPELINED = 16;
 /** Bodies of one agent that are held in memory for an approver's word. */
 const MAX_HELD_BODIES = 8;
 
-/** What one agent has under way here, on all its connections. */
-interface Caller {
-  lines: number;
-  inFlight: number;
-  heldBodies: number;
-}
-
-/** A proven connection. */
-interface Line {
-  readonly session: Session;
-  /** Ours, as it was proven on this connection: grants that come over it are for this key. */
-  readonly own: SidecarIdentity;
-  readonly caller: Caller;
-  /** Requests without a whole response yet: pipelining peers have more than one. */
-  unanswered: number;
-  /** It ends; what still comes on it is nobody's request. */
-  broken: boolean;
-}
-
 export class InboundRequests {
   private readonly parts: Parts;
   private readonly http: Server;
   private readonly agent: Pool;
   private readonly origin: string;
-  private readonly assertions = new Assertions();
+  private readonly verified: VerifiedHeaders;
   private readonly lines = new WeakMap<object, Line>();
   private readonly callers = new Map<string, Caller>();
   /** Milliseconds, monotonic: when a request was last answered. */
@@ -65,6 +45,7 @@ export class InboundRequests {
 
   constructor(parts: Parts) {
     this.parts = parts;
+    this.verified = new VerifiedHeaders(parts);
     const { limits, inbound } = parts.config;
     const agent = inbound?.agent ?? { host: '127.0.0.1', port: 0 };
     this.origin =
@@ -154,7 +135,7 @@ export class InboundRequests {
         grantText: headers.grant,
         last: session.last,
         sessionDeadline: session.deadline,
-        fault: this.faultOf(request, line, headers, now),
+        fault: faultOf(request, line, headers, parts.config.limits, now),
       },
       {
         refuse: (denial) => {
@@ -167,38 +148,15 @@ export class InboundRequests {
           held = body.ok ? body.value : undefined;
           return body;
         },
-        exchange: (permit, delegated) => {
+        exchange: (permit) => {
           if (wantsContinue && held === undefined) response.writeContinue();
-          return this.exchange(request, response, headers, session, permit, delegated, hop, held);
+          return this.exchange(request, response, headers, session, permit, hop, held);
         },
       },
       (delegated) => {
         session.last = delegated;
       },
     );
-  }
-
-  private faultOf(
-    request: IncomingMessage,
-    { session, caller }: Line,
-    headers: RequestHeaders,
-    now: number,
-  ): Denial | undefined {
-    const { parts } = this;
-    if (request.httpVersion !== '1.1') return deny('http_malformed', 'only HTTP/1.1 is spoken here');
-    if (request.headers.host === undefined) return deny('http_malformed', 'the request has no Host');
-    // Some versions of Node leave out what is over the limit, and with it perhaps the header that says where the body ends.
-    if (request.rawHeaders.length > 2 * MAX_HEADERS)
-      return deny('http_headers_too_large', `more than ${MAX_HEADERS} headers`);
-    if (now >= session.deadline)
-      return deny('session_expired', `the session ended at ${session.deadline}, it is ${now}`);
-    const { bodyBytes, requestsPerCaller } = parts.config.limits;
-    // One authorised agent must not take the whole of another.
-    if (caller.inFlight > requestsPerCaller)
-      return deny('caller_busy', `${session.peer.id} has ${requestsPerCaller} requests under way`);
-    if (headers.contentLength !== undefined && headers.contentLength > bodyBytes)
-      return deny('http_body_too_large', `${headers.contentLength} octets, at most ${bodyBytes}`);
-    return headers.fault;
   }
 
   /** Refuses with `caller_busy` and what {@link readRequestBody} refuses with. */
@@ -230,12 +188,11 @@ export class InboundRequests {
     headers: RequestHeaders,
     session: Session,
     permit: Permit,
-    delegated: Delegated,
     hop: string,
     body: Buffer | undefined,
   ): Exchange {
     const { limits } = this.parts.config;
-    this.addVerified(headers.forwarded, session, permit, delegated, hop);
+    this.verified.addTo(headers.forwarded, session, permit, hop);
     return httpExchange({
       request,
       response,
@@ -254,42 +211,6 @@ export class InboundRequests {
       failures: { unreachable: 'upstream_unreachable', broken: 'upstream_failed' },
       responseHeaders: [],
     });
-  }
-
-  /** What was verified, in headers that nobody else can have set. */
-  private addVerified(
-    headers: string[],
-    session: Session,
-    permit: Permit,
-    delegated: Delegated,
-    hop: string,
-  ): void {
-    const identity = this.parts.identity();
-    const { peer } = session;
-    const { chain, granted } = delegated;
-    headers.push(
-      'hopgate-principal',
-      chain.principal,
-      'hopgate-caller',
-      peer.id,
-      'hopgate-task',
-      chain.task,
-      'hopgate-scope',
-      permit.required.join(' '),
-      'hopgate-hop',
-      hop,
-      'hopgate-assertion',
-      this.assertions.for(delegated, permit.required, identity, nowSeconds(this.parts)),
-      'x-forwarded-client-cert',
-      `By=${identity.id};Hash=${session.peerCertificateHex};URI=${peer.id}`,
-    );
-    if (granted === undefined) return;
-    const onward = `${delegated.chainText}~${delegated.grantText}`;
-    const context = this.parts.contexts.open(peer.id, onward, granted);
-    this.parts.rebinding.prepare(context, nowSeconds(this.parts));
-    const { handle } = context;
-    headers.push('hopgate-context', handle);
-    addTracestate(headers, handle);
   }
 
   private onClientError(error: NodeJS.ErrnoException, socket: TLSSocket): void {

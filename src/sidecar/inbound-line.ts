@@ -1,0 +1,51 @@
+/** A proven connection's side of a request: what one agent has under way here, and what of a request is wrong at the door. */
+import type { IncomingMessage } from 'node:http';
+import type { SidecarConfig } from '../config/sidecar-schema.ts';
+import { type Denial, deny } from '../core/verdict.ts';
+import type { RequestHeaders } from '../edge/http/request-headers.ts';
+import type { SidecarIdentity } from '../edge/store/identity-files.ts';
+import type { Session } from '../hop/session.ts';
+
+export const MAX_HEADERS = 200;
+
+/** What one agent has under way here, on all its connections. */
+export interface Caller {
+  lines: number;
+  inFlight: number;
+  heldBodies: number;
+}
+
+/** A proven connection. */
+export interface Line {
+  readonly session: Session;
+  /** Ours, as it was proven on this connection: grants that come over it are for this key. */
+  readonly own: SidecarIdentity;
+  readonly caller: Caller;
+  /** Requests without a whole response yet: pipelining peers have more than one. */
+  unanswered: number;
+  /** It ends; what still comes on it is nobody's request. */
+  broken: boolean;
+}
+
+/** What is wrong with a request before anything of it is verified. */
+export const faultOf = (
+  request: IncomingMessage,
+  { session, caller }: Line,
+  headers: RequestHeaders,
+  { bodyBytes, requestsPerCaller }: SidecarConfig['limits'],
+  now: number,
+): Denial | undefined => {
+  if (request.httpVersion !== '1.1') return deny('http_malformed', 'only HTTP/1.1 is spoken here');
+  if (request.headers.host === undefined) return deny('http_malformed', 'the request has no Host');
+  // Some versions of Node leave out what is over the limit, and with it perhaps the header that says where the body ends.
+  if (request.rawHeaders.length > 2 * MAX_HEADERS)
+    return deny('http_headers_too_large', `more than ${MAX_HEADERS} headers`);
+  if (now >= session.deadline)
+    return deny('session_expired', `the session ended at ${session.deadline}, it is ${now}`);
+  // One authorised agent must not take the whole of another.
+  if (caller.inFlight > requestsPerCaller)
+    return deny('caller_busy', `${session.peer.id} has ${requestsPerCaller} requests under way`);
+  if (headers.contentLength !== undefined && headers.contentLength > bodyBytes)
+    return deny('http_body_too_large', `${headers.contentLength} octets, at most ${bodyBytes}`);
+  return headers.fault;
+};
