@@ -4,12 +4,23 @@ import { defineConfig } from 'vitest/config';
 // Tests start the command line some hundred times; compiled once, it is there in half the time.
 const COMPILED = fileURLToPath(new URL('node_modules/.cache/hopgate-tests', import.meta.url));
 
+const TIME_LIMITS = { testTimeout: 30_000, hookTimeout: 30_000 };
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: ['test/interop/**', 'node_modules/**'],
     env: { NODE_COMPILE_CACHE: COMPILED },
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'inside',
+          include: ['test/{unit,property,vectors,adversarial}/**/*.test.ts'],
+          // What a file leaves behind in its process is no other file's business: modules are read once.
+          isolate: false,
+          ...TIME_LIMITS,
+        },
+      },
+      { extends: true, test: { name: 'whole', include: ['test/e2e/**/*.test.ts'], ...TIME_LIMITS } },
+    ],
   },
 });
