@@ -164,8 +164,9 @@ export const principalEndpoints = {
     name: 'addPrincipal',
     method: 'POST',
     path: '/v1/principals',
-    summary: 'Register a principal; more than the default ceiling is an admin’s to give',
-    access: MANAGERS,
+    summary: 'Register a principal: whose key is whose is an admin’s to say',
+    // A key speaks as a human: who may give one is an admin.
+    access: ['admin'],
     changes: true,
     params: none,
     query: none,
@@ -204,7 +205,8 @@ export const principalEndpoints = {
     method: 'POST',
     path: '/v1/principals/{uri}/keys',
     summary: 'A further key of a principal',
-    access: MANAGERS,
+    // A key speaks as a human: who may give one is an admin.
+    access: ['admin'],
     changes: true,
     params: uriParams,
     query: none,

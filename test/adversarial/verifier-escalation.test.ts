@@ -1,5 +1,6 @@
 /** Attacks on who is who at the verifier: an operator who would be an admin, a thief whose agent has come back without it. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { principalEndpoints } from '../../src/api/principals.ts';
 import { registryEndpoints } from '../../src/api/registry.ts';
 import { type RoleBinding, roleBindingEndpoints } from '../../src/api/role-bindings.ts';
 import { trustEndpoints } from '../../src/api/trust.ts';
@@ -62,6 +63,23 @@ const becomeBy = async (by: VerifierClient, id: string): Promise<Enrolled> => {
 };
 const clientOf = ({ credentials, svidKey }: Enrolled): VerifierClient =>
   running.client({ cert: credentials.svid, key: privateKeyPem(svidKey) });
+
+describe('an operator among people', () => {
+  it('gives nobody a key: it would speak as that human from then on', async () => {
+    const operator = await clientAs('operator');
+    const alice = { uri: 'mailto:alice@company.com', human: true };
+    const key = { name: 'laptop', x: makeSigningKey().x };
+    const add = (by: VerifierClient) =>
+      by.call(principalEndpoints.addPrincipal, { body: { ...alice, keys: [key], why } });
+    expect(await reasonOf(add(operator))).toBe('api_forbidden');
+    expect(await reasonOf(add(running.local()))).toBe('done');
+    const another = operator.call(principalEndpoints.addPrincipalKey, {
+      params: { uri: alice.uri },
+      body: { name: 'mine', x: makeSigningKey().x, why },
+    });
+    expect(await reasonOf(another)).toBe('api_forbidden');
+  });
+});
 
 describe('an operator who registers agents', () => {
   it('can’t become somebody who has a role', async () => {
