@@ -67,7 +67,8 @@ const clientOf = ({ credentials, svidKey }: Enrolled): VerifierClient =>
 describe('an operator among people', () => {
   it('gives nobody a key: it would speak as that human from then on', async () => {
     const operator = await clientAs('operator');
-    const alice = { uri: 'mailto:alice@company.com', human: true };
+    const ceiling = { scope: ['cloud:read'] };
+    const alice = { uri: 'mailto:alice@company.com', human: true, ceiling };
     const key = { name: 'laptop', x: makeSigningKey().x };
     const add = (by: VerifierClient) =>
       by.call(principalEndpoints.addPrincipal, { body: { ...alice, keys: [key], why } });
