@@ -34,6 +34,7 @@ Let an editor check as you type, with this as the first line:
 | long duration | the same; 366d at most |
 | size | octets: \`1048576\`, or with \`KiB\`, \`MiB\`, \`GiB\` (1024 each): \`512KiB\`, \`1GiB\` |
 | TCP address | \`host:port\` or \`[ipv6]:port\`: \`0.0.0.0:14443\`, \`[::]:14443\`; to listen, port 0 lets the system choose |
+| TCP address or off | the same, or \`off\`: it listens nowhere |
 | local address | \`127.0.0.1:port\`, \`[::1]:port\` or \`unix:/path\` (107 octets at most); no names |
 | file | the name of a file, never its content |
 | agent ID or type | \`spiffe://company.com/agent/inventory/1\`, \`spiffe://company.com/client/alice\`; a type: \`spiffe://company.com/agent/inventory/*\` |

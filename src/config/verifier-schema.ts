@@ -52,6 +52,16 @@ export const verifierSchema = z
       })
       .prefault({})
       .describe('Bounds on everything that a stranger can use up.'),
+    metrics: z
+      .strictObject({
+        listen: z
+          .union([z.literal('off'), listenAddress], 'an address, host:port or [ipv6]:port; or off')
+          .meta({ title: 'TCP address or off' })
+          .prefault('127.0.0.1:14301')
+          .describe('Where GET /metrics is answered, by plain HTTP and to everybody who reaches it.'),
+      })
+      .prefault({})
+      .describe('Figures for Prometheus; none of them names an agent.'),
     log: z
       .strictObject({
         level: z

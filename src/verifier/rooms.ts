@@ -3,6 +3,7 @@ import type { VerifierConfig } from '../config/verifier-schema.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
 import type { Clock } from '../ports.ts';
 import { Approvals } from './approvals/approvals.ts';
+import { PendingApprovals } from './approvals/pending.ts';
 import { Authority } from './authority/authority.ts';
 import { keysAnswer } from './authority/keys-answer.ts';
 import { timingOf } from './authority/timing.ts';
@@ -11,7 +12,7 @@ import { type Judgement, openJudgement } from './judgement.ts';
 import type { Layout } from './layout.ts';
 import { enforcementNow } from './policy/enforcement-now.ts';
 import { openPeople, type People } from './principals/people.ts';
-import { Publication } from './publication/publication.ts';
+import { Publication, type PublishedFacts } from './publication/publication.ts';
 import { Records } from './records.ts';
 import { openRegistry, type Registry } from './registry/registry.ts';
 import { RoleBindings } from './service/role-bindings.ts';
@@ -28,6 +29,7 @@ export interface RoomsOptions {
   readonly log: Logger;
   /** `host:port`, under which agents reach this verifier. */
   readonly addresses: () => readonly string[];
+  readonly onPublished: (facts: PublishedFacts) => void;
 }
 
 /** Handlers take from here what they need, by name. */
@@ -39,6 +41,7 @@ export interface Rooms extends Registry, Omit<People, 'sources'>, Omit<Judgement
   readonly authority: Authority;
   readonly publication: Publication;
   readonly approvals: Approvals;
+  readonly pendingApprovals: PendingApprovals;
   readonly status: Status;
   readonly backups: Backups;
   readonly standing: Standing;
@@ -48,7 +51,7 @@ export interface Rooms extends Registry, Omit<People, 'sources'>, Omit<Judgement
 }
 
 export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
-  const { config, trustDomain, layout, store, clock, log, addresses } = options;
+  const { config, trustDomain, layout, store, clock, log, addresses, onPublished } = options;
   const records = new Records(store, clock);
   const roles = await RoleBindings.load(records, (error) =>
     log.error({ err: error }, 'role bindings were not read anew'),
@@ -85,7 +88,7 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
     // Foreign trust domains can't be registered yet.
     sources: { ...people.sources, ...judged, domains: { kinds: [], read: () => ({}) } },
     onFault: (error) => log.error({ err: error }, 'no new bundle came about; it is tried again'),
-    onPublished: (facts) => log.debug(facts, 'bundle published'),
+    onPublished,
   });
   await publication.open();
   const registry = openRegistry({
@@ -127,6 +130,7 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
     authority,
     publication,
     approvals,
+    pendingApprovals: new PendingApprovals(records),
     status,
     backups,
     standing: {

@@ -5,12 +5,14 @@ import { z } from 'zod';
 import { CONTRACT } from '../api/contract.ts';
 import { formatAddress } from '../config/forms.ts';
 import type { VerifierConfig } from '../config/verifier-schema.ts';
+import { MetricsDoor } from '../edge/http/metrics-door.ts';
 import { KeyEncryptionError } from '../edge/keys/key-encryption.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
 import type { Clock } from '../ports.ts';
 import { SYSTEM } from './actor.ts';
 import { AuthorityError } from './authority/roles-in-force.ts';
 import { type Layout, layoutOf, MAX_SOCKET_PATH_BYTES } from './layout.ts';
+import { Metrics } from './metrics.ts';
 import { starterPolicy } from './policy/starter-policy.ts';
 import { Edit, kind, Records } from './records.ts';
 import { REVOCATION } from './revocation/revocation-records.ts';
@@ -75,10 +77,13 @@ export class Verifier {
   readonly rooms: Rooms;
   private readonly options: VerifierOptions;
   private readonly service: Service;
+  private readonly metrics: Metrics;
+  private readonly metricsDoor: MetricsDoor;
   private tls: ServiceTls;
   private timer: NodeJS.Timeout | undefined;
   private ticking: Promise<void> | undefined;
   private port = 0;
+  private metricsListen: string | undefined;
 
   private constructor(
     options: VerifierOptions,
@@ -86,6 +91,7 @@ export class Verifier {
     layout: Layout,
     rooms: Rooms,
     tls: ServiceTls,
+    metrics: Metrics,
   ) {
     this.options = options;
     this.trustDomain = domain.trustDomain;
@@ -105,12 +111,19 @@ export class Verifier {
       dropped: () => rooms.authority.droppedAuthorities(),
       contract: CONTRACT,
       handlers: bindHandlers(rooms),
+      onAnswered: (answered) => metrics.answered(answered),
       limits: {
         connections,
         strangers,
         strangersPerSource,
         guesses: { burst: wrongSecrets, refillSeconds: wrongSecretInterval },
       },
+    });
+    this.metrics = metrics;
+    this.metricsDoor = new MetricsDoor({
+      text: () => metrics.text(rooms),
+      contentType: metrics.contentType,
+      log,
     });
     rooms.authority.onChange(() => this.tick());
     rooms.store.watch((_revision, keys) => {
@@ -136,6 +149,7 @@ export class Verifier {
       const domain = await ownDomain(store, clock, config.trustDomain);
       // Known when it listens: a join string is made later.
       const box: { verifier?: Verifier } = {};
+      const metrics = new Metrics();
       const rooms = await openRooms({
         config,
         trustDomain: domain.trustDomain,
@@ -144,8 +158,12 @@ export class Verifier {
         clock,
         log,
         addresses: () => box.verifier?.addresses ?? [],
+        onPublished: (facts) => {
+          log.debug(facts, 'bundle published');
+          metrics.published(facts);
+        },
       });
-      const verifier = new Verifier(options, domain, layout, rooms, await tlsOf(rooms));
+      const verifier = new Verifier(options, domain, layout, rooms, await tlsOf(rooms), metrics);
       box.verifier = verifier;
       return verifier;
     } catch (error) {
@@ -161,6 +179,11 @@ export class Verifier {
     if (addresses.length > 0) return addresses.map(formatAddress);
     const host = ANY_HOST.has(listen.host) ? '127.0.0.1' : listen.host;
     return [formatAddress({ host, port: this.port })];
+  }
+
+  /** `host:port`, where metrics can be read; undefined when they are off. */
+  get metricsAddress(): string | undefined {
+    return this.metricsListen;
   }
 
   /**
@@ -179,16 +202,34 @@ export class Verifier {
     const { config, log, tickMs = TICK_MS } = this.options;
     const { port } = await this.service.listenHttps(config.listen);
     this.port = port;
+    await this.listenMetrics();
     await this.service.listenSocket(this.layout.socket);
     this.timer = setInterval(() => this.tick(), tickMs);
     log.info(
       {
         trustDomain: this.trustDomain,
         listen: formatAddress({ ...config.listen, port }),
+        metrics: this.metricsListen ?? 'off',
         socket: this.layout.socket,
       },
       'verifier started',
     );
+  }
+
+  private async listenMetrics(): Promise<void> {
+    const { listen } = this.options.config.metrics;
+    if (listen === 'off') return;
+    this.metrics.addProcess();
+    try {
+      const { port } = await this.metricsDoor.listen(listen);
+      this.metricsListen = formatAddress({ ...listen, port });
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      throw new VerifierFault(
+        `can't listen on ${formatAddress(listen)} for metrics (${code}): set another "metrics: {listen: …}" in --config, or "off"`,
+        { cause: error },
+      );
+    }
   }
 
   /** Does what time has made due; what fails is logged and tried again. */
@@ -227,6 +268,7 @@ export class Verifier {
 
   async stop(): Promise<void> {
     clearInterval(this.timer);
+    await this.metricsDoor.close();
     await this.service.close();
     await this.ticking;
     await this.rooms.close();

@@ -38,6 +38,7 @@ beforeEach(async () => {
     config: {
       ...config,
       listen: { host: '127.0.0.1', port: 0 },
+      metrics: { listen: 'off' },
       addresses: [],
       keys: { ...config.keys, passphraseFile: at('passphrase') },
       attestation: {

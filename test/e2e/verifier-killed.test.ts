@@ -60,7 +60,13 @@ beforeEach(async () => {
   // From here on it is a process of its own.
   await mesh.stopVerifier();
   configFile = path.join(mesh.directory, 'verifier.yaml');
-  const document = { apiVersion: 'hopgate.dev/v1', kind: 'Verifier', directory, listen: `127.0.0.1:${port}` };
+  const document = {
+    apiVersion: 'hopgate.dev/v1',
+    kind: 'Verifier',
+    directory,
+    listen: `127.0.0.1:${port}`,
+    metrics: { listen: 'off' },
+  };
   writeFileSync(configFile, stringify(document));
   running = await new VerifierProcess(configFile).started();
 });

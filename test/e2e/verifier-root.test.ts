@@ -37,7 +37,7 @@ beforeAll(async () => {
   writeFileSync(at('passphrase'), 'correct horse battery staple\n', { mode: 0o600 });
   writeFileSync(
     at('verifier.yaml'),
-    'apiVersion: hopgate.dev/v1\nkind: Verifier\ndirectory: verifier\nlisten: 127.0.0.1:0\n',
+    'apiVersion: hopgate.dev/v1\nkind: Verifier\ndirectory: verifier\nlisten: 127.0.0.1:0\nmetrics: {listen: off}\n',
   );
   await start();
 });

@@ -15,7 +15,7 @@ beforeEach(() => {
   config = path.join(directory, 'verifier.yaml');
   writeFileSync(
     config,
-    'apiVersion: hopgate.dev/v1\nkind: Verifier\ntrustDomain: lab.test\ndirectory: state\nlisten: 127.0.0.1:0\n',
+    'apiVersion: hopgate.dev/v1\nkind: Verifier\ntrustDomain: lab.test\ndirectory: state\nlisten: 127.0.0.1:0\nmetrics: {listen: off}\n',
   );
 });
 afterEach(async () => {

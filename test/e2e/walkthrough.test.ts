@@ -11,7 +11,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const TIMEOUT_MS = 240_000;
 /** What the walkthrough listens on: the defaults of everything, since nobody would configure them first. */
-const PORTS = [14_300, 14_443, 14_453, 14_001, 14_011, 14_020, 14_030, 8081];
+const PORTS = [14_300, 14_301, 14_443, 14_453, 14_001, 14_011, 14_020, 14_030, 8081];
 
 interface Step {
   /** As it stands in the README, over several lines where it does there. */

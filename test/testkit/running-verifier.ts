@@ -50,6 +50,7 @@ export class RunningVerifier {
       ...defaultVerifierConfig(),
       trustDomain: TRUST_DOMAIN,
       listen: { host: '127.0.0.1', port: 0 },
+      metrics: { listen: 'off' },
       ...options.config,
       directory,
     };

@@ -48,6 +48,7 @@ export class DemoVerifier {
         trustDomain: TRUST_DOMAIN,
         directory: 'verifier',
         listen: '127.0.0.1:0',
+        metrics: { listen: 'off' },
       }),
     );
     const started = Promise.withResolvers<string>();

@@ -8,6 +8,8 @@ import type { Clock } from '../../ports.ts';
 
 /** Who has said nothing for so long doesn't count as running. Reports come every half minute or so. */
 export const LIVE_SECONDS = 120;
+/** Whoever was heard of within the hour and says nothing now has ended, or can’t reach the verifier. */
+const REMEMBERED_SECONDS = 3600;
 /** A sidecar reports as its agent, and agents are enrolled; replicas that come and go leave names behind. */
 const MAX_SIDECARS = 100_000;
 
@@ -24,6 +26,9 @@ export interface SeenHops {
   /** Seconds. */
   readonly to: number;
 }
+
+const driftsFrom = (digest: string | undefined, { policy }: Report): boolean =>
+  digest !== undefined && policy?.digest !== digest;
 
 const total = (counts: Readonly<Record<string, number | undefined>>): number =>
   Object.values(counts).reduce<number>((sum, count = 0) => sum + count, 0);
@@ -58,11 +63,25 @@ export class Enforcement {
         bundle: { epoch: bundle.epoch, seq: bundle.seq },
         ...(policy && { policy }),
         freshAt,
-        drifts: current.policy !== undefined && policy?.digest !== current.policy.digest,
+        drifts: driftsFrom(current.policy?.digest, report),
       });
     }
     sidecars.sort((one, other) => (one.sidecar < other.sidecar ? -1 : 1));
     return { current, liveSeconds: LIVE_SECONDS, sidecars };
+  }
+
+  /** How many enforce the policy of this digest, how many another or none, and how many have fallen silent within the hour. */
+  tally(digest: string | undefined): Readonly<Record<'enforcing' | 'behind' | 'silent', number>> {
+    const { now } = this;
+    const counts = { enforcing: 0, behind: 0, silent: 0 };
+    for (const { at, report } of this.heard.values()) {
+      const age = now - at;
+      if (age > REMEMBERED_SECONDS) continue;
+      if (age > LIVE_SECONDS) counts.silent++;
+      else if (driftsFrom(digest, report)) counts.behind++;
+      else counts.enforcing++;
+    }
+    return counts;
   }
 
   /** Where these agents were seen in the last reports: as the peer of a sidecar, or as the one that it stands beside. */

@@ -126,6 +126,11 @@ export class Publication {
     return this.stamp?.digest === this.published?.digest ? this.stamp?.text : undefined;
   }
 
+  /** When the last timestamp was made, in seconds; undefined before the first. */
+  get timestampAt(): number | undefined {
+    return this.stamp?.iat;
+  }
+
   /** A timestamp over the newest bundle. Throws `Refusal` `api_unavailable` when there is none. */
   get timestamp(): string {
     const text = this.timestampOrNone;

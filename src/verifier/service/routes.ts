@@ -5,7 +5,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { approvalEndpoints } from '../../api/approvals.ts';
 import type { AnyEndpoint, Role } from '../../api/endpoint.ts';
 import { enrolmentEndpoints } from '../../api/enrolment.ts';
-import { REASONS } from '../../core/reasons.ts';
+import { REASONS, type ReasonCode } from '../../core/reasons.ts';
 import { type Denial, deny } from '../../core/verdict.ts';
 import type { Pace } from '../../edge/pace.ts';
 import type { Logger } from '../../edge/telemetry/log.ts';
@@ -29,6 +29,15 @@ const LOCAL_SOURCE = 'local';
 
 type AnyHandler = (asked: Asked<AnyEndpoint>) => unknown;
 
+/** How a request ended. */
+export interface Answered {
+  /** Of the contract; undefined where there is none at that path. */
+  readonly endpoint: string | undefined;
+  readonly status: number;
+  /** Why it was refused. */
+  readonly reason: ReasonCode | undefined;
+}
+
 export interface RouteParts {
   readonly contract: Readonly<Record<string, AnyEndpoint>>;
   /** One for each endpoint; `Handlers` held their types where they were put together. */
@@ -40,6 +49,8 @@ export interface RouteParts {
   readonly pace: Pace;
   readonly streams: EventStreams;
   readonly streamTimes: StreamTimes;
+  /** Of a stream, when it ended. */
+  readonly onAnswered?: (answered: Answered) => void;
   readonly log: Logger;
 }
 
@@ -213,11 +224,23 @@ class Route {
   }
 }
 
+const urlOf = (path: string): string => path.replaceAll(/\{([A-Za-z]+)\}/g, ':$1');
+
 /** The routes of a contract; nothing listens yet. Throws when an endpoint has no handler. */
 export const makeRoutes = (parts: RouteParts): FastifyInstance => {
-  const { contract, handlers, connections, log } = parts;
+  const { contract, handlers, connections, log, onAnswered } = parts;
+  const reasons = new WeakMap<FastifyRequest, ReasonCode>();
+  const nameOf = new Map(
+    Object.values(contract).map(({ name, method, path }) => [`${method} ${urlOf(path)}`, name]),
+  );
+  const end = (request: FastifyRequest, { raw }: FastifyReply): void => {
+    if (!raw.headersSent) return;
+    const endpoint = nameOf.get(`${request.method} ${request.routeOptions.url}`);
+    onAnswered?.({ endpoint, status: raw.statusCode, reason: reasons.get(request) });
+  };
   const refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const { denial, fault } = denialOf(error);
+    reasons.set(request, denial.reason);
     if (fault)
       log.error({ err: error, method: request.method, route: request.routeOptions.url }, denial.detail);
     return send(reply, denial);
@@ -238,13 +261,16 @@ export const makeRoutes = (parts: RouteParts): FastifyInstance => {
       done(error as Error);
     }
   });
-  app.addHook('onRequest', async ({ raw }, reply) => {
-    const { socket } = raw;
+  app.addHook('onRequest', async (request, reply) => {
+    const { socket } = request.raw;
     if (!connections.begin(socket)) {
       socket.destroy();
       return reply.hijack();
     }
-    reply.raw.once('close', () => connections.end(socket));
+    reply.raw.once('close', () => {
+      connections.end(socket);
+      end(request, reply);
+    });
     return undefined;
   });
   app.setErrorHandler(refuse);
@@ -257,7 +283,7 @@ export const makeRoutes = (parts: RouteParts): FastifyInstance => {
     const route = new Route(endpoint, handler as AnyHandler, parts);
     app.route({
       method: endpoint.method,
-      url: endpoint.path.replaceAll(/\{([A-Za-z]+)\}/g, ':$1'),
+      url: urlOf(endpoint.path),
       bodyLimit: endpoint.maxBytes ?? DEFAULT_BODY_BYTES,
       onRequest: route.admit,
       handler: route.serve,

@@ -20,7 +20,7 @@ import { EventStreams, type StreamTimes } from './event-stream.ts';
 import { GuessLimit, type GuessLimits } from './guess-limit.ts';
 import { PROBLEM, problemFor } from './problems.ts';
 import type { RoleBindings } from './role-bindings.ts';
-import { makeRoutes } from './routes.ts';
+import { type Answered, makeRoutes } from './routes.ts';
 import type { Standing } from './standing.ts';
 
 export interface ServiceLimits extends ConnectionLimits, StreamTimes {
@@ -69,6 +69,8 @@ export interface ServiceOptions {
   /** `Handlers<typeof contract>`. */
   readonly handlers: Readonly<Record<string, unknown>>;
   readonly tls: ServiceTls;
+  /** Hears how each request ended. */
+  readonly onAnswered?: (answered: Answered) => void;
   readonly limits?: Partial<ServiceLimits>;
 }
 
@@ -116,7 +118,7 @@ export class Service {
     this.connections = new Connections(this.limits);
     this.tls = contextOf(options.trustDomain, options.tls);
     this.authorities = options.tls.authorities;
-    const { contract, handlers, log, clock, trustDomain, roles, standing, dropped } = options;
+    const { contract, handlers, log, clock, trustDomain, roles, standing, dropped, onAnswered } = options;
     this.app = makeRoutes({
       contract,
       handlers,
@@ -129,6 +131,7 @@ export class Service {
       pace: new Pace(this.limits.pace, clock),
       streams: this.streams,
       streamTimes: this.limits,
+      ...(onAnswered && { onAnswered }),
       actors: new Actors({
         trustDomain,
         clock,

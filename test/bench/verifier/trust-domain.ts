@@ -95,6 +95,7 @@ export class TrustDomain {
         trustDomain: TRUST_DOMAIN,
         directory: 'state',
         listen: `127.0.0.1:${port}`,
+        metrics: { listen: 'off' },
         log: { level: 'debug' },
       }),
     );

@@ -84,13 +84,15 @@ describe('what both accept', () => {
     expect(isSidecar(parse(text))).toBe(true);
   });
 
-  test.each([committed('verifier.yaml'), 'apiVersion: hopgate.dev/v1\nkind: Verifier\n'])(
-    'verifier %#',
-    (text) => {
-      expect(verifierFaults(text)).toEqual([]);
-      expect(isVerifier(parse(text))).toBe(true);
-    },
-  );
+  test.each([
+    committed('verifier.yaml'),
+    'apiVersion: hopgate.dev/v1\nkind: Verifier\n',
+    'apiVersion: hopgate.dev/v1\nkind: Verifier\nmetrics: {listen: off}\n',
+    'apiVersion: hopgate.dev/v1\nkind: Verifier\nmetrics: {listen: "[::]:14301"}\n',
+  ])('verifier %#', (text) => {
+    expect(verifierFaults(text)).toEqual([]);
+    expect(isVerifier(parse(text))).toBe(true);
+  });
 
   test('the least policy', () => {
     expect(policyFaults(policyText())).toEqual([]);
@@ -176,6 +178,10 @@ describe('what both refuse of a verifier', () => {
     text('listen: 14300\n'),
     text('listen: "unix:/run/verifier.sock"\n'),
     text('svidTtl: 3600\n'),
+    text('metrics: {listen: on}\n'),
+    text('metrics: {listen: 14301}\n'),
+    text('metrics: {listen: "unix:/run/metrics.sock"}\n'),
+    text('metrics: off\n'),
     text('limits: {strangers: 0}\n'),
     text('keys: {passphraseFile: |\n  a\n  b}\n'),
     text('attestation: {kubernetes: [{name: a}]}\n'),

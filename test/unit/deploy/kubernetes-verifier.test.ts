@@ -22,6 +22,9 @@ const [backupContainer = { name: '' }] = backupPod.containers;
 const mountPath = (mounts: typeof container.volumeMounts, name: string): string | undefined =>
   mounts?.find((mount) => mount.name === name)?.mountPath;
 
+const { listen: metrics } = config.metrics;
+const metricsPort = metrics === 'off' ? 0 : metrics.port;
+
 describe('the verifier', () => {
   test('is one, on a disk that stays', () => {
     expect(set?.spec?.replicas).toBe(1);
@@ -50,7 +53,11 @@ describe('the verifier', () => {
     ] as const)
       expect(container[probe]?.httpGet, probe).toEqual({ path: place, port: 'api', scheme: 'HTTPS' });
     const { host, port } = config.listen;
-    expect([host, container.ports]).toEqual(['0.0.0.0', [{ name: 'api', containerPort: port }]]);
+    expect(host).toBe('0.0.0.0');
+    expect(container.ports).toEqual([
+      { name: 'api', containerPort: port },
+      { name: 'metrics', containerPort: metricsPort },
+    ]);
     const service = byName<Service>('Service', VERIFIER).get('verifier')?.spec;
     expect(service?.ports).toEqual([{ name: 'api', port, targetPort: 'api' }]);
     expect(set?.spec?.template.metadata?.labels).toMatchObject(service?.selector ?? { missing: '' });
@@ -62,6 +69,15 @@ describe('the verifier', () => {
       expect(trust.verifier?.addresses.map(formatAddress)).toEqual(own);
       expect(trust.trustDomain).toBe(config.trustDomain);
     }
+  });
+
+  test('tells Prometheus where its metrics are, and has no Service for them', () => {
+    expect(metrics).toEqual({ host: '0.0.0.0', port: 14301 });
+    expect(set?.spec?.template.metadata?.annotations).toEqual({
+      'prometheus.io/scrape': 'true',
+      'prometheus.io/port': String(metricsPort),
+      'prometheus.io/path': '/metrics',
+    });
   });
 
   test.each([
@@ -115,7 +131,7 @@ describe('the backup', () => {
 
 describe('the network policies', () => {
   const policies = byName<NetworkPolicy>('NetworkPolicy', VERIFIER);
-  test('deny everything, and let sidecars and named clients to the verifier’s port', () => {
+  test('deny everything, let sidecars and named clients to the verifier’s port, and Prometheus to its metrics', () => {
     expect([...policies.keys()]).toEqual(['deny-all', 'verifier']);
     expect(policies.get('deny-all')?.spec).toEqual({ podSelector: {}, policyTypes: ['Ingress', 'Egress'] });
     const spec = policies.get('verifier')?.spec;
@@ -131,6 +147,10 @@ describe('the network policies', () => {
           { namespaceSelector: { matchLabels: { 'hopgate.dev/clients': 'true' } } },
         ],
         ports: [{ protocol: 'TCP', port: config.listen.port }],
+      },
+      {
+        from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }],
+        ports: [{ protocol: 'TCP', port: metricsPort }],
       },
     ]);
   });

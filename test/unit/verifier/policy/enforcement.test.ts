@@ -64,3 +64,16 @@ test('an agent is seen where a sidecar has counted hops with it, and at its own'
   expect(enforcement.seen(new Set([B]))).toHaveLength(1);
   expect(enforcement.seen(new Set(['spiffe://company.com/agent/other/1']))).toEqual([]);
 });
+
+test('a tally counts who enforces it, who is behind, and who has fallen silent within the hour', () => {
+  enforcement.note(A, report(DIGEST));
+  enforcement.note(B, report(OTHER));
+  expect(enforcement.tally(DIGEST)).toEqual({ enforcing: 1, behind: 1, silent: 0 });
+  // Without a policy nobody can be behind it.
+  expect(enforcement.tally(undefined)).toEqual({ enforcing: 2, behind: 0, silent: 0 });
+  clock.advanceSeconds(LIVE_SECONDS + 1);
+  enforcement.note(A, report(DIGEST));
+  expect(enforcement.tally(DIGEST)).toEqual({ enforcing: 1, behind: 0, silent: 1 });
+  clock.advanceSeconds(3600);
+  expect(enforcement.tally(DIGEST)).toEqual({ enforcing: 0, behind: 0, silent: 1 });
+});
