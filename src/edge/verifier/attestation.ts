@@ -7,6 +7,7 @@ import { parseJoinString } from '../../core/trust/join-string.ts';
 import { parsePrivateKey } from '../keys/signing-key.ts';
 import type { TrustRoot } from './enrolment.ts';
 import {
+  certificatesIn,
   type EvidenceSource,
   joinEvidence,
   kubernetesEvidence,
@@ -39,6 +40,15 @@ const content = async (file: string, what: string): Promise<string> => {
   }
 };
 
+/** Also false for half a file, while somebody writes it. */
+const isCertificates = (pem: string): boolean => {
+  try {
+    return certificatesIn(pem).length > 0;
+  } catch {
+    return false;
+  }
+};
+
 /** By the client-credentials grant (RFC 6749 §4.4), for the verifier of this trust domain (RFC 8707). */
 const accessToken = async (
   { issuer = '', clientId = '' }: AttestationConfig,
@@ -55,15 +65,25 @@ const accessToken = async (
     const resource = `spiffe://${trustDomain}/verifier`;
     return (await clientCredentialsGrant(provider, { resource })).access_token;
   } catch (error) {
-    throw new AttestationError(`${issuer}: gives no access token (${(error as Error).name})`);
+    throw new AttestationError(`${issuer}: gives no access token (${whyNone(error)})`);
   }
 };
+
+/** What the provider answers is a stranger's text: of it only what has the form of a code (RFC 6749 §5.2). */
+const whyNone = (thrown: unknown): string => {
+  const { error, cause, name } = thrown as { error?: unknown; cause?: unknown; name?: string };
+  if (typeof error === 'string' && /^[a-z_]{1,64}$/.test(error)) return error;
+  return [thrown, cause].some(isFetchFault) ? 'it can’t be reached' : (name ?? 'no reason is known');
+};
+
+const isFetchFault = (error: unknown): boolean =>
+  error instanceof TypeError && error.message === 'fetch failed';
 
 export const makeAttestation = ({ config, trust, fileAt }: AttestationOptions): Attestation => {
   const file = (name: string | undefined): string => fileAt(name ?? '');
   switch (config?.method) {
     case 'kubernetes':
-      return both(kubernetesEvidence(file(config.tokenFile)));
+      return both(kubernetesEvidence(() => content(file(config.tokenFile), 'the service-account token')));
     case 'oidc':
       return both(oidcEvidence(() => accessToken(config, file(config.clientSecretFile), trust)));
     case 'x509pop':
@@ -72,7 +92,10 @@ export const makeAttestation = ({ config, trust, fileAt }: AttestationOptions): 
           const key = parsePrivateKey(await content(file(config.svidKey), 'the key of the SVID'));
           if (key === undefined)
             throw new AttestationError(`${file(config.svidKey)}: is not a private key in PEM`);
-          return { pem: await content(file(config.svid), 'the SVID'), key };
+          const pem = await content(file(config.svid), 'the SVID');
+          if (!isCertificates(pem))
+            throw new AttestationError(`${file(config.svid)}: is no certificate in PEM`);
+          return { pem, key };
         }),
       );
     default:

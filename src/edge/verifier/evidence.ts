@@ -1,6 +1,5 @@
 /** What a workload shows when it enrols or renews, made for the one request that it is for. */
 import { type KeyObject, sign, X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { Evidence } from '../../api/enrolment.ts';
 import { popInput } from '../../core/trust/enrolment.ts';
 
@@ -23,10 +22,10 @@ export const joinEvidence =
 /** For the renewal of who joined with a token. */
 export const svidEvidence: Of<'svid'> = () => ({ method: 'svid' });
 
-/** The projected token is read anew each time: the kubelet replaces it. */
+/** `token` reads the projected token anew each time: the kubelet replaces it. */
 export const kubernetesEvidence =
-  (tokenFile: string): Of<'kubernetes'> =>
-  async () => ({ method: 'kubernetes', token: (await readFile(tokenFile, 'utf8')).trim() });
+  (token: () => Promise<string>): Of<'kubernetes'> =>
+  async () => ({ method: 'kubernetes', token: await token() });
 
 /** `token` gets an access token by the client-credentials grant. */
 export const oidcEvidence =
@@ -40,6 +39,10 @@ const signPop = (key: KeyObject, input: Buffer): Buffer => {
 
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
+/** The certificates of a PEM text, DER; none in one that has none. Throws for what is no certificate between the lines that say so. */
+export const certificatesIn = (pem: string): Buffer[] =>
+  (pem.match(PEM_CERTIFICATE) ?? []).map((one) => new X509Certificate(one).raw);
+
 /** An X.509-SVID that is there already, PEM with the leaf first, and its key. Read anew each time. */
 export const x509popEvidence =
   (svid: () => Promise<{ readonly pem: string; readonly key: KeyObject }>): Of<'x509pop'> =>
@@ -47,9 +50,7 @@ export const x509popEvidence =
     const { pem, key } = await svid();
     return {
       method: 'x509pop',
-      chain: (pem.match(PEM_CERTIFICATE) ?? []).map((one) =>
-        new X509Certificate(one).raw.toString('base64url'),
-      ),
+      chain: certificatesIn(pem).map((der) => der.toString('base64url')),
       signature: signPop(key, popInput(nonce, csr, thumbprint)).toString('base64url'),
     };
   };
