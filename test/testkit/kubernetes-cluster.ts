@@ -25,16 +25,16 @@ export class KubernetesCluster {
   }
 
   /** A projected token of ten minutes. */
-  token(serviceAccount: string, pod: string, nowSeconds: number): Promise<string> {
+  token(serviceAccount: string, pod: string, nowSeconds: number, namespace = NAMESPACE): Promise<string> {
     return signForeign(this.key, {
       iss: ISSUER,
-      sub: `system:serviceaccount:${NAMESPACE}:${serviceAccount}`,
+      sub: `system:serviceaccount:${namespace}:${serviceAccount}`,
       aud: [`spiffe://${TRUST_DOMAIN}/verifier`],
       iat: nowSeconds,
       nbf: nowSeconds,
       exp: nowSeconds + 600,
       'kubernetes.io': {
-        namespace: NAMESPACE,
+        namespace,
         serviceaccount: { name: serviceAccount, uid: `uid-of-${serviceAccount}` },
         pod: { name: pod, uid: `uid-of-${pod}` },
         node: { name: 'node-1', uid: 'uid-of-node-1' },

@@ -58,6 +58,8 @@ export interface VerifiedStartOptions {
   readonly joins?: boolean;
   /** Instead of the verifier's own. */
   readonly addresses?: readonly string[];
+  /** Where its log goes, for who looks at it before the sidecar has started. */
+  readonly said?: LogLine[];
 }
 
 const PRINCIPAL = `mailto:alice@${TRUST_DOMAIN}`;
@@ -124,12 +126,12 @@ export class VerifiedMesh {
     return member;
   }
 
-  /** Lets workloads with these facts become an agent such as `planning/1`; the entry's name. */
+  /** Lets workloads with these facts become an agent such as `planning/1`, or `planning/{pod}`; the entry's name. */
   async addEntry(name: string, selectors: readonly string[]): Promise<string> {
     const { svidTtlSeconds } = this.options;
     const { name: entry } = await this.operator.call(registryEndpoints.addEntry, {
       body: {
-        id: agentIdOf(TRUST_DOMAIN, name),
+        id: name.endsWith('}') ? `spiffe://${TRUST_DOMAIN}/agent/${name}` : agentIdOf(TRUST_DOMAIN, name),
         selectors: [...selectors],
         ...(svidTtlSeconds !== undefined && { svidTtlSeconds }),
         why: 'a test',
@@ -158,7 +160,7 @@ export class VerifiedMesh {
     if (joins && !this.members.has(name)) {
       writeFileSync(joinFile, await this.joinString(name), { mode: 0o600 });
     }
-    const said: LogLine[] = [];
+    const { said = [] } = options;
     const log = pino(
       { level: 'debug', base: null },
       { write: (line: string) => void said.push(JSON.parse(line) as LogLine) },
