@@ -4,6 +4,7 @@ import { stringify } from 'yaml';
 import { policyEndpoints } from '../../../src/api/policy.ts';
 import { principalEndpoints } from '../../../src/api/principals.ts';
 import { type RevocationTarget, revocationEndpoints } from '../../../src/api/revocations.ts';
+import { trustEndpoints } from '../../../src/api/trust.ts';
 import { parseLink } from '../../../src/core/delegation/link.ts';
 import { mintChildLink, mintRootLink } from '../../../src/core/delegation/mint.ts';
 import { REASONS, type ReasonCode } from '../../../src/core/reasons.ts';
@@ -228,6 +229,9 @@ export const measureRevocation = async (world: Enforcing, rounds: number): Promi
     const { target, reason } = targets[round % targets.length] as Authority['targets'][number];
     const flows = await Promise.all(world.pairs.map((pair, index) => flowOf(pair, chains[index] ?? '')));
     for (const { pair } of flows) pair.forgetLogs();
+    // The person is news as well: what is timed is the word that follows, not the queue behind it.
+    const newest = await world.domain.operator.callTagged(trustEndpoints.getBundle, {});
+    if (newest !== undefined) await world.subscribers.have(newest.answer);
     await enforce(
       world,
       flows,
