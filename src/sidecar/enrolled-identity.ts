@@ -19,7 +19,12 @@ import {
   renew,
   type TrustRoot,
 } from '../edge/verifier/enrolment.ts';
-import { credentialsOf, type IdentityFolder, type KeptIdentity } from '../edge/verifier/identity-folder.ts';
+import {
+  credentialsOf,
+  type IdentityFolder,
+  type KeptIdentity,
+  nameIn,
+} from '../edge/verifier/identity-folder.ts';
 import { VerifierError } from '../edge/verifier/verifier-error.ts';
 import type { VerifierLink } from '../edge/verifier/verifier-link.ts';
 import type { Clock } from '../ports.ts';
@@ -56,6 +61,8 @@ export class EnrolledIdentity {
   private keyMadeAt = 0;
   /** The agent key of a rotation that has begun. */
   private next: SigningKey | undefined;
+  /** Ours in the SVID on disk, which may have ended. */
+  private keptName: AgentId | undefined;
   private identity: SidecarIdentity | undefined;
   private renewAt = Number.POSITIVE_INFINITY;
   private timer: NodeJS.Timeout | undefined;
@@ -98,6 +105,7 @@ export class EnrolledIdentity {
     this.keys = kept.keys;
     this.keyMadeAt = folder.keyMadeAt ?? this.now;
     this.next = folder.nextKey;
+    this.keptName = kept.credentials && nameIn(kept.credentials);
     try {
       const identity = this.identityOf(kept, folder.names);
       if (identity === undefined) return false;
@@ -247,11 +255,15 @@ export class EnrolledIdentity {
       // Kept before the verifier hears of them: a join token is good for one key.
       this.options.folder?.write({ keys: this.keys, credentials: undefined });
     }
-    const { keys } = this;
-    const enrolled = await link.run((client) =>
-      enrol(client, { trust, keys, evidence, id: this.identity?.id ?? id, now: () => this.now }),
-    );
-    this.keep(enrolled);
+    const { keys, next } = this;
+    const expected = this.identity?.id ?? id;
+    const ask = { trust, evidence, now: () => this.now };
+    // A rotation that was cut short: the verifier takes the key before no more, once it has heard of the new one.
+    const ours =
+      next === undefined
+        ? { keys, id: expected }
+        : { keys: { ...keys, agent: next }, id: expected ?? this.keptName, previous: keys.agent };
+    this.keep(await link.run((client) => enrol(client, { ...ask, ...ours })));
   }
 
   private async renewSvid(): Promise<void> {

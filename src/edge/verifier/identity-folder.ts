@@ -2,17 +2,19 @@
  * The folder in which an agent of a verifier keeps what it is, as the sidecar reads and renews it: the files that `hopgate join`
  * wrote. What belongs together is written to a journal first, so that a crash between two files is made good at the next start.
  */
-import type { KeyObject } from 'node:crypto';
+import { type KeyObject, X509Certificate } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { keyBinding } from '../../api/enrolment.ts';
+import { type AgentId, parseAgentId } from '../../core/spiffe-id.ts';
 import { parseRoles } from '../../core/trust/roles.ts';
 import type { KeyBinding } from '../../core/trust/wit.ts';
 import type { KeyEncryption } from '../keys/key-encryption.ts';
 import { parsePrivateKey, privateKeyPem, type SigningKey, signingKeyOf } from '../keys/signing-key.ts';
 import { type FileContent, writeFilesAtomic } from '../store/atomic-file.ts';
 import { IdentityError, type IdentityFileNames } from '../store/identity-files.ts';
+import { parsePeerCertificate } from '../tls/peer-certificate.ts';
 import { AGENT_FOLDER } from './agent-folder.ts';
 import type { AgentKeys, Enrolled } from './enrolment.ts';
 
@@ -36,6 +38,15 @@ export interface KeptIdentity {
 export const credentialsOf = ({ credentials, svidKey }: Enrolled): KeptCredentials => {
   const { svid, wit, keyBinding: binding, roles } = credentials;
   return { svid, svidKey, wit, keyBinding: binding, roles };
+};
+
+/** The name in an SVID, also in one that has ended; undefined when it has none that is one. */
+export const nameIn = ({ svid: pem }: KeptCredentials): AgentId | undefined => {
+  try {
+    return parseAgentId(parsePeerCertificate(new X509Certificate(pem)).uriSans[0] ?? '');
+  } catch {
+    return undefined;
+  }
 };
 
 /** File name to content, of what changes together. */
