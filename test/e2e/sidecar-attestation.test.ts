@@ -275,11 +275,11 @@ describe('a client of the company’s identity provider, by access tokens that i
   it('whose SVID has ended while the verifier was down is there again with it, under the same key', async () => {
     const client = await startClient();
     const { key, svidNotAfter } = client.sidecar.identity;
+    // A stream that is only just opened would be waited for.
+    await vi.waitFor(() => expect(client.said.map(({ msg }) => msg)).toContain('following the verifier'));
     await mesh.stopVerifier();
     mesh.clock.advanceSeconds(svidNotAfter - mesh.clock.seconds + 1);
     await mesh.restartVerifier();
-    // Longer than the first waits.
-    mesh.clock.advanceSeconds(5);
     await vi.waitFor(
       () => expect(client.sidecar.identity.svidNotAfter).toBeGreaterThan(svidNotAfter),
       PATIENCE,

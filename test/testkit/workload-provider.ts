@@ -43,6 +43,7 @@ export class WorkloadProvider {
       })),
       jwks: { keys: [{ ...(await exportJWK(privateKey)), kid: 'first', use: 'sig', alg: 'ES256' }] },
       cookies: { keys: ['a key for the cookies of a test'] },
+      ttl: { ClientCredentials: TOKEN_SECONDS },
       features: {
         clientCredentials: { enabled: true },
         devInteractions: { enabled: false },
