@@ -16,7 +16,10 @@ export const verifierStatus = z.strictObject({
     here: z.boolean().describe('Whether the root key is on the verifier’s machine.'),
     rolesExp: seconds.describe('End of what it has signed.'),
   }),
-  bundle: order.extend({ stamped: z.boolean().describe('Whether a timestamp is over it.') }),
+  bundle: order.extend({
+    stamped: z.boolean().describe('Whether a timestamp is over it.'),
+    octets: count.describe('Of at most 8 MiB; a larger one is never published.'),
+  }),
   keys: z.array(
     z.strictObject({
       role: KEY_ROLE,

@@ -117,6 +117,7 @@ export const openRooms = async (options: RoomsOptions): Promise<Rooms> => {
     keys: () => keysAnswer(authority),
     enforcement: () => enforcementNow({ policies, enforcement, publication }),
     isStamped: () => publication.timestampOrNone !== undefined,
+    bundleOctets: () => publication.current.text.length,
   });
   const backups = new Backups({ store, records, layout, hasPassphrase: passphraseFile !== undefined });
   return {

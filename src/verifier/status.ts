@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { KeysAnswer } from '../api/keys.ts';
 import type { Enforcement } from '../api/policy.ts';
 import type { VerifierStatus } from '../api/status.ts';
+import { MAX_BUNDLE_BYTES } from '../core/limits.ts';
 import type { Clock } from '../ports.ts';
 import { APPROVAL } from './approvals/approval-records.ts';
 import { readLedgerLine } from './ledger.ts';
@@ -18,6 +19,8 @@ export interface StatusParts {
   readonly enforcement: () => Promise<Enforcement>;
   /** Whether a timestamp is over the newest bundle. */
   readonly isStamped: () => boolean;
+  /** Of the newest bundle. */
+  readonly bundleOctets: () => number;
 }
 
 const PAGE = 1000;
@@ -36,7 +39,7 @@ export class Status {
   }
 
   async answer(): Promise<VerifierStatus> {
-    const { records, trustDomain, keys, isStamped } = this.parts;
+    const { records, trustDomain, keys, isStamped, bundleOctets } = this.parts;
     const now = this.now;
     const { root, rolesExp, keys: all } = keys();
     const { current, sidecars } = await this.parts.enforcement();
@@ -45,7 +48,7 @@ export class Status {
       trustDomain,
       now,
       root: { thumbprint: root.thumbprint, here: root.here, rolesExp },
-      bundle: { ...current.bundle, stamped: isStamped() },
+      bundle: { ...current.bundle, stamped: isStamped(), octets: bundleOctets() },
       keys: all.flatMap(({ role, thumbprint, state, madeAt, until }) =>
         state === 'gone' ? [] : [{ role, thumbprint, state, since: madeAt, until }],
       ),
@@ -124,6 +127,11 @@ const attentionOf = (
 ): string[] => {
   const said: string[] = [];
   if (!bundle.stamped) said.push('there is no timestamp over the newest bundle: sidecars go stale');
+  // One too large tells nobody anything, and then all of it goes stale: somebody must know long before.
+  if (bundle.octets > MAX_BUNDLE_BYTES / 2)
+    said.push(
+      `the bundle has ${bundle.octets} of at most ${MAX_BUNDLE_BYTES} octets: lift what was revoked for ever and is gone for good, shorten lists`,
+    );
   if (policy === null)
     said.push('no policy is in force, so that every request is denied: "hopgate policy publish"');
   if (isRootAwaited) said.push('the root key has something to sign: "hopgate verifier root request"');

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { KeysAnswer } from '../../../src/api/keys.ts';
 import type { Enforced, Enforcement } from '../../../src/api/policy.ts';
 import { sha256Base64url } from '../../../src/core/encoding/jws.ts';
+import { MAX_BUNDLE_BYTES } from '../../../src/core/limits.ts';
 import type { AgentId } from '../../../src/core/spiffe-id.ts';
 import { SYSTEM } from '../../../src/verifier/actor.ts';
 import { Edit, Records } from '../../../src/verifier/records.ts';
@@ -19,6 +20,7 @@ describe('the status', () => {
   let keys: KeysAnswer;
   let enforced: Enforcement;
   let stamped: boolean;
+  let octets: number;
 
   beforeEach(() => {
     clock = new TestClock(1_800_000_000_000);
@@ -29,6 +31,7 @@ describe('the status', () => {
     const policy = { n: 1, revision: 'r1', digest: sha256Base64url('r1') };
     enforced = { current: { bundle: { epoch: 1, seq: 5 }, policy }, liveSeconds: 120, sidecars: [] };
     stamped = true;
+    octets = 5000;
   });
   const status = () =>
     new Status({
@@ -38,6 +41,7 @@ describe('the status', () => {
       keys: () => keys,
       enforcement: async () => enforced,
       isStamped: () => stamped,
+      bundleOctets: () => octets,
     }).answer();
 
   const enrol = async (name: string, changes: Partial<AgentRecord>) => {
@@ -89,6 +93,15 @@ describe('the status', () => {
     const { agents, attention } = await status();
     expect(agents).toEqual({ live: 2, expiring: 1, expired: 1, retired: 1 });
     expect(attention).toEqual(['1 agent has no valid SVID', '1 agent is late in renewing']);
+  });
+
+  it('says that the bundle grows too large while there is room left', async () => {
+    octets = MAX_BUNDLE_BYTES / 2;
+    expect((await status()).attention).toEqual([]);
+    octets++;
+    const { bundle, attention } = await status();
+    expect(bundle.octets).toBe(octets);
+    expect(attention).toEqual([expect.stringContaining(`the bundle has ${octets} of at most`)]);
   });
 
   it('names sidecars that enforce another policy', async () => {
