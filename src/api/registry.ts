@@ -70,7 +70,9 @@ const agentId = z.string().refine(isAgentId, 'a SPIFFE ID of an agent or a clien
 
 export const agent = z.strictObject({
   id: agentId,
-  state: z.enum(['live', 'expired', 'retired']),
+  state: z
+    .enum(['live', 'expired', 'revoked', 'retired'])
+    .describe('revoked: it or its key, which can be lifted; retired: for good.'),
   /** RFC 7638 thumbprint of the agent key. */
   thumbprint: z.string(),
   entry: entryName,

@@ -89,6 +89,7 @@ export const showAgent = async (client: VerifierClient, id: AgentId, json: boole
   const { sidecars } = await client.call(policyEndpoints.getEnforcement, {});
   const report = sidecars.find(({ sidecar }) => sidecar === id);
   const attention = [
+    ...(agent.state === 'revoked' ? ['it, or its key, was revoked: "hopgate revoke list"'] : []),
     ...(agent.state === 'expired' ? ['it has no valid SVID: is its sidecar running?'] : []),
     ...(report?.drifts === true ? ['its sidecar enforces another policy than the one in force'] : []),
     ...(agent.state === 'live' && report === undefined ? ['its sidecar has not reported lately'] : []),

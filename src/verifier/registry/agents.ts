@@ -34,7 +34,8 @@ export class Agents {
   }
 
   async list(page: { readonly after?: string; readonly limit?: number } = {}): Promise<readonly AgentView[]> {
-    return (await this.records.list(AGENT, page)).map(({ value }) => viewOf(value, this.now));
+    const found = await this.records.list(AGENT, page);
+    return Promise.all(found.map(({ value }) => this.view(value)));
   }
 
   find(id: AgentId): Promise<Recorded<AgentRecord> | undefined> {
@@ -43,7 +44,15 @@ export class Agents {
 
   /** Throws `api_not_found`. */
   async get(id: AgentId): Promise<AgentView> {
-    return viewOf((await this.recorded(id)).value, this.now);
+    return this.view((await this.recorded(id)).value);
+  }
+
+  /** An agent whose credentials still run is not live when it, or its key, was revoked. */
+  private async view(record: AgentRecord): Promise<AgentView> {
+    const view = viewOf(record, this.now);
+    if (view.state === 'retired') return view;
+    const barred = await this.barring.barred(record.id, record.thumbprint);
+    return barred === undefined ? view : { ...view, state: 'revoked' };
   }
 
   /** Whether an ID, by an SVID of this age, is nobody any more. For every request: one read, and what revocation knows. */

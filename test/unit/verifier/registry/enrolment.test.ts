@@ -413,6 +413,18 @@ describe('renewal', () => {
     expect(await reasonOf(renew(workload))).toBe('enrolment_proof');
   });
 
+  test('revoked, it or its key, it is shown as that while its SVID still runs', async () => {
+    const workload = makeWorkload();
+    await join(workload);
+    const stateOf = async () => (await world.registry.agents.get(ID)).state;
+    expect(await stateOf()).toBe('live');
+    world.barring.keys.set((await world.registry.agents.get(ID)).thumbprint, 'revoked_key');
+    expect(await stateOf()).toBe('revoked');
+    world.barring.keys.clear();
+    world.barring.agents.add(ID);
+    expect((await world.registry.agents.list()).map(({ state }) => state)).toEqual(['revoked']);
+  });
+
   test('retired at the very moment of an enrolment: whichever is first, nothing lives on', async () => {
     const { token } = await addJoiner(world, 'planning/1');
     const outcomes = await Promise.all([
