@@ -9,6 +9,8 @@ const TIME_LIMITS = { testTimeout: 30_000, hookTimeout: 30_000 };
 export default defineConfig({
   test: {
     env: { NODE_COMPILE_CACHE: COMPILED },
+    // Many wait for processes and sockets: on two cores, one at a time leaves both idle half of the time.
+    maxWorkers: 3,
     projects: [
       {
         extends: true,
