@@ -26,7 +26,7 @@ export const scopeToApprove = (
 ): readonly ScopePattern[] =>
   meetScope(
     scope,
-    demands.filter(({ approval }) => approval === true).flatMap(({ scopes }) => scopes),
+    demands.filter(({ approval }) => approval === true).flatMap(({ scopes = [] }) => scopes),
   );
 
 export interface WantedLink extends LinkPlace {

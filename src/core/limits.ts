@@ -22,3 +22,10 @@ export const MAX_SCOPE_BYTES = 256;
 export const MAX_SCOPE_SET_NESTING = 64;
 /** 9999-12-31T23:59:59Z */
 export const MAX_TIME = 253_402_300_799;
+/** Of a body that a route reads, unless it says otherwise; and the most that it may say. */
+export const DEFAULT_MESSAGE_BYTES = 1_048_576;
+export const MAX_MESSAGE_BYTES = 16_777_216;
+/** Messages nest deeper than our own documents: schemas of tools, structured content. */
+export const MAX_MESSAGE_DEPTH = 64;
+/** Items of one batch. */
+export const MAX_BATCH = 100;

@@ -9,6 +9,7 @@ export type Stage =
   | 'identify'
   | 'handshake'
   | 'verify'
+  | 'read'
   | 'decide'
   | 'forward'
   | 'outbound'
@@ -167,6 +168,34 @@ export const REASONS = {
   grant_callee: row('verify', 403, true, 'the grant names another callee'),
   grant_callee_key: row('verify', 403, true, 'the grant names another key than the callee’s'),
 
+  // What a request says inside its body (SPEC 13)
+  message_type: row('read', 415, true, 'the body is not of the media type that its protocol is sent in'),
+  message_encoding: row(
+    'read',
+    415,
+    true,
+    'a content coding or charset: what we read must be what the agent reads',
+  ),
+  message_too_large: row('read', 413, true, 'the message is larger than the route reads'),
+  message_malformed: row(
+    'read',
+    400,
+    true,
+    'the body is not one JSON value, or none that the protocol allows',
+  ),
+  message_ambiguous: row('read', 400, true, 'two readers could take the body for two different messages'),
+  operation_unmatched: row('decide', 403, true, 'the route names no such operation'),
+  mcp_session_unknown: row('decide', 404, true, 'no such MCP session; initialize a new one'),
+  mcp_session_foreign: row('decide', 404, true, 'the MCP session belongs to another caller or task'),
+  mcp_tool_changed: row('decide', 403, true, 'the definition of the tool differs from the approved one'),
+  mcp_server_request: row('forward', 502, true, 'the server sent a request that policy does not name'),
+  response_malformed: row(
+    'forward',
+    502,
+    true,
+    'the agent’s answer is not of its protocol, so that nothing is known of it',
+  ),
+
   // Decision (SPEC 8, 9, 12, 13)
   revoked_link: row('decide', 403, true, 'a link was revoked'),
   revoked_key: row('decide', 403, true, 'an agent key in the chain was revoked'),
@@ -192,6 +221,37 @@ export const REASONS = {
   scope_missing: row('decide', 403, true, 'the chain does not hold a scope that the route requires'),
   rule_denied: row('decide', 403, false, 'a rule of the policy denies this'),
   rule_unmatched: row('decide', 403, true, 'no rule of the policy allows this'),
+  rule_error: row(
+    'decide',
+    403,
+    false,
+    'a condition of a rule could not be evaluated, so that it counts as denied',
+  ),
+  delegation_denied: row(
+    'decide',
+    403,
+    true,
+    'policy does not let an agent of the chain delegate to the next',
+  ),
+  scope_too_deep: row('decide', 403, true, 'a scope that policy grants only to shorter chains'),
+  scope_too_long: row('decide', 403, true, 'a scope that policy grants only for a shorter time'),
+  scope_foreign: row('decide', 403, true, 'a scope that may not cross into another trust domain'),
+  content_denied: row('decide', 403, false, 'a content rule denies what the body says'),
+  content_type: row('decide', 415, true, 'a media type that a content rule does not let through'),
+  content_too_large: row('decide', 413, true, 'larger than a content rule lets through'),
+  content_unreadable: row(
+    'decide',
+    415,
+    true,
+    'a body that a content rule can’t read: a coding, or broken text',
+  ),
+  quarantined: row('decide', 403, true, 'kept aside for review; the detail has the id'),
+  quarantine_unavailable: row('decide', 503, true, 'what was to be kept aside could not be kept'),
+  opa_denied: row('decide', 403, true, 'the decision point says no'),
+  opa_undefined: row('decide', 403, true, 'the decision point has no answer to this'),
+  opa_result: row('decide', 503, true, 'the answer of the decision point is none that we know'),
+  opa_timeout: row('decide', 503, true, 'the decision point took too long'),
+  opa_unavailable: row('decide', 503, true, 'the decision point can’t be asked'),
   caveat_unknown: row('decide', 403, true, 'a caveat of a type that we don’t know'),
   caveat_callee: row('decide', 403, true, 'a caveat names other callees'),
   caveat_resource: row('decide', 403, true, 'a caveat names other resources'),

@@ -79,7 +79,7 @@ test('in whatever order they stand, they ask for the same', () => {
 test('the strictest of those that apply counts, and the others don’t', () => {
   fc.assert(
     fc.property(lists, required, (list, scopes) => {
-      const applying = list.filter((demand) => scopes.some((scope) => isCovered(demand.scopes, scope)));
+      const applying = list.filter((demand) => scopes.some((scope) => isCovered(demand.scopes ?? [], scope)));
       const asked = of(list, scopes);
       expect(asked.minScore).toBe(Math.max(0, ...applying.map(({ minScore }) => minScore ?? 0)));
       expect(asked.maxStalenessSeconds).toBe(
@@ -88,7 +88,9 @@ test('the strictest of those that apply counts, and the others don’t', () => {
         ),
       );
       expect(asked.approval).toEqual(
-        scopes.filter((scope) => list.some((demand) => demand.approval && isCovered(demand.scopes, scope))),
+        scopes.filter((scope) =>
+          list.some((demand) => demand.approval && isCovered(demand.scopes ?? [], scope)),
+        ),
       );
     }),
   );

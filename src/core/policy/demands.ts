@@ -19,7 +19,8 @@ export const demandsOf = ({ demands }: Policy, required: readonly ScopeLiteral[]
   let { minScore, maxStalenessSeconds } = NOTHING;
   const approval = new Set<ScopeLiteral>();
   for (const demand of demands) {
-    const covered = required.filter((scope) => isCovered(demand.scopes, scope));
+    const { scopes } = demand;
+    const covered = scopes === undefined ? required : required.filter((scope) => isCovered(scopes, scope));
     if (covered.length === 0) continue;
     minScore = Math.max(minScore, demand.minScore ?? 0);
     maxStalenessSeconds = Math.min(maxStalenessSeconds, demand.maxStalenessSeconds ?? maxStalenessSeconds);

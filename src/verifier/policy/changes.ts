@@ -76,7 +76,7 @@ const byName = (entries: readonly { readonly name: string }[]): ReadonlyMap<stri
 const byScopes = (demands: Policy['demands']): ReadonlyMap<string, Fields> => {
   const named = new Map<string, Fields>();
   for (const { scopes, ...rest } of demands) {
-    const base = `for ${scopes.join(', ')}`;
+    const base = `for ${scopes?.join(', ') ?? 'any scope'}`;
     let name = base;
     for (let count = 2; named.has(name); count++) name = `${base} (${count})`;
     named.set(name, rest);
