@@ -5,7 +5,7 @@ import type { ChainContext, ChainLimits, VerifiedChain } from '../core/delegatio
 import { parseJws } from '../core/encoding/jws.ts';
 import { isDigest } from '../core/encoding/members.ts';
 import { DEFAULT_LINK_TTL_SECONDS, DEFAULT_MAX_DEPTH } from '../core/limits.ts';
-import { checkAgentLists, compileLists } from '../core/policy/evaluate.ts';
+import { checkAgentLists, compileLists } from '../core/policy/lists.ts';
 import type { Policy, PolicyLists } from '../core/policy/model.ts';
 import { type Bundle, verifyBundle } from '../core/trust/bundle.ts';
 import { type Denial, deny, type Verdict } from '../core/verdict.ts';

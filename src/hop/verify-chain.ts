@@ -9,7 +9,7 @@ import {
   verifyGrant,
 } from '../core/delegation/chain.ts';
 import { type LinkApprovals, linkApprovalsOf } from '../core/delegation/link-approvals.ts';
-import type { PolicyDecision } from '../core/policy/evaluate.ts';
+import type { DecisionDenial, Standing } from '../core/policy/evaluate.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import { chainContext, type TrustSnapshot } from '../ports.ts';
 
@@ -29,8 +29,8 @@ export interface Delegated {
   readonly agents: readonly AgentLink[];
   /** Those that the chain carries, under the approvers of that snapshot; their time is looked at on every hit. */
   readonly approvals: LinkApprovals;
-  /** `METHOD target callee` to what was decided for it; time and uses are looked at on every hit. */
-  readonly decisions: Map<string, PolicyDecision>;
+  /** `direction METHOD target callee` to what stands for it; time, conditions and uses are looked at on every hit. */
+  readonly decisions: Map<string, Standing | DecisionDenial>;
 }
 
 const CHAINS = 1024;
@@ -108,7 +108,7 @@ export class ChainVerifier {
       generation: trust.generation,
       agents: chain.value.links.map(({ delegatee, id }) => ({ id: delegatee, link: id })),
       approvals: linkApprovalsOf(chain.value, trust.bundle.approvers),
-      decisions: new Map<string, PolicyDecision>(),
+      decisions: new Map<string, Standing | DecisionDenial>(),
     } as unknown as Delegated;
     this.known.set(keyOf(chainText, grantText), value);
     return grant(value);

@@ -6,12 +6,13 @@ import { parsePolicy } from '../../src/config/policy.ts';
 import type { VerifiedChain } from '../../src/core/delegation/chain.ts';
 import type { ScopePattern } from '../../src/core/delegation/scope.ts';
 import { canonicalJson, parseStrictObjectText } from '../../src/core/encoding/json.ts';
-import { compilePolicy, evaluatePolicy } from '../../src/core/policy/evaluate.ts';
+import { compilePolicy } from '../../src/core/policy/evaluate.ts';
 import type { Policy } from '../../src/core/policy/model.ts';
 import { readPolicy } from '../../src/core/policy/read.ts';
 import type { AgentId } from '../../src/core/spiffe-id.ts';
 import { policyDigest } from '../../src/core/trust/bundle-contents.ts';
 import { permitted } from '../testkit/core-world.ts';
+import { evaluatePolicy } from '../testkit/evaluate.ts';
 
 const throughTheBundle = (policy: Policy): Policy =>
   permitted(readPolicy(permitted(parseStrictObjectText(canonicalJson(policy)))));
@@ -60,7 +61,7 @@ const decide = (policy: Policy, { chain, callee, method, path, scope, principal 
     links,
     leaf: links.at(-1),
   } as unknown as VerifiedChain;
-  return evaluatePolicy(compilePolicy(policy), { callee, method, path, tool: undefined, chain: verified });
+  return evaluatePolicy(compilePolicy(policy), { callee, method, path, chain: verified });
 };
 
 const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });

@@ -23,13 +23,16 @@ const PACKAGES: Readonly<Record<string, Readonly<Record<string, readonly string[
     'node:crypto': ['createHash', 'createPublicKey', 'hash', 'verify'],
     '@noble/ed25519': ['*'],
     'lru-cache': ['*'],
+    // Conditions of policy: an evaluator without I/O, and regular expressions in linear time.
+    '@marcbachmann/cel-js': ['Environment'],
+    re2js: ['*'],
   },
   api: { zod: ['*'] },
   hop: { 'lru-cache': ['*'] },
   ports: {},
 };
 const TYPES: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
-  core: { 'node:crypto': ['KeyObject'] },
+  core: { 'node:crypto': ['KeyObject'], '@marcbachmann/cel-js': ['ASTNode'] },
 };
 
 /** Clocks, randomness, timers, the network, the environment: passed in, never taken. */

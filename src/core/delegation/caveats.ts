@@ -47,7 +47,8 @@ export interface CaveatFacts {
   readonly callee: AgentId;
   /** Canonical path, without query. */
   readonly path: string;
-  readonly tool: string | undefined;
+  /** `null`: nothing is called, so that a `tool` caveat has nothing to say. */
+  readonly tool: string | null | undefined;
   /** What became of each approval, by the place of its caveat; one that nobody has looked at does not hold. */
   readonly approvals?: ReadonlyMap<number, Verdict<unknown>>;
 }
@@ -78,7 +79,7 @@ const evaluate = (caveat: Caveat, index: number, facts: CaveatFacts): Denial | u
         ? undefined
         : deny('caveat_resource', `the chain is only for ${caveat.paths.join(', ')}`);
     case 'tool':
-      return facts.tool !== undefined && caveat.names.includes(facts.tool)
+      return facts.tool === null || (facts.tool !== undefined && caveat.names.includes(facts.tool))
         ? undefined
         : deny('caveat_tool', `the chain is only for the tools ${caveat.names.join(', ')}`);
     case 'max_uses':

@@ -18,7 +18,7 @@ import {
   denyAt,
   depthOf,
 } from './link-checks.ts';
-import type { ChainContext, Holder, VerifiedChain } from './model.ts';
+import type { Anchor, ChainContext, Holder, VerifiedChain } from './model.ts';
 
 export type { Anchor, ChainContext, ChainLimits, Holder, VerifiedChain } from './model.ts';
 
@@ -60,7 +60,7 @@ export const verifyChain = (text: string, caller: Holder, context: ChainContext)
   if (ceiling !== undefined || anchor === undefined) return ceiling ?? deny('anchor_unknown', '');
   const forged = checkSignatures(links, anchor, context.issuers);
   if (forged !== undefined) return forged;
-  return grant(verifiedChain(links, caller, text.length));
+  return grant(verifiedChain(links, caller, text.length, issuerOf(root, anchor)));
 };
 
 /**
@@ -98,10 +98,19 @@ export const verifyGrant = (
   if (!link.aud.includes(context.trustDomain))
     return denyAt(index, 'chain_aud', `it is for ${link.aud.join(', ')}, this is ${context.trustDomain}`);
   const forged = checkLinkSignature(link, chain.leaf, context.issuers, index);
-  return forged ?? grant(verifiedChain(links, callee, octets));
+  return forged ?? grant(verifiedChain(links, callee, octets, chain.issuer));
 };
 
-const verifiedChain = (links: readonly UnverifiedLink[], holder: Holder, octets: number): VerifiedChain => {
+/** Whoever signs with a principal's own key may write any login into a link. */
+const issuerOf = ({ loginIssuer = '' }: RootLink, { kind }: Anchor): string =>
+  kind === 'root-issuer' ? loginIssuer : '';
+
+const verifiedChain = (
+  links: readonly UnverifiedLink[],
+  holder: Holder,
+  octets: number,
+  issuer: string,
+): VerifiedChain => {
   const root = links[0] as RootLink;
   return {
     root,
@@ -110,6 +119,7 @@ const verifiedChain = (links: readonly UnverifiedLink[], holder: Holder, octets:
     holder,
     depth: depthOf(links),
     principal: root.principal,
+    issuer,
     task: root.renews ?? root.id,
     exp: Math.min(...links.map((link) => link.exp)),
     iat: Math.max(...links.map((link) => link.iat)),

@@ -44,6 +44,8 @@ export interface RootLink extends LinkBase {
   /** Thumbprint of the anchor key. */
   readonly anchor: string;
   readonly principal: string;
+  /** OIDC issuer of the login that it rests on, as the link says: to be believed of a root issuer alone. */
+  readonly loginIssuer: string | undefined;
   /** The link id of the first L0 of a renewed task. */
   readonly renews: string | undefined;
   /** Seconds: `iat` of that first L0; there exactly when `renews` is. */
@@ -154,6 +156,7 @@ const rootLink = (base: LinkBase, payload: JsonObject): Verdict<RootLink> => {
     root: true,
     anchor: parseThumbprintUrn(payload.iss as string) ?? '',
     principal: payload.sub as string,
+    loginIssuer: (payload.orig as JsonObject | undefined)?.iss as string | undefined,
     renews: payload.task as string | undefined,
     taskStart,
   });

@@ -56,6 +56,8 @@ export interface VerifiedChain {
   readonly holder: Holder;
   readonly depth: number;
   readonly principal: string;
+  /** OIDC issuer of the principal's login, by the word of the root issuer; '' for a key of the principal's own. */
+  readonly issuer: string;
   /** Link id of the task's first L0; means nothing without the principal. */
   readonly task: string;
   /** The earliest `exp` of any link, seconds. */

@@ -3,10 +3,9 @@ import { isScopeLiteral, isScopeSegment, type ScopeLiteral } from '../delegation
 import { type AgentId, idMatches } from '../spiffe-id.ts';
 import { deny, grant, type Verdict } from '../verdict.ts';
 import type { RouteRule } from './model.ts';
+import { operationFault, templateNames } from './operations.ts';
 import { isCanonicalPath } from './target.ts';
-
-const TEMPLATE = /\{([A-Za-z][A-Za-z0-9_]*)\}/g;
-const WHOLE_TEMPLATE = /^\{[A-Za-z][A-Za-z0-9_]*\}$/;
+import { TEMPLATE, WHOLE_TEMPLATE } from './template.ts';
 
 interface CompiledRoute {
   readonly rule: RouteRule;
@@ -16,7 +15,10 @@ interface CompiledRoute {
 }
 
 export interface RouteMatch {
-  readonly route: string;
+  readonly rule: RouteRule;
+  /** Of the templates of its path, and `server`. */
+  readonly values: ReadonlyMap<string, string>;
+  /** Whatever the body says. */
   readonly required: readonly ScopeLiteral[];
 }
 
@@ -31,10 +33,17 @@ export const routeFault = (rule: RouteRule): string | undefined => {
   const plain = fixed.replace(TEMPLATE, 'x');
   if (fixed === rule.path ? !isCanonicalPath(plain) : fixed !== '' && !isCanonicalPath(`${plain}/x`))
     return 'path is not canonical, so that no request could match it';
-  const names = [...rule.path.matchAll(TEMPLATE)].map((match) => match[1]);
+  const names = [...rule.path.matchAll(TEMPLATE)].map((match) => match[1] ?? '');
   if (new Set(names).size !== names.length) return 'a template name occurs twice in path';
+  const taken = templateNames(rule).find((name) => names.includes(name));
+  if (taken !== undefined) return `{${taken}} of path has the name of a value of the message`;
+  if (rule.server !== undefined) names.push('server');
+  for (const operation of rule.operations ?? []) {
+    const fault = operationFault(rule, operation, names);
+    if (fault !== undefined) return fault;
+  }
   for (const scope of rule.scopes) {
-    const unknown = [...scope.matchAll(TEMPLATE)].find((match) => !names.includes(match[1]));
+    const unknown = [...scope.matchAll(TEMPLATE)].find((match) => !names.includes(match[1] ?? ''));
     if (unknown !== undefined) return `scope "${scope}" uses {${unknown[1]}}, which path does not have`;
     if (!isScopeLiteral(scope.replace(TEMPLATE, 'x'))) return `scope "${scope}" is not a literal`;
   }
@@ -81,7 +90,7 @@ export class RouteTable {
 const matchSegments = (
   route: CompiledRoute,
   segments: readonly string[],
-): ReadonlyMap<string, string> | undefined => {
+): Map<string, string> | undefined => {
   const { length } = route.segments;
   if (route.open ? segments.length <= length : segments.length !== length) return undefined;
   const values = new Map<string, string>();
@@ -95,17 +104,20 @@ const matchSegments = (
   return values;
 };
 
-const requiredScopes = (rule: RouteRule, values: ReadonlyMap<string, string>): Verdict<RouteMatch> => {
+const requiredScopes = (rule: RouteRule, values: Map<string, string>): Verdict<RouteMatch> => {
   if (values.size > 0) {
     for (const [name, value] of values) {
       if (!isScopeSegment(value))
         return deny('route_value', `{${name}} of route ${rule.name} is not one scope segment`);
     }
   }
+  if (rule.server !== undefined) values.set('server', rule.server);
   const required = rule.scopes.map((scope) =>
     scope.replace(TEMPLATE, (_, name: string) => values.get(name) ?? ''),
   );
-  if (required.length === 0 || !required.every(isScopeLiteral))
+  // What operations need is added to it; a route without them that needs nothing would be open to all.
+  const isOpen = required.length === 0 && (rule.operations ?? []).length === 0;
+  if (isOpen || !required.every(isScopeLiteral))
     return deny('route_value', `route ${rule.name} yields no scope`);
-  return grant({ route: rule.name, required });
+  return grant({ rule, values, required });
 };

@@ -8,8 +8,9 @@ import { verifierSchema } from '../../../src/config/verifier-schema.ts';
 import type { VerifiedChain } from '../../../src/core/delegation/chain.ts';
 import type { ScopePattern } from '../../../src/core/delegation/scope.ts';
 import { expandScope } from '../../../src/core/delegation/scope.ts';
-import { compilePolicy, evaluatePolicy } from '../../../src/core/policy/evaluate.ts';
+import { compilePolicy } from '../../../src/core/policy/evaluate.ts';
 import type { AgentId } from '../../../src/core/spiffe-id.ts';
+import { evaluatePolicy } from '../../testkit/evaluate.ts';
 
 const read = (name: string): string =>
   readFileSync(new URL(`../../../config/${name}`, import.meta.url), 'utf8');
@@ -45,7 +46,6 @@ const decide = (
     callee,
     method,
     path,
-    tool: undefined,
     chain: chainOf(agents, scope),
   });
   return verdict.ok ? `ok ${verdict.value.rule}` : verdict.reason;

@@ -2,13 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { mintLinkApproval } from '../../../../src/core/approval/link-approval.ts';
 import type { Caveat } from '../../../../src/core/delegation/caveats.ts';
 import type { ScopePattern } from '../../../../src/core/delegation/scope.ts';
-import {
-  checkAgentLists,
-  compileLists,
-  compilePolicy,
-  type DecisionRequest,
-  evaluatePolicy,
-} from '../../../../src/core/policy/evaluate.ts';
+import { NOTHING_DEMANDED } from '../../../../src/core/policy/demands.ts';
+import { compilePolicy } from '../../../../src/core/policy/evaluate.ts';
+import { checkAgentLists, compileLists } from '../../../../src/core/policy/lists.ts';
 import type { AccessRule, Policy, RouteRule } from '../../../../src/core/policy/model.ts';
 import type { IdPattern } from '../../../../src/core/spiffe-id.ts';
 import {
@@ -21,6 +17,7 @@ import {
   testAgent,
   verifiedChain,
 } from '../../../testkit/core-world.ts';
+import { type DecisionRequest, evaluatePolicy, toolCall } from '../../../testkit/evaluate.ts';
 
 const planner = testAgent('planner');
 const inventory = testAgent('inventory');
@@ -63,7 +60,6 @@ const request = (changes: Partial<DecisionRequest> = {}): DecisionRequest => ({
   callee: security.id,
   method: 'GET',
   path: '/read',
-  tool: undefined,
   chain: verifiedChain(mintChain(planner, [{ to: inventory }]), inventory),
   ...changes,
 });
@@ -83,10 +79,9 @@ describe('default deny', () => {
 
   test('an allow says which rule and which scopes', () => {
     const verdict = evaluatePolicy(compilePolicy(policy()), request());
-    const demanded = { approval: [], minScore: 0, maxStalenessSeconds: Number.POSITIVE_INFINITY };
-    expect(verdict).toEqual({
+    expect(verdict).toMatchObject({
       ok: true,
-      value: { route: 'read', rule: 'all', required: ['cloud:read'], demanded },
+      value: { route: READ, rule: 'all', required: ['cloud:read'], demanded: NOTHING_DEMANDED },
     });
   });
 });
@@ -267,14 +262,22 @@ describe('caveats of the leaf', () => {
   const decided = (caveat: Caveat, asked: Partial<DecisionRequest> = {}) =>
     decide({}, { chain: under([caveat]), ...asked });
 
+  const TOOLS: RouteRule = {
+    ...READ,
+    protocol: 'mcp',
+    operations: [{ methods: undefined, names: undefined, scopes: [] }],
+  };
+  const called = (caveat: Caveat, tool: string) =>
+    decide({ routes: [TOOLS] }, { chain: under([caveat]), message: toolCall(tool) });
+
   test('made above, they hold below', () => {
     expect(decided({ type: 'callee', ids: ids(security.id) })).toBe('all');
     expect(decided({ type: 'callee', ids: ids(security.id) }, { callee: planner.id })).toBe('caveat_callee');
     expect(decided({ type: 'resource', paths: ['/read'] })).toBe('all');
     expect(decided({ type: 'resource', paths: ['/rea', '/read/x'] })).toBe('caveat_resource');
     expect(decided({ type: 'tool', names: ['scan'] })).toBe('caveat_tool');
-    expect(decided({ type: 'tool', names: ['scan'] }, { tool: 'scan' })).toBe('all');
-    expect(decided({ type: 'tool', names: ['scan'] }, { tool: 'Scan' })).toBe('caveat_tool');
+    expect(called({ type: 'tool', names: ['scan'] }, 'scan')).toBe('all');
+    expect(called({ type: 'tool', names: ['scan'] }, 'Scan')).toBe('caveat_tool');
     expect(decided({ type: 'max_uses', uses: 1, at: planner.id })).toBe('caveat_max_uses');
     // Nobody has looked at it: an approval that a chain carries doesn't hold by being there.
     expect(decided({ type: 'approval', token: approval })).toBe('approval_invalid');
@@ -286,6 +289,6 @@ describe('caveats of the leaf', () => {
       { type: 'tool', names: ['scan'] },
     ];
     expect(decide({}, { chain: under(caveats) })).toBe('caveat_tool');
-    expect(decide({}, { chain: under(caveats), tool: 'scan' })).toBe('all');
+    expect(decide({ routes: [TOOLS] }, { chain: under(caveats), message: toolCall('scan') })).toBe('all');
   });
 });

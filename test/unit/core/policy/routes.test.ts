@@ -19,7 +19,7 @@ const find = (routes: readonly RouteRule[], path: string, method = 'GET') => {
 };
 const named = (routes: readonly RouteRule[], path: string, method = 'GET') => {
   const found = find(routes, path, method);
-  return typeof found === 'string' ? found : found.route;
+  return typeof found === 'string' ? found : found.rule.name;
 };
 
 describe('the first route that matches wins', () => {
@@ -85,12 +85,12 @@ describe('selectors', () => {
 describe('templates', () => {
   const ec2 = [route('ec2', '/ec2/{action}', { scopes: ['ec2:{action}', 'cloud:read'] })];
   test('fill the scopes that a request needs', () => {
-    expect(find(ec2, '/ec2/DescribeInstances')).toEqual({
-      route: 'ec2',
+    expect(find(ec2, '/ec2/DescribeInstances')).toMatchObject({
+      rule: { name: 'ec2' },
       required: ['ec2:DescribeInstances', 'cloud:read'],
     });
-    expect(find([route('two', '/{a}/{b}', { scopes: ['{b}:{a}'] })], '/x/y')).toEqual({
-      route: 'two',
+    expect(find([route('two', '/{a}/{b}', { scopes: ['{b}:{a}'] })], '/x/y')).toMatchObject({
+      rule: { name: 'two' },
       required: ['y:x'],
     });
   });

@@ -8,7 +8,7 @@ import { parseConfig } from '../../../../src/config/load.ts';
 import { parsePolicy } from '../../../../src/config/policy.ts';
 import { sidecarSchema } from '../../../../src/config/sidecar-schema.ts';
 import { expandScope } from '../../../../src/core/delegation/scope.ts';
-import { compilePolicy, evaluatePolicy } from '../../../../src/core/policy/evaluate.ts';
+import { compilePolicy } from '../../../../src/core/policy/evaluate.ts';
 import { withLock, writeFilesAtomic } from '../../../../src/edge/store/atomic-file.ts';
 import {
   addToLocalDomain,
@@ -19,6 +19,7 @@ import {
 import { readBundle, readState } from '../../../../src/verifier/local/files.ts';
 import { STARTER_SCOPE_SET } from '../../../../src/verifier/policy/starter-policy.ts';
 import { makeDomain, must } from '../../../testkit/domain.ts';
+import { evaluatePolicy } from '../../../testkit/evaluate.ts';
 
 const NOW = 1_800_000_000;
 const SPEC: DomainSpec = {
@@ -169,11 +170,10 @@ describe('the default policy', () => {
         callee: inventory.id,
         method,
         path: at,
-        tool: undefined,
         chain: held,
       });
-    expect(ask('GET', '/README.txt')).toMatchObject({ ok: true, value: { route: 'read' } });
-    expect(ask('GET', '/')).toMatchObject({ ok: true, value: { route: 'read-root' } });
+    expect(ask('GET', '/README.txt')).toMatchObject({ ok: true, value: { route: { name: 'read' } } });
+    expect(ask('GET', '/')).toMatchObject({ ok: true, value: { route: { name: 'read-root' } } });
     expect(ask('GET', '/docs/')).toMatchObject({ ok: true });
     expect(ask('GET', '/ec2/DescribeInstances')).toMatchObject({
       ok: true,

@@ -1,0 +1,193 @@
+/** The values that conditions read, each worked out when it is asked for (SPEC.md section 13). */
+import type { VerifiedChain } from '../delegation/model.ts';
+import type { ScopeLiteral } from '../delegation/scope.ts';
+import type { Operation } from '../message/message.ts';
+import { type AgentId, agentTypeOf, trustDomainOf } from '../spiffe-id.ts';
+import type { Values } from './condition.ts';
+import { READABLE_HEADERS } from './environment.ts';
+import type { RouteRule } from './model.ts';
+
+/** What the verifier has registered; nothing is known of those that it doesn't know. */
+export interface Registered {
+  agent(id: AgentId): Readonly<Record<string, string>>;
+  groups(principal: string): readonly string[];
+}
+
+export const NOTHING_REGISTERED: Registered = { agent: () => NONE, groups: () => [] };
+const NONE: Readonly<Record<string, string>> = Object.freeze(Object.create(null));
+
+/** What stays the same while policy, chain, callee, method and target do. */
+export interface StandingFacts {
+  readonly direction: 'inbound' | 'outbound';
+  readonly callee: AgentId;
+  readonly method: string;
+  /** Canonical, without query. */
+  readonly path: string;
+  /** Without `?`; '' for none. */
+  readonly query: string;
+  readonly chain: VerifiedChain;
+  readonly registered: Registered;
+}
+
+/** What may differ from one request to the next. */
+export interface LiveFacts {
+  readonly nowSeconds: number;
+  score(id: AgentId): number;
+  /** By lower-case name; made when a condition asks. */
+  headers(): Readonly<Record<string, string>>;
+  /** Octets of the body; -1 where it is not known. */
+  readonly size: number;
+  /** Of what the task has touched, without those of this request. */
+  readonly labels: readonly string[];
+}
+
+const domainOf = (id: AgentId): string => trustDomainOf(id);
+
+class AgentValues {
+  private readonly agent: AgentId;
+  private readonly facts: StandingFacts;
+  private readonly live: LiveFacts;
+  constructor(agent: AgentId, facts: StandingFacts, live: LiveFacts) {
+    this.agent = agent;
+    this.facts = facts;
+    this.live = live;
+  }
+  get id(): string {
+    return this.agent;
+  }
+  get type(): string {
+    return agentTypeOf(this.agent);
+  }
+  get domain(): string {
+    return domainOf(this.agent);
+  }
+  get attributes(): Readonly<Record<string, string>> {
+    return this.facts.registered.agent(this.agent);
+  }
+  get score(): bigint {
+    return BigInt(Math.trunc(this.live.score(this.agent)));
+  }
+}
+
+/** Throws where a parameter occurs twice or can't be decoded: a condition that reads it then has no value. */
+const queryOf = (query: string): Record<string, string> => {
+  const values: Record<string, string> = Object.create(null);
+  for (const part of query.split('&')) {
+    if (part === '') continue;
+    const [name = '', ...rest] = part.split('=');
+    const decoded = decodeURIComponent(name.replaceAll('+', ' '));
+    if (decoded in values) throw new TypeError('a parameter occurs twice');
+    values[decoded] = decodeURIComponent(rest.join('=').replaceAll('+', ' '));
+  }
+  return values;
+};
+
+const NO_ARGUMENTS: Readonly<Record<string, never>> = Object.freeze(Object.create(null));
+
+/**
+ * Those of the headers (name, value, …) that conditions may read, by lower-case name. Throws where one occurs twice: a
+ * condition that reads headers then has no value.
+ */
+export const readableHeaders = (list: readonly string[]): Readonly<Record<string, string>> => {
+  const readable: Record<string, string> = Object.create(null);
+  for (let at = 0; at < list.length; at += 2) {
+    const name = (list[at] ?? '').toLowerCase();
+    if (!READABLE_HEADERS.has(name) && !name.startsWith('x-')) continue;
+    if (name in readable) throw new TypeError('a header occurs twice');
+    readable[name] = list[at + 1] ?? '';
+  }
+  return readable;
+};
+
+/** The environment of one request, or of one operation of its message. */
+export const valuesOf = (
+  facts: StandingFacts,
+  live: LiveFacts,
+  route: RouteRule,
+  labels: readonly string[],
+  required: readonly ScopeLiteral[],
+  operation: Operation | undefined,
+): Values => {
+  const { chain } = facts;
+  const { protocol = 'http' } = route;
+  const isMcp = protocol === 'mcp';
+  const mcp = isMcp ? operation : undefined;
+  const a2a = isMcp ? undefined : operation;
+  return {
+    get caller() {
+      return new AgentValues(chain.holder.id, facts, live);
+    },
+    get callee() {
+      return new AgentValues(facts.callee, facts, live);
+    },
+    principal: {
+      id: chain.principal,
+      issuer: chain.issuer,
+      get groups() {
+        return facts.registered.groups(chain.principal);
+      },
+    },
+    chain: {
+      get depth() {
+        return BigInt(chain.depth);
+      },
+      get agents() {
+        return chain.links.map(({ delegatee }) => delegatee);
+      },
+      get types() {
+        return chain.links.map(({ delegatee }) => agentTypeOf(delegatee));
+      },
+      get domains() {
+        return chain.links.map(({ delegatee }) => domainOf(delegatee));
+      },
+      get scopes() {
+        return chain.leaf.scope;
+      },
+      task: chain.task,
+      purpose: chain.root.purpose ?? '',
+      get age() {
+        return BigInt(live.nowSeconds - chain.root.iat);
+      },
+      get remaining() {
+        return BigInt(chain.exp - live.nowSeconds);
+      },
+    },
+    request: {
+      direction: facts.direction,
+      method: facts.method,
+      path: facts.path,
+      get query() {
+        return queryOf(facts.query);
+      },
+      route: route.name,
+      protocol,
+      scopes: required,
+      get headers() {
+        return live.headers();
+      },
+      get size() {
+        return BigInt(live.size);
+      },
+    },
+    mcp: {
+      server: route.server ?? '',
+      method: mcp?.method ?? '',
+      kind: mcp?.kind ?? '',
+      tool: mcp?.tool ?? '',
+      prompt: mcp?.prompt ?? '',
+      resource: mcp?.resource ?? '',
+      arguments: mcp?.arguments ?? NO_ARGUMENTS,
+    },
+    a2a: {
+      method: a2a?.method ?? '',
+      kind: a2a?.kind ?? '',
+      skill: a2a?.skill ?? '',
+      taskId: a2a?.taskId ?? '',
+      contextId: a2a?.contextId ?? '',
+    },
+    data: { labels },
+    get now() {
+      return new Date(live.nowSeconds * 1000);
+    },
+  };
+};
