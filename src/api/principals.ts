@@ -2,7 +2,13 @@
 import { z } from 'zod';
 import { idPattern, principal, scopeMember, scopePattern, thumbprint, trustDomain } from '../config/forms.ts';
 import { isBase64urlOf } from '../core/encoding/base64url.ts';
-import { HARD_LINK_TTL_SECONDS, HARD_MAX_DEPTH, MAX_SCOPE_PATTERNS } from '../core/limits.ts';
+import {
+  HARD_LINK_TTL_SECONDS,
+  HARD_MAX_DEPTH,
+  MAX_PRINCIPAL_GROUPS,
+  MAX_SCOPE_PATTERNS,
+} from '../core/limits.ts';
+import { isGroup } from '../core/trust/attributes.ts';
 import { endpoint } from './endpoint.ts';
 import { noBody, none, why } from './forms.ts';
 
@@ -56,12 +62,19 @@ export const principalKey = z.strictObject({
   addedAt: z.int().describe('Seconds.'),
 });
 
+const groups = z
+  .array(z.string().refine(isGroup, 'a group: 1 to 128 printable ASCII characters without spaces'))
+  .max(MAX_PRINCIPAL_GROUPS)
+  .refine((list) => new Set(list).size === list.length, 'a group stands there twice')
+  .describe('What policy goes by. An admin says it; what an identity provider says of groups is not in it.');
+
 export const principalRecord = z.strictObject({
   uri: principal,
   human: z.boolean(),
   keys: z.array(principalKey).max(16),
   ceiling,
   approver: z.boolean().describe('May decide approvals with its keys.'),
+  groups,
 });
 export type PrincipalRecord = z.output<typeof principalRecord>;
 
@@ -71,6 +84,7 @@ const standing = {
   human: z.boolean().optional(),
   approver: z.boolean().optional(),
   ceiling: ceilingWish.optional(),
+  groups: groups.optional(),
 };
 
 export const issuerUrl = z

@@ -1,13 +1,16 @@
 /** Who may be what: registration entries, join tokens, and the agents that have enrolled. */
 import { z } from 'zod';
+import { MAX_AGENT_ATTRIBUTES } from '../core/limits.ts';
 import { isAgentId, isIdPattern } from '../core/spiffe-id.ts';
+import { isAttributeName, isAttributeValue } from '../core/trust/attributes.ts';
 import { endpoint } from './endpoint.ts';
 import { noBody, none, page, why } from './forms.ts';
 
 const SELECTOR =
   /^(?:k8s:(?:cluster|ns|sa|pod|pod-uid|node)=|oidc:(?:iss|sub|azp|client_id|role)=|x509:(?:spiffe_id|trust_domain)=|join:id=|join:)[\x21-\x7e]{1,600}$/;
 /** `{pod}` stands for the whole last segment: two placeholders in one segment could spell one name in two ways. */
-const PLACEHOLDER = /\/\{(pod|pod_uid|sa|node|client_id|sub)\}$/;
+export const PLACEHOLDERS = ['pod', 'pod_uid', 'sa', 'node', 'client_id', 'sub'] as const;
+const PLACEHOLDER = new RegExp(`/\\{(${PLACEHOLDERS.join('|')})\\}$`);
 
 /** The placeholder of a template, without braces; `undefined` when it is one exact ID. */
 export const placeholderOf = (template: string): string | undefined => PLACEHOLDER.exec(template)?.[1];
@@ -32,12 +35,21 @@ export const entryName = z
   .string()
   .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'a name: lower-case letters, digits, ".", "_" and "-"');
 
-const attributeName = z.string().regex(/^[a-z][a-z0-9_.-]{0,63}$/, 'a name: a–z, 0–9, "_", "." and "-"');
-const attributes = z
-  .record(attributeName, z.string().min(1).max(128))
-  .refine((map) => Object.keys(map).length <= 16, 'at most 16 attributes')
-  .refine((map) => JSON.stringify(map).length <= 1024, 'at most 1024 octets of attributes')
-  .describe('Facts about the agent that its WIT carries, for policy.');
+const attributeName = z
+  .string()
+  .refine(isAttributeName, 'a name: a letter a–z, then letters, digits, "_" and "-", 64 at most');
+const attributeValue = z.string().refine(isAttributeValue, 'a value: 1 to 256 printable ASCII characters');
+/** A WIT has 4096 octets for everything. */
+const MAX_ATTRIBUTES_BYTES = 1024;
+export const attributes = z
+  .record(attributeName, attributeValue)
+  .refine((map) => Object.keys(map).length <= MAX_AGENT_ATTRIBUTES, {
+    error: `at most ${MAX_AGENT_ATTRIBUTES} attributes`,
+  })
+  .refine((map) => JSON.stringify(map).length <= MAX_ATTRIBUTES_BYTES, {
+    error: `at most ${MAX_ATTRIBUTES_BYTES} octets of attributes`,
+  })
+  .describe('Facts about the agent for policy: bundles carry them, and its WIT.');
 
 export const MIN_SVID_TTL_SECONDS = 300;
 export const MAX_SVID_TTL_SECONDS = 3600;
@@ -46,7 +58,6 @@ export const MAX_LONG_SVID_TTL_SECONDS = 86_400;
 
 const changeable = {
   selectors: z.array(selector).min(1).max(16).describe('All of them must hold.'),
-  attributes: attributes.default({}),
   svidTtlSeconds: z
     .int()
     .min(MIN_SVID_TTL_SECONDS)
@@ -60,6 +71,7 @@ export const entry = z.strictObject({
   name: entryName,
   id: idTemplate,
   ...changeable,
+  attributes,
   state: z.enum(['active', 'retired']),
   createdAt: z.int().describe('Seconds.'),
   updatedAt: z.int().describe('Seconds.'),
@@ -83,6 +95,10 @@ export const agent = z.strictObject({
   svidNotAfter: z.int().describe('Seconds.'),
 });
 export type AgentView = z.output<typeof agent>;
+
+const attributesWish = attributes
+  .optional()
+  .describe('An admin’s to give. Left out: those that the names of this entry have.');
 
 const READERS = ['admin', 'operator', 'auditor'] as const;
 const WRITERS = ['admin', 'operator'] as const;
@@ -124,7 +140,13 @@ export const registryEndpoints = {
     changes: true,
     params: none,
     query: none,
-    body: z.strictObject({ name: entryName.optional(), id: idTemplate, ...changeable, why }),
+    body: z.strictObject({
+      name: entryName.optional(),
+      id: idTemplate,
+      ...changeable,
+      attributes: attributesWish,
+      why,
+    }),
     answer: entry,
     status: 201,
   }),
@@ -137,7 +159,25 @@ export const registryEndpoints = {
     changes: true,
     params: byName,
     query: none,
-    body: z.strictObject({ ...changeable, why }),
+    body: z.strictObject({ ...changeable, attributes: attributesWish, why }),
+    answer: entry,
+    status: 200,
+  }),
+  changeAttributes: endpoint({
+    name: 'changeAttributes',
+    method: 'PUT',
+    path: '/v1/entries/{name}/attributes',
+    summary: 'Say of the agents of an entry what policy goes by; in the bundle when it is answered',
+    // What policy grants to whoever has an attribute, whoever gives it grants.
+    access: ['admin'],
+    changes: true,
+    params: byName,
+    query: none,
+    body: z.strictObject({
+      set: attributes.default({}),
+      remove: z.array(attributeName).max(MAX_AGENT_ATTRIBUTES).default([]),
+      why,
+    }),
     answer: entry,
     status: 200,
   }),

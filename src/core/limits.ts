@@ -29,3 +29,11 @@ export const MAX_MESSAGE_BYTES = 16_777_216;
 export const MAX_MESSAGE_DEPTH = 64;
 /** Items of one batch. */
 export const MAX_BATCH = 100;
+/** Of what the registry says of agents and principals. */
+export const MAX_AGENT_ATTRIBUTES = 32;
+export const MAX_ATTRIBUTE_NAME_BYTES = 64;
+export const MAX_ATTRIBUTE_VALUE_BYTES = 256;
+export const MAX_PRINCIPAL_GROUPS = 64;
+export const MAX_GROUP_BYTES = 128;
+/** Agents and patterns that have attributes, and principals that have groups. */
+export const MAX_ATTRIBUTED = 100_000;

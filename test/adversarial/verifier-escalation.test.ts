@@ -138,6 +138,7 @@ describe('an operator who registers agents', () => {
           human: true,
           keys: [],
           ceiling: ceiling as never,
+          groups: [],
           approver: false,
         })
         .set(OIDC_SUBJECT, nameOf(issuer, '7'), { issuer, subject: '7', principal })

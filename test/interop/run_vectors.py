@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any, Callable
 
-from hopgate_verify import approval, audit, bundle, caveats, chain, decision, encoding, handshake, keys, link, policy, records
-from hopgate_verify import revocation, roles, scope, scores, spiffe, target, timestamp, wit
+from hopgate_verify import approval, attributes, audit, bundle, caveats, chain, decision, encoding, handshake, keys
+from hopgate_verify import link, policy, records, revocation, roles, scope, scores, spiffe, target, timestamp, wit
 from hopgate_verify.fault import Fault
 from hopgate_verify.members import Member, check_object, is_digest, is_principal, is_time
 from hopgate_verify.spiffe import is_agent_id
@@ -165,6 +165,14 @@ def run_scores(case: Json, now: int) -> Result:
     return scores.score_of(case["scores"], case["agent"], now)._asdict()
 
 
+def run_attributes(case: Json, now: int) -> Result:
+    attributes.check_attributes(case["attributes"])
+    return {
+        "attributes": attributes.attributes_of(case["attributes"], case["agent"]),
+        "groups": attributes.groups_of(case["attributes"], case["principal"]),
+    }
+
+
 def run_policy(case: Json, now: int) -> Result:
     policy.read_policy(case["policy"])
     return {"digest": policy.policy_digest(case["policy"])}
@@ -229,6 +237,7 @@ RUNNERS: dict[str, Callable[[Json, int], Result]] = {
     "timestamp.json": run_timestamp,
     "approval.json": run_approval,
     "scores.json": run_scores,
+    "attributes.json": run_attributes,
     "revocation.json": run_revocation,
     "target.json": run_target,
     "policy.json": run_policy,

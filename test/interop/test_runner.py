@@ -86,6 +86,11 @@ GOOD: dict[str, dict[str, Any]] = {
         "agents": [A.jkt],
     },
     "scores.json": {"scores": {"baseline": 1, "half_life": 60, "agents": {a: [9, NOW, 1]}}, "agent": b},
+    "attributes.json": {
+        "attributes": {"agents": {a: {"team": "red"}}, "principals": {"mailto:a@b": {"groups": ["sre"]}}},
+        "agent": a,
+        "principal": "mailto:a@b",
+    },
     "policy.json": {"policy": POLICY},
     "revocation.json": {"chain": ROOT_LINK, "revoked": [{"key": B.jkt}]},
     "target.json": {"target": "/a?b"},

@@ -88,7 +88,7 @@ export class ApprovalDesk {
     await this.records.commit(
       { event: 'principal.added', actor: DESK, why: 'a test', data: { uri } },
       new Edit()
-        .set(PRINCIPAL, nameOf(uri), { uri, human: true, approver, keys, ceiling })
+        .set(PRINCIPAL, nameOf(uri), { uri, human: true, approver, keys, ceiling, groups: [] })
         .set(PRINCIPAL_KEY, thumbprint, { principal: uri }),
     );
   }

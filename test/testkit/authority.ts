@@ -50,6 +50,7 @@ export const SILENT: Sources = {
   lists: { kinds: [], read: () => undefined },
   revocations: { kinds: [], read: () => [] },
   scores: { kinds: [], read: () => undefined },
+  attributes: { kinds: [], read: () => undefined },
   domains: { kinds: [], read: () => ({}) },
 };
 

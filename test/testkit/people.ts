@@ -128,7 +128,6 @@ export class PeopleWorld {
       {
         id: 'spiffe://company.com/agent/planning/1',
         selectors: ['join:id=spiffe://company.com/agent/planning/1'],
-        attributes: {},
         hint: '',
       },
       'a test',

@@ -119,7 +119,6 @@ export const makeRegistryWorld = async (
 
 export const wish = (selectors: readonly string[], more: Partial<EntryWish> = {}): EntryWish => ({
   selectors,
-  attributes: {},
   hint: '',
   ...more,
 });

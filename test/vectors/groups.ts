@@ -1,5 +1,6 @@
 /** The groups of vectors, one JSON file each. */
 import { approvalCases } from './make/approval.ts';
+import { attributeCases } from './make/attributes.ts';
 import { auditCases } from './make/audit.ts';
 import { bundleCases } from './make/bundle.ts';
 import type { Case } from './make/case.ts';
@@ -33,6 +34,7 @@ export const GROUPS = {
   timestamp: timestampCases,
   approval: approvalCases,
   scores: scoreCases,
+  attributes: attributeCases,
   revocation: revocationCases,
   target: targetCases,
   policy: policyCases,

@@ -10,6 +10,7 @@ import type { Policy, PolicyLists } from '../policy/model.ts';
 import { readLists, readPolicy } from '../policy/read.ts';
 import { type IdPattern, isIdPattern, isPrincipal, isTrustDomain } from '../spiffe-id.ts';
 import { deny, grant, type Verdict } from '../verdict.ts';
+import { Attributes } from './attributes.ts';
 import { Revocations } from './revocation.ts';
 import { readCertificates, readKeys } from './roles.ts';
 import { Scores } from './scores.ts';
@@ -45,6 +46,7 @@ export interface Contents {
   readonly scores: Scores;
   readonly policy: Policy | undefined;
   readonly lists: PolicyLists | undefined;
+  readonly attributes: Attributes;
 }
 
 /** Refuses with parse faults, `scope_*`, `policy_invalid`. */
@@ -63,6 +65,11 @@ export const readContents = (bundle: JsonObject): Verdict<Contents> => {
   if (!lists.ok) return lists;
   const scores = bundle.scores === undefined ? grant(Scores.none) : Scores.parse(bundle.scores as JsonObject);
   if (!scores.ok) return scores;
+  const attributes =
+    bundle.attributes === undefined
+      ? grant(Attributes.none)
+      : Attributes.parse(bundle.attributes as JsonObject);
+  if (!attributes.ok) return attributes;
   return grant({
     domains: domains.value,
     anchors: anchors.value,
@@ -71,6 +78,7 @@ export const readContents = (bundle: JsonObject): Verdict<Contents> => {
     scores: scores.value,
     policy: policy.value,
     lists: lists.value,
+    attributes: attributes.value,
   });
 };
 

@@ -23,6 +23,7 @@ import { type AdmittedKey, admitKey, thumbprintOf } from '../keys.ts';
 import { DEFAULT_MAX_STALENESS_SECONDS } from '../limits.ts';
 import type { Policy, PolicyLists } from '../policy/model.ts';
 import { type Denial, deny, grant, type Verdict } from '../verdict.ts';
+import type { Attributes } from './attributes.ts';
 import { type Contents, readContents } from './bundle-contents.ts';
 import type { Revocations } from './revocation.ts';
 import {
@@ -67,6 +68,8 @@ export interface Bundle extends BundleOrder {
   readonly policyDigest: string | undefined;
   /** Besides the policy's own. */
   readonly lists: PolicyLists | undefined;
+  /** What the registry says of agents and principals. */
+  readonly attributes: Attributes;
 }
 
 const isPositive = isInteger(1, Number.MAX_SAFE_INTEGER);
@@ -85,6 +88,7 @@ const MEMBERS = {
   policy_digest: optional(isDigest),
   lists: optional(isObject),
   scores: optional(isObject),
+  attributes: optional(isObject),
 } as const;
 
 interface Expected {
@@ -231,7 +235,7 @@ const admitContents = (
     const since = contents.revocations.signsSince(principal, thumbprint);
     if (Number.isFinite(since)) approvers.set(thumbprint, { principal, key: key.value, since });
   }
-  const { revocations, scores, policy, lists } = contents;
+  const { revocations, scores, policy, lists, attributes } = contents;
   return grant({
     trustDomain: roles.trustDomain,
     epoch: roles.epoch,
@@ -249,10 +253,11 @@ const admitContents = (
     policy,
     policyDigest: bundle.policy_digest as string | undefined,
     lists,
+    attributes,
   });
 };
 
-type Optional = 'approvers' | 'policy' | 'policy_digest' | 'lists' | 'scores';
+type Optional = 'approvers' | 'policy' | 'policy_digest' | 'lists' | 'scores' | 'attributes';
 export type BundleMembers = Readonly<
   Record<Exclude<keyof typeof MEMBERS, Optional>, unknown> & Partial<Record<Optional, unknown>>
 >;

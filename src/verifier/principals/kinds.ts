@@ -5,7 +5,11 @@ import { taskRecord } from '../../api/tasks.ts';
 import { type AgentId, isAgentId } from '../../core/spiffe-id.ts';
 import { kind } from '../records.ts';
 
-export const PRINCIPAL = kind('principal', principalRecord);
+/** One from before there were groups has none. */
+export const PRINCIPAL = kind(
+  'principal',
+  principalRecord.extend({ groups: principalRecord.shape.groups.default([]) }),
+);
 
 /** By thumbprint: whose a key is. A bundle can't hold one key under two ceilings. */
 export const PRINCIPAL_KEY = kind('principal-key', z.strictObject({ principal: z.string() }));

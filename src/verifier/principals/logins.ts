@@ -184,6 +184,8 @@ export class Logins {
           // For keys, of which it has none: its logins are held against its groups.
           ceiling: { scope, maxTtlSeconds, maxDepth, delegatees: ['*'], domains: [trustDomain] },
           approver: false,
+          // What the provider says of groups counts for ceilings and roles, for as long as the session; conditions of policy go by ours.
+          groups: [],
         },
         null,
       )

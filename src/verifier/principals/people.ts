@@ -2,10 +2,11 @@
 import { roleKeys } from '../../core/trust/roles.ts';
 import type { Clock } from '../../ports.ts';
 import type { Authority } from '../authority/authority.ts';
-import type { AnchorEntry, ApproverEntry } from '../publication/entries.ts';
+import type { AnchorEntry, ApproverEntry, AttributesEntry } from '../publication/entries.ts';
 import type { Source } from '../publication/sources.ts';
 import type { Records } from '../records.ts';
 import { agentTypesOf, peopleSources } from './anchors.ts';
+import { attributesSource } from './attributes.ts';
 import { FirstLinks } from './first-links.ts';
 import { Logins } from './logins.ts';
 import { OidcIssuers } from './oidc-issuers.ts';
@@ -36,6 +37,7 @@ export interface People {
   readonly sources: {
     readonly anchors: Source<readonly AnchorEntry[]>;
     readonly approvers: Source<readonly ApproverEntry[]>;
+    readonly attributes: Source<AttributesEntry | undefined>;
   };
 }
 
@@ -65,7 +67,15 @@ export const openPeople = ({
   const links = new FirstLinks(issuers, keys, trust);
   const tasks = new Tasks({ records, clock, trustDomain, trust, links, sessions, revoking });
   return {
-    principals: new Principals({ records, clock, trustDomain, policy, isRoleKey, revoking }),
+    principals: new Principals({
+      records,
+      clock,
+      trustDomain,
+      policy,
+      isRoleKey,
+      revoking,
+      whenPublished,
+    }),
     issuers,
     sessions,
     logins: new Logins({
@@ -79,6 +89,6 @@ export const openPeople = ({
       whenPublished,
     }),
     tasks,
-    sources: peopleSources(records, keys),
+    sources: { ...peopleSources(records, keys), attributes: attributesSource(records) },
   };
 };

@@ -21,6 +21,7 @@ export interface Standing {
   readonly human?: boolean | undefined;
   readonly approver?: boolean | undefined;
   readonly ceiling?: CeilingWish | undefined;
+  readonly groups?: readonly string[] | undefined;
 }
 
 export interface KeyWish {
@@ -45,7 +46,12 @@ export interface PrincipalsParts {
   /** Whether a public key is the root's or a role's. */
   readonly isRoleKey: (x: string) => boolean;
   readonly revoking: GrantRevoking;
+  /** Resolves when a bundle that carries all up to this commit is out. */
+  readonly whenPublished: (revision: number) => Promise<void>;
 }
+
+/** Octets of JSON: a bundle has 8 MiB for everything, and one that is too large tells nobody anything. */
+const MAX_GROUPS_BYTES = 1_048_576;
 
 export class Principals {
   private readonly isRoleKey: (x: string) => boolean;
@@ -54,8 +60,11 @@ export class Principals {
   private readonly trustDomain: string;
   private readonly policy: PolicyWords;
   private readonly revoking: GrantRevoking;
+  private readonly whenPublished: (revision: number) => Promise<void>;
 
-  constructor({ records, clock, trustDomain, policy, isRoleKey, revoking }: PrincipalsParts) {
+  constructor(parts: PrincipalsParts) {
+    const { records, clock, trustDomain, policy, isRoleKey, revoking, whenPublished } = parts;
+    this.whenPublished = whenPublished;
     this.isRoleKey = isRoleKey;
     this.revoking = revoking;
     this.records = records;
@@ -72,7 +81,7 @@ export class Principals {
     return (await this.read(uri)).value;
   }
 
-  /** Refuses with `api_conflict`, `api_forbidden`, `api_malformed`, `key_*`. */
+  /** Refuses with `api_conflict`, `api_forbidden`, `api_malformed`, `api_too_large`, `key_*`. */
   async add(
     actor: Actor,
     wish: Standing & { readonly uri: string; readonly keys: readonly KeyWish[]; readonly why: string },
@@ -87,8 +96,10 @@ export class Principals {
       keys: [],
       ceiling: await this.ceilingOf(wish.ceiling ?? {}, usual),
       approver: wish.approver ?? false,
+      groups: [...(wish.groups ?? [])],
     };
-    this.checkWidening(actor, record, { ...record, ceiling: usual, approver: false });
+    this.checkWidening(actor, record, { ...record, ceiling: usual, approver: false, groups: [] });
+    await this.checkRoom(record);
     const edit = new Edit();
     for (const key of wish.keys) record.keys.push(await this.admit(key, record, edit));
     edit.set(PRINCIPAL, nameOf(uri), record, null);
@@ -96,7 +107,7 @@ export class Principals {
     return record;
   }
 
-  /** Refuses with `api_not_found`, `api_forbidden`, `api_malformed`. */
+  /** Groups are in the bundle when it is done. Refuses with `api_not_found`, `api_forbidden`, `api_malformed`, `api_too_large`. */
   async change(
     actor: Actor,
     uri: string,
@@ -108,15 +119,18 @@ export class Principals {
       human: wish.human ?? was.value.human,
       approver: wish.approver ?? was.value.approver,
       ceiling: await this.ceilingOf(wish.ceiling ?? {}, was.value.ceiling),
+      groups: [...(wish.groups ?? was.value.groups)],
     };
     this.checkWidening(actor, record, was.value);
+    await this.checkRoom(record);
     if (!record.human && (await this.subjectsOf(uri)).length > 0)
       throw new Refusal('api_conflict', `${uri} logs in at an identity provider: that is a human's`);
     const edit = new Edit().set(PRINCIPAL, was.name, record, was);
-    await this.records.commit(
+    const revision = await this.records.commit(
       { event: 'principal.changed', actor, why: wish.why, data: factsOf(record) },
       edit,
     );
+    if (wish.groups !== undefined) await this.whenPublished(revision);
     return record;
   }
 
@@ -228,6 +242,21 @@ export class Principals {
     if (wider !== undefined) needsAdmin(actor, `a ceiling with ${wider}`);
     if (next.approver && !than.approver) needsAdmin(actor, 'to make somebody an approver');
     if (next.human && !than.human) needsAdmin(actor, 'to call a principal human');
+    // Either way: a rule may grant to a group, and another one may deny to it.
+    if (next.groups.join('\n') !== than.groups.join('\n')) needsAdmin(actor, 'the groups of a principal');
+  }
+
+  private async checkRoom({ uri, groups }: PrincipalRecord): Promise<void> {
+    if (groups.length === 0) return;
+    const all = (await this.list()).filter((one) => one.uri !== uri);
+    const sizeOf = (one: Pick<PrincipalRecord, 'uri' | 'groups'>): number =>
+      one.groups.length === 0 ? 0 : one.uri.length + JSON.stringify(one.groups).length;
+    const octets = [...all, { uri, groups }].reduce((sum, one) => sum + sizeOf(one), 0);
+    if (octets > MAX_GROUPS_BYTES)
+      throw new Refusal(
+        'api_too_large',
+        `groups of all principals would have more than ${MAX_GROUPS_BYTES} octets: give them fewer, or shorter ones`,
+      );
   }
 
   private async usualCeiling(): Promise<Ceiling> {
@@ -270,10 +299,11 @@ const needsAdmin = ({ roles }: Actor, what: string): void => {
   if (!roles.has('admin')) throw new Refusal('api_forbidden', `${what} is an admin's to give`);
 };
 
-const factsOf = ({ uri, human, approver, ceiling, keys }: PrincipalRecord) => ({
+const factsOf = ({ uri, human, approver, groups, ceiling, keys }: PrincipalRecord) => ({
   principal: uri,
   human,
   approver,
+  groups,
   ceiling,
   keys: keys.map(({ x, name }) => ({ name, thumbprint: thumbprintOf(x) })),
 });

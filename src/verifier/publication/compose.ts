@@ -35,7 +35,7 @@ const signed = (
   roles: string,
   signer: SigningKey,
 ): string => {
-  const { anchors, approvers, policy, lists, revocations, scores, domains } = content;
+  const { anchors, approvers, policy, lists, revocations, scores, attributes, domains } = content;
   return mintBundle(
     {
       trust_domain: trustDomain,
@@ -51,6 +51,7 @@ const signed = (
       ...(policy && { policy, policy_digest: policyDigest(policy) }),
       ...(lists && { lists }),
       ...(scores && { scores }),
+      ...(attributes && { attributes }),
     },
     signer.sign,
     signer.thumbprint,

@@ -39,6 +39,14 @@ export interface DomainEntry {
   readonly issuers: readonly AgentJwk[];
 }
 
+/** What the registry says of agents and principals, as a bundle carries it (SPEC.md section 9). */
+export interface AttributesEntry {
+  /** By ID or ID pattern. */
+  readonly agents: Readonly<Record<IdPattern, Readonly<Record<string, string>>>>;
+  /** By URI. */
+  readonly principals: Readonly<Record<string, { readonly groups: readonly string[] }>>;
+}
+
 /** Scores as a bundle carries them: of those only that differ from the baseline (SPEC.md section 9). */
 export interface ScoresEntry {
   /** 0–1000 */

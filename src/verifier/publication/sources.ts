@@ -1,6 +1,13 @@
 /** Where the parts of a bundle come from: small functions that read, filled by those whose subject it is. */
 import type { PolicyLists } from '../../core/policy/model.ts';
-import type { AnchorEntry, ApproverEntry, DomainEntry, RevocationEntry, ScoresEntry } from './entries.ts';
+import type {
+  AnchorEntry,
+  ApproverEntry,
+  AttributesEntry,
+  DomainEntry,
+  RevocationEntry,
+  ScoresEntry,
+} from './entries.ts';
 
 /** One part of a bundle. */
 export interface Source<T> {
@@ -22,6 +29,8 @@ export interface Sources {
   readonly revocations: Source<readonly RevocationEntry[]>;
   /** Those that differ from the baseline. */
   readonly scores: Source<ScoresEntry | undefined>;
+  /** Attributes of agents and groups of principals; undefined where nobody has any. */
+  readonly attributes: Source<AttributesEntry | undefined>;
   /** Foreign trust domains, by name. */
   readonly domains: Source<Readonly<Record<string, DomainEntry>>>;
 }
@@ -34,6 +43,7 @@ export const SOURCE_NAMES = [
   'lists',
   'revocations',
   'scores',
+  'attributes',
   'domains',
 ] as const satisfies readonly SourceName[];
 

@@ -87,9 +87,11 @@ export class Agents {
     let { value: entry } = was;
     if (entry.state === 'active') {
       entry = { ...entry, state: 'retired', updatedAt: this.now };
+      const edit = new Edit().set(ENTRY, name, entry, was);
+      await this.entries.forgetNames(edit, entry);
       await this.records.commit(
         { event: 'entry.retired', actor, why, data: { entry: name, id: entry.id } },
-        new Edit().set(ENTRY, name, entry, was),
+        edit,
       );
     }
     const agents: AgentId[] = [];

@@ -4,6 +4,7 @@ import hashlib
 from typing import Any, NamedTuple
 
 from . import encoding, scope
+from .attributes import check_attributes
 from .encoding import b64u_encode
 from .fault import Fault
 from .keys import Issuers, admit, key_octets, thumbprint, verifies
@@ -124,6 +125,8 @@ def _check_contents(claims: dict[str, Any]) -> None:
         read_lists(claims["lists"])
     if "scores" in claims:
         check_scores(claims["scores"])
+    if "attributes" in claims:
+        check_attributes(claims["attributes"])
 
 
 BUNDLE_MEMBERS = [
@@ -141,6 +144,7 @@ BUNDLE_MEMBERS = [
     Member("policy_digest", is_digest, optional=True),
     Member("lists", is_object, optional=True),
     Member("scores", is_object, optional=True),
+    Member("attributes", is_object, optional=True),
 ]
 
 

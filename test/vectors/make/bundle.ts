@@ -77,6 +77,13 @@ const SCORES = {
   half_life: 86_400,
   agents: { [INVENTORY.id]: [900, NOW - 60, 40] },
 };
+const ATTRIBUTES = {
+  agents: {
+    [INVENTORY.id]: { team: 'logistics', env: 'prod' },
+    'spiffe://company.com/agent/security/*': { team: 'security' },
+  },
+  principals: { [PRINCIPAL]: { groups: ['sre', 'oncall'] } },
+};
 const LISTS = { allowAgents: [], blockAgents: [INVENTORY.id], blockPrincipals: [] };
 
 const accepted = (): Case[] => [
@@ -116,6 +123,8 @@ const accepted = (): Case[] => [
   }),
   ok('lists of its own', { lists: LISTS }),
   ok('scores', { scores: SCORES }),
+  ok('attributes of agents and of a type, and groups of a principal', { attributes: ATTRIBUTES }),
+  ok('attributes of nobody', { attributes: { agents: {}, principals: {} } }),
   ok('approvers', { approvers: [APPROVER] }),
   ok('an approver who also delegates, with the key of his own anchor', {
     approvers: [{ principal: PRINCIPAL, jwk: ALICE.jwk }],
@@ -299,6 +308,29 @@ const carried = (): Case[] => [
   bad('lists of another form', { lists: { blockAgents: [INVENTORY.id] } }, 'policy_invalid'),
   bad('lists with an agent that is none', { lists: { ...LISTS, blockAgents: ['*'] } }, 'policy_invalid'),
   bad('scores of another form', { scores: { ...SCORES, baseline: 1001 } }, 'claim_invalid'),
+  bad('attributes of null', { attributes: null }, 'claim_invalid'),
+  bad('attributes without principals', { attributes: { agents: {} } }, 'claim_missing'),
+  bad('attributes of something besides', { attributes: { ...ATTRIBUTES, domains: {} } }, 'claim_unknown'),
+  bad(
+    'an attribute that is no text',
+    { attributes: { ...ATTRIBUTES, agents: { [INVENTORY.id]: { env: true } } } },
+    'claim_invalid',
+  ),
+  bad(
+    'attributes that anybody in a trust domain has',
+    { attributes: { ...ATTRIBUTES, agents: { 'spiffe://company.com/*': { env: 'prod' } } } },
+    'claim_invalid',
+  ),
+  bad(
+    'a group twice',
+    { attributes: { ...ATTRIBUTES, principals: { [PRINCIPAL]: { groups: ['sre', 'sre'] } } } },
+    'claim_invalid',
+  ),
+  bad(
+    'faults of attributes are looked for after those of scores, and before the use of keys',
+    { attributes: { ...ATTRIBUTES, agents: [] }, domains: { ...DOMAINS, [DOMAIN]: DOMAINS[PARTNER] } },
+    'claim_invalid',
+  ),
   approvers('an approver without key', [{ principal: APPROVER.principal }], 'claim_missing'),
   approvers('an approver who is no principal', [{ ...APPROVER, principal: 'carol' }], 'claim_invalid'),
   approvers(

@@ -10,6 +10,7 @@ import { admitKey } from '../../../src/core/keys.ts';
 import { readPolicy } from '../../../src/core/policy/read.ts';
 import { parseTarget } from '../../../src/core/policy/target.ts';
 import { agentTypeOf, parseAgentId, trustDomainOf } from '../../../src/core/spiffe-id.ts';
+import { Attributes } from '../../../src/core/trust/attributes.ts';
 import { verifyBundle } from '../../../src/core/trust/bundle.ts';
 import { policyDigest } from '../../../src/core/trust/bundle-contents.ts';
 import { verifyBundleAsHistory } from '../../../src/core/trust/bundle-history.ts';
@@ -138,6 +139,23 @@ const runScores = (
   return outcomeOf(Scores.parse(strictly(scores)), (read) => ({ ...read.of(id, now) }));
 };
 
+const runAttributes = ({
+  attributes,
+  agent,
+  principal,
+}: {
+  readonly attributes: unknown;
+  readonly agent: string;
+  readonly principal: string;
+}): Outcome => {
+  const id = parseAgentId(agent);
+  if (id === undefined) throw new Error('no agent');
+  return outcomeOf(Attributes.parse(strictly(attributes)), (read) => ({
+    attributes: { ...read.agent(id) },
+    groups: [...read.groups(principal)],
+  }));
+};
+
 /** As the strict reader makes it: without prototypes. */
 const strictly = (value: unknown): JsonObject => must(parseStrictObjectText(JSON.stringify(value)));
 
@@ -182,6 +200,7 @@ const RUNNERS: Readonly<Record<Group, (input: never, now: number) => Outcome>> =
   timestamp: runTimestamp,
   approval: runApproval,
   scores: runScores,
+  attributes: runAttributes,
   revocation: runRevocation,
   target: ({ target }: { readonly target: string }) => outcomeOf(parseTarget(target)),
   policy: runPolicy,

@@ -1,6 +1,7 @@
 /** Registration entries and agents at the API. */
 import type { registryEndpoints } from '../../../api/registry.ts';
 import { parseAgentId } from '../../../core/spiffe-id.ts';
+import type { Publication } from '../../publication/publication.ts';
 import { Refusal } from '../../refusal.ts';
 import type { Agents } from '../../registry/agents.ts';
 import type { Entries } from '../../registry/entries.ts';
@@ -19,11 +20,13 @@ export const registryHandlers = ({
   agents,
   tokens,
   roles,
+  publication,
 }: {
   readonly entries: Entries;
   readonly agents: Agents;
   readonly tokens: JoinTokens;
   readonly roles: RoleBindings;
+  readonly publication: Pick<Publication, 'whenPublished'>;
 }): Handlers<typeof registryEndpoints> => ({
   listEntries: async ({ query: { id, after, limit } }) => ({
     entries: [
@@ -41,12 +44,20 @@ export const registryHandlers = ({
     roles.checkRegistrar(actor, (await entries.get(params.name)).id);
     return entries.update(actor, params.name, wish, why);
   },
+  changeAttributes: async ({ actor, params, body: { why, ...change } }) => {
+    const { entry, revision } = await entries.changeAttributes(actor, params.name, change, why);
+    // What is taken away must not be granted by any more, wherever a sidecar listens.
+    await publication.whenPublished(revision);
+    return entry;
+  },
   retireEntry: async ({ actor, params, body }) => {
     const { entry, agents: retired } = await agents.retireEntry(actor, params.name, body.why);
     return { entry, agents: [...retired] };
   },
   addJoinToken: async ({ actor, params, body }) => {
-    roles.checkRegistrar(actor, (await entries.get(params.name)).id);
+    const { id } = await entries.get(params.name);
+    roles.checkRegistrar(actor, id);
+    await entries.checkRegistrar(actor, id);
     return tokens.make(actor, params.name, body);
   },
   listAgents: async ({ query: { after, limit } }) => ({

@@ -220,3 +220,39 @@ test('"*" covers agents of the own domains, and no sessions', () => {
   expect(wider('spiffe://other.example/agent/planning/*')).toContain('other.example');
   expect(widerPart(any, { ...base, delegatees: ['spiffe://company.com/agent/planning/*'] })).toContain('*');
 });
+
+test('groups are an admin’s to give and to take, and stand in the bundle when it is said that they do', async () => {
+  const { principals, sources } = world.people;
+  const grouped = async () => (await sources.attributes.read(world.clock.seconds))?.principals;
+  await principals.add(OPERATOR, { uri: BOB, keys: [], why });
+  expect(await grouped()).toBeUndefined();
+  const mine = { uri: 'mailto:mallory@company.com', keys: [], groups: ['sre'], why };
+  expect(await reasonOf(principals.add(OPERATOR, mine))).toBe('api_forbidden');
+  expect(await reasonOf(principals.change(OPERATOR, BOB, { groups: ['sre'], why }))).toBe('api_forbidden');
+  const before = world.published.length;
+  await principals.change(ADMIN, BOB, { groups: ['sre', 'oncall'], why });
+  expect(world.published).toHaveLength(before + 1);
+  expect(await grouped()).toEqual({ [BOB]: { groups: ['sre', 'oncall'] } });
+  // Nor does an operator take what a rule may deny by.
+  expect(await reasonOf(principals.change(OPERATOR, BOB, { groups: [], why }))).toBe('api_forbidden');
+  await principals.change(OPERATOR, BOB, { ceiling: { maxDepth: 2 }, why });
+  expect((await principals.get(BOB)).groups).toEqual(['sre', 'oncall']);
+  await principals.remove(OPERATOR, BOB, why);
+  expect(await grouped()).toBeUndefined();
+  expect((await principals.add(ADMIN, { uri: BOB, keys: [], why })).groups).toEqual([]);
+});
+
+test('a principal from before there were groups has none', async () => {
+  const { groups: _, ...old } = (await world.people.principals.get(ALICE)) as unknown as Record<
+    string,
+    unknown
+  >;
+  const key = `${PRINCIPAL.prefix}/${nameOf(ALICE)}`;
+  await world.records.store.commit({
+    put: [{ key, value: JSON.stringify(old) }],
+    remove: [],
+    expect: [],
+    events: () => [],
+  });
+  expect((await world.people.principals.get(ALICE)).groups).toEqual([]);
+});
