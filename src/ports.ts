@@ -5,6 +5,7 @@ import type { ChainContext } from './core/delegation/chain.ts';
 import type { ScopeLiteral } from './core/delegation/scope.ts';
 import type { FrameType } from './core/handshake/frames.ts';
 import type { CompiledPolicy } from './core/policy/evaluate.ts';
+import type { QuarantinedRequest } from './core/quarantine/item.ts';
 import type { ReasonCode } from './core/reasons.ts';
 import type { AgentId } from './core/spiffe-id.ts';
 import type { Bundle } from './core/trust/bundle.ts';
@@ -84,6 +85,36 @@ export interface ApprovalPort {
   token(id: string): Promise<Verdict<string | undefined>>;
   /** Lets it wait for an approver; to ask again changes nothing. Refuses with `approval_unavailable`. */
   ask(request: AskedApproval): Promise<Verdict<true>>;
+}
+
+/** A request under the name that it has in the quarantine of this sidecar. */
+export interface NamedRequest {
+  /** 43 characters; the same each time that it is sent. */
+  readonly id: string;
+  readonly request: QuarantinedRequest;
+  /** base64url SHA-256 of the octets of its body. */
+  readonly body: string;
+  readonly salt: string;
+}
+
+/** Why a request is kept aside. */
+export interface QuarantineCause {
+  readonly hop: string;
+  readonly rule: string;
+  /** Ids of the patterns that were found, never what they found. */
+  readonly findings: readonly string[];
+}
+
+/** Where bodies are kept that only a reviewer may read, and what was released of them. */
+export interface QuarantinePort {
+  name(request: QuarantinedRequest, body: Buffer): NamedRequest;
+  /**
+   * Whether this very request was released and not used yet: takes its one use, durably, so ask last.
+   * Refuses with `audit_unavailable`.
+   */
+  takeRelease(named: NamedRequest, hop: string): Promise<Verdict<boolean>>;
+  /** Keeps it aside; to keep it again changes nothing. Refuses with `quarantine_unavailable`, `audit_unavailable`. */
+  keep(named: NamedRequest, cause: QuarantineCause, body: Buffer): Promise<Verdict<true>>;
 }
 
 /** The handshake's octets on a TLS connection. */

@@ -1,5 +1,5 @@
 /** Records as rows of fixed columns: each row is laid out alone, so that a tail never has to be set anew. */
-import type { DecisionRecord } from '../core/audit/record.ts';
+import type { DecisionRecord, QuarantineRecord } from '../core/audit/record.ts';
 import { type AgentId, agentTypeOf, isAgentId, trustDomainOf } from '../core/spiffe-id.ts';
 import type { ShownRecord } from './log-filter.ts';
 import { paint, printable } from './terminal.ts';
@@ -118,6 +118,8 @@ const rowsOf = (record: ShownRecord, wide: boolean): readonly Row[] => {
         },
       ];
     }
+    case 'quarantine':
+      return [quarantineRow(record, wide, parties)];
     case 'refusals':
       return record.sources.map(({ source, reason, count }) => ({
         style: 'red',
@@ -131,6 +133,29 @@ const rowsOf = (record: ShownRecord, wide: boolean): readonly Row[] => {
         more: '',
       }));
   }
+};
+
+/** Who did what with it, and what it is: the request's own columns stay where a decision has them. */
+const quarantineRow = (
+  record: QuarantineRecord,
+  wide: boolean,
+  parties: (caller: string, callee: string) => string,
+): Row => {
+  const { action, by, caller, callee, id, method, target, reason, rule, task, hop } = record;
+  const isOwn = action === 'kept' || action === 'passed';
+  return {
+    style: action === 'passed' ? 'green' : 'dim',
+    verdict: NONE,
+    direction: '',
+    who: parties(caller, callee),
+    what: method === '' ? NONE : `${method} ${target}`,
+    scope: isOwn ? action : `${action} by ${by}`,
+    reason: 'quarantine',
+    micros: '',
+    more: wide
+      ? `id=${id} rule=${rule || NONE} task=${task || NONE}${hop === '' ? '' : ` hop=${hop}`}${reason === '' ? '' : ` why=${reason}`}`
+      : '',
+  };
 };
 
 const cell = (text: string, width: number, cut: boolean): string => {

@@ -1,7 +1,13 @@
 /** Which records `hopgate logs` shows. */
 import { LRUCache } from 'lru-cache';
 import type { AuditRecord, RecordFrame } from '../core/audit/read-record.ts';
-import type { DecisionRecord, Direction, OutcomeRecord, RefusalsRecord } from '../core/audit/record.ts';
+import type {
+  DecisionRecord,
+  Direction,
+  OutcomeRecord,
+  QuarantineRecord,
+  RefusalsRecord,
+} from '../core/audit/record.ts';
 import { isReasonCode, OK } from '../core/reasons.ts';
 import { CommandError, EXIT } from './command.ts';
 
@@ -22,6 +28,7 @@ export interface LogFilter {
 export type ShownRecord =
   | (DecisionRecord & RecordFrame)
   | (RefusalsRecord & RecordFrame)
+  | (QuarantineRecord & RecordFrame)
   | (OutcomeRecord & RecordFrame & { readonly decision: DecisionRecord | undefined });
 
 /** Outcomes name only their hop; so this many decisions are kept in mind until their outcome comes. */
@@ -45,6 +52,7 @@ export class LogSelection {
     }
     if (!isSince(record, filter)) return undefined;
     if (record.kind === 'refusals') return matchesRefusals(record, filter) ? record : undefined;
+    if (record.kind === 'quarantine') return matchesQuarantine(record, filter) ? record : undefined;
     if (record.kind !== 'outcome' || !filter.outcomes) return undefined;
     const shown = { ...record, decision: this.decisions.get(keyOf(record)) };
     return matchesOutcome(shown, filter) ? shown : undefined;
@@ -76,6 +84,14 @@ const matchesRefusals = ({ sources }: RefusalsRecord, filter: LogFilter): boolea
   filter.task === undefined &&
   filter.agent === undefined &&
   (filter.reason === undefined || sources.some(({ reason }) => reason === filter.reason));
+
+/** It decides nothing and has no direction; its reason is a person's. */
+const matchesQuarantine = ({ task, caller, callee, by }: QuarantineRecord, filter: LogFilter): boolean =>
+  filter.verdict === undefined &&
+  filter.direction === undefined &&
+  filter.reason === undefined &&
+  (filter.task === undefined || task.startsWith(filter.task)) &&
+  (filter.agent === undefined || [caller, callee, by].some((one) => one.includes(filter.agent ?? '')));
 
 const matchesOutcome = (
   { result, direction, decision }: OutcomeRecord & { readonly decision: DecisionRecord | undefined },

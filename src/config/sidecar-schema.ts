@@ -262,6 +262,27 @@ const limits = z
   })
   .prefault({});
 
+const quarantine = z
+  .strictObject({
+    reviewers: z
+      .array(file)
+      .min(1)
+      .max(16)
+      .describe(
+        'Public keys of who may read and release what is kept: the .pub files of `hopgate quarantine keygen`. Nobody else can read it, this sidecar and its operator included.',
+      ),
+    retention: longDuration.prefault('7d').describe('After this time what was kept is deleted.'),
+    maxBytes: bytes.prefault('256MiB').describe('Of all files. Full: refused, and never the oldest dropped.'),
+    maxItems: z.int().min(1).max(100_000).default(1000).describe('Requests that are kept at once.'),
+    maxBytesPerCaller: bytes
+      .prefault('64MiB')
+      .describe('Of the requests of one caller, so that none fills it up for the others.'),
+    maxItemsPerCaller: z.int().min(1).max(100_000).default(250).describe('Requests of one caller.'),
+  })
+  .describe(
+    'Where requests are kept aside, encrypted, that policy quarantines. Without it they are only refused.',
+  );
+
 // The agent's own address among them: a listener on it would forward to itself.
 const endpointsOf = (config: {
   readonly inbound?: z.output<typeof inbound> | undefined;
@@ -359,6 +380,7 @@ export const sidecarSchema = z
       .prefault({})
       .describe('For the operator on this machine: `hopgate status`, `hopgate task`.'),
     audit: audit.describe('The decision log.'),
+    quarantine: quarantine.optional(),
     limits: limits.describe('Bounds on everything that a peer can use up.'),
     log: z
       .strictObject({

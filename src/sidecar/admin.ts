@@ -6,7 +6,9 @@ import { MAX_CHAIN_BYTES } from '../core/limits.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import { createServer } from '../edge/http/node-http.ts';
 import { problemOf } from '../edge/http/problem.ts';
+import type { Quarantine } from '../edge/store/quarantine.ts';
 import { VerifierError } from '../edge/verifier/verifier-error.ts';
+import { answerQuarantine } from './admin-quarantine.ts';
 import { type Context, TASK_GIVER } from './contexts.ts';
 import { nowSeconds, type Parts } from './parts.ts';
 import type { Source } from './source.ts';
@@ -18,6 +20,8 @@ export interface AdminState {
   readonly drain: () => void;
   /** Why the sidecar is not ready, a sentence each. */
   readonly faults: () => Promise<readonly string[]>;
+  /** Undefined where the configuration has none. */
+  readonly quarantine?: Quarantine | undefined;
 }
 
 const sendJson = (response: ServerResponse, status: number, value: unknown): void => {
@@ -82,10 +86,19 @@ export class Admin {
     else if (method === 'GET' && url === '/peers')
       sendJson(response, 200, { inbound: this.state.inboundPeers(), outbound: this.state.outboundPeers() });
     else if (method === 'GET' && url === '/status') sendJson(response, 200, await this.status());
+    else if (url === '/quarantine' || url.startsWith('/quarantine/')) await this.review(request, response);
     else if (method === 'POST' && url === '/drain') {
       // The answer first: a drain with nothing under way ends this socket at once.
       response.writeHead(202).end(() => this.state.drain());
     } else response.writeHead(404).end();
+  }
+
+  private async review(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = '', url = '' } = request;
+    const asked = { method, target: url.slice('/quarantine'.length), body: () => readBody(request) };
+    const answer = await answerQuarantine(asked, this.state.quarantine, this.parts.identities.newest?.id);
+    if (!answer.ok) sendDenial(response, answer);
+    else sendJson(response, 200, answer.value);
   }
 
   private async rotateKey(response: ServerResponse): Promise<void> {

@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import { AuditLog } from '../edge/store/audit-log.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
+import { openQuarantine, type Quarantine } from '../edge/store/quarantine.ts';
 import { FileUseCounter } from '../edge/store/use-counter.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
 import type { VerifierLink } from '../edge/verifier/verifier-link.ts';
@@ -61,6 +62,7 @@ export class Sidecar {
   private outbound: Outbound | undefined;
   private readonly health: Health;
   private readonly admin: Admin;
+  private readonly quarantine: Quarantine | undefined;
   private readonly stops: (() => void)[] = [];
   private readonly drained: (() => void)[] = [];
   private draining: Promise<void> | undefined;
@@ -95,6 +97,8 @@ export class Sidecar {
       clock,
       onFailure: (error) => log.error({ err: error }, 'the audit log can’t be written: requests are denied'),
     });
+    const uses = new FileUseCounter(this.stateFile('uses.log'), clock);
+    this.quarantine = this.makeQuarantine(uses);
     this.parts = {
       config,
       log,
@@ -105,7 +109,7 @@ export class Sidecar {
         trust,
         audit: this.audit,
         chains: new ChainVerifier(),
-        uses: new FileUseCounter(this.stateFile('uses.log'), clock),
+        uses,
         live,
         evidence,
         approvals: options.approvals ?? approvals,
@@ -123,10 +127,27 @@ export class Sidecar {
       outboundPeers: () => this.outbound?.peers.sessions ?? [],
       source: this.source,
       faults: () => this.health.faults(),
+      quarantine: this.quarantine,
       drain: () => void this.drain('asked by the operator'),
     });
     // In files all is there already, and what is wrong with it is said before any port is open.
     if (this.identities.newest !== undefined) this.makeDoors();
+  }
+
+  private makeQuarantine(uses: FileUseCounter): Quarantine | undefined {
+    const { config, clock, log } = this.options;
+    if (config.quarantine === undefined) return undefined;
+    const { reviewers, retention, ...limits } = config.quarantine;
+    return openQuarantine({
+      directory: this.stateFile('quarantine'),
+      reviewers: reviewers.map((name) => this.fileAt(name)),
+      limits: { ...limits, retentionSeconds: retention },
+      clock,
+      audit: this.audit,
+      uses,
+      sidecar: () => this.identities.current.id,
+      onFailure: (error) => log.error({ err: error }, 'the quarantine could not be written'),
+    });
   }
 
   private makeSource(evidence: Evidence | undefined): {
@@ -276,6 +297,7 @@ export class Sidecar {
   sweep(): void {
     const { live, clock } = this.parts.path;
     this.parts.taskEnds.sweep(Math.floor(clock.now() / 1000));
+    this.quarantine?.sweep();
     const trust = this.source.trust.current();
     if (!trust.ok) {
       live.cutAll(trust.reason);

@@ -62,6 +62,29 @@ export interface RefusalsRecord {
   readonly to: number;
 }
 
+/** What became of a request that was kept aside; of the request itself as the decision has it. */
+export interface QuarantineRecord {
+  readonly action: 'kept' | 'inspected' | 'released' | 'passed' | 'dropped' | 'expired';
+  /** The caller (kept, passed), a reviewer's name (inspected, released), `operator` or `retention`. */
+  readonly by: string;
+  readonly callee: string;
+  readonly caller: string;
+  /** Of the request that was kept, or that passed. */
+  readonly hop: string;
+  readonly id: string;
+  /** Thumbprint of the reviewer's key; else ''. */
+  readonly key: string;
+  readonly kind: 'quarantine';
+  readonly method: string;
+  readonly principal: string;
+  /** What whoever did it says of it; may be ''. */
+  readonly reason: string;
+  readonly rule: string;
+  /** Path without query. */
+  readonly target: string;
+  readonly task: string;
+}
+
 export interface CheckpointRecord {
   readonly kind: 'checkpoint';
   readonly proof: string;
@@ -84,6 +107,7 @@ export type AuditBody =
   | DecisionRecord
   | OutcomeRecord
   | RefusalsRecord
+  | QuarantineRecord
   | CheckpointRecord
   | StartRecord
   | StopRecord;

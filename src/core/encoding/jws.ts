@@ -22,6 +22,8 @@ export type JwsType =
   | 'approval+jwt'
   | 'link-approval+jwt'
   | 'revoke+jwt'
+  | 'quarantine-inspect+jwt'
+  | 'quarantine-release+jwt'
   | 'audit-cp+jwt'
   | 'hop+jwt';
 
@@ -39,6 +41,8 @@ const MAX_BYTES: Readonly<Record<JwsType, number>> = {
   'approval+jwt': MAX_TOKEN_BYTES,
   'link-approval+jwt': MAX_TOKEN_BYTES,
   'revoke+jwt': MAX_TOKEN_BYTES,
+  'quarantine-inspect+jwt': MAX_TOKEN_BYTES,
+  'quarantine-release+jwt': MAX_TOKEN_BYTES,
   'audit-cp+jwt': MAX_TOKEN_BYTES,
   'hop+jwt': MAX_TOKEN_BYTES,
 };
@@ -55,6 +59,8 @@ const NAMES_KEY: ReadonlySet<JwsType> = new Set([
   'approval+jwt',
   'link-approval+jwt',
   'revoke+jwt',
+  'quarantine-inspect+jwt',
+  'quarantine-release+jwt',
   'audit-cp+jwt',
   'hop+jwt',
 ]);

@@ -15,7 +15,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 export interface FileContent {
   readonly file: string;
-  readonly content: string;
+  readonly content: string | Buffer;
   /** By default 0600: most of what we write is secret. */
   readonly mode?: number;
 }

@@ -90,6 +90,15 @@ _KINDS: dict[str, list[Member]] = {
         Member("us", _count),
     ],
     "refusals": [Member("from", _count), Member("to", _count), Member("sources", _sources)],
+    "quarantine": [
+        Member("action", _is_reason),
+        *(
+            Member(name, is_text)
+            for name in (
+                "by", "callee", "caller", "hop", "id", "key", "method", "principal", "reason", "rule", "target", "task"
+            )
+        ),
+    ],
     "checkpoint": [Member("proof", is_text), Member("wit", is_text)],
     "stop": [Member("reason", is_text)],
 }

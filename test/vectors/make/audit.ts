@@ -7,6 +7,7 @@ import {
   hashOf,
   line,
   OUTCOME,
+  QUARANTINE,
   REFUSALS,
   recordOf,
   START,
@@ -72,6 +73,15 @@ const sound = (): Case[] => [
     'a decision that waits for an approval',
     writeLog([{ ...DECISION, reason: 'approval_required', approvals: [{ approver: '', id: LINK }] }]),
   ),
+  ok(
+    'what became of a request in quarantine',
+    writeLog([
+      QUARANTINE,
+      { ...QUARANTINE, action: 'released', by: 'bob', key: LINK, hop: '', reason: 'looked at it' },
+      { ...QUARANTINE, action: 'passed' },
+    ]),
+  ),
+  ok('an action of a newer sidecar', writeLog([{ ...QUARANTINE, action: 'moved' }])),
   ok('U+2028 in a string', writeLog([{ ...STOP, reason: 'line\u2028separator' }])),
   ok(
     'a checkpoint whose WIT has expired since',
@@ -124,6 +134,24 @@ const form = (): Case[] => [
   edited('a decision without verdict', 1, { record: { verdict: undefined } }, 'audit_line'),
   edited('an approval without its approver', 1, { record: { approvals: [{ id: 'x' }] } }, 'audit_line'),
   edited('approvals that are none', 1, { record: { approvals: 'carol' } }, 'audit_line'),
+  bad(
+    'a quarantine record without its id',
+    writeLog([START, QUARANTINE], { 1: { record: { id: undefined } } }),
+    'audit_line',
+    2,
+  ),
+  bad(
+    'a quarantine record with octets of the body',
+    writeLog([START, QUARANTINE], { 1: { record: { body: 'x' } } }),
+    'audit_line',
+    2,
+  ),
+  bad(
+    'a quarantine record whose action is no word',
+    writeLog([START, QUARANTINE], { 1: { record: { action: 'Kept!' } } }),
+    'audit_line',
+    2,
+  ),
   edited('a decision with a member of no meaning', 1, { record: { note: 'x' } }, 'audit_line'),
 ];
 

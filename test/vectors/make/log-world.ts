@@ -61,6 +61,22 @@ export const REFUSALS = {
   to: NOW * 1000,
   sources: [{ source: '192.0.2.7', reason: 'hs_frame', count: 41 }],
 };
+export const QUARANTINE = {
+  kind: 'quarantine',
+  action: 'kept',
+  by: PLANNER.id,
+  callee: INVENTORY.id,
+  caller: PLANNER.id,
+  hop: HOP,
+  id: b64u(octets('quarantine')),
+  key: '',
+  method: 'POST',
+  principal: PRINCIPAL,
+  reason: '',
+  rule: 'injection',
+  target: '/reports',
+  task: b64u(octets('L0')),
+};
 
 export interface Edit {
   /** Members of the record that differ before it is hashed. */
