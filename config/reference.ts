@@ -32,6 +32,7 @@ Let an editor check as you type, with this as the first line:
 |---|---|
 | duration | a whole number and \`s\`, \`m\`, \`h\` or \`d\`: \`90s\`, \`15m\`, \`2h\`, \`1d\`; 24d at most |
 | long duration | the same; 366d at most |
+| short time | a whole number and \`ms\` or \`s\`: \`50ms\`, \`2s\`; a minute at most |
 | size | octets: \`1048576\`, or with \`KiB\`, \`MiB\`, \`GiB\` (1024 each): \`512KiB\`, \`1GiB\` |
 | TCP address | \`host:port\` or \`[ipv6]:port\`: \`0.0.0.0:14443\`, \`[::]:14443\`; to listen, port 0 lets the system choose |
 | TCP address or off | the same, or \`off\`: it listens nowhere |
@@ -48,7 +49,9 @@ Let an editor check as you type, with this as the first line:
 | host name | \`inventory.mesh\`: lower case, no port, no IP address |
 | trust domain | \`company.com\`: lower-case letters, digits, \`.\`, \`_\`, \`-\` |
 | client ID | printable characters without blanks: \`hopgate-agents\` |
+| service URL | \`https://…\`, \`http://\` to 127.0.0.1, [::1] or localhost, or \`unix:/path\`; without credentials or fragment |
 | issuer URL | \`https://idp.company.com/realms/agents\` |
+| key id or scope | printable characters without blanks, 256 at most: \`release\` |
 | method | \`GET\`: upper case |
 | name | lower-case letters, digits and \`-\`, 64 at most: \`read-inventory\` |
 | revision | letters, digits, \`.\`, \`_\`, \`-\`, 64 at most; a number in quotes |
@@ -84,7 +87,9 @@ interface Section {
 const sectionOf = ({ kind, path, schema }: Section): Section | undefined => {
   if (isSection(schema)) return { kind, path, schema };
   const items = schemaOf(schema.items);
-  return isSection(items) ? { kind, path: `${path}[]`, schema: items } : undefined;
+  if (isSection(items)) return { kind, path: `${path}[]`, schema: items };
+  const named = schemaOf(schema.additionalProperties);
+  return isSection(named) ? { kind, path: `${path}.NAME`, schema: named } : undefined;
 };
 
 const renderSection = ({ kind, path, schema }: Section): string[] => {
@@ -132,7 +137,7 @@ const formOf = (at: Section): string => {
   const { schema } = at;
   const section = sectionOf(at);
   if (section !== undefined)
-    return `[${schema.type === 'array' ? 'list of maps' : 'map'}](${anchor(section)})`;
+    return `[${schema.type === 'array' ? 'list of maps' : isSection(schema) ? 'map' : 'maps by name'}](${anchor(section)})`;
   if (schema.const !== undefined) return `\`${schema.const}\``;
   if (schema.enum !== undefined) return schema.enum.map((one) => `\`${one}\``).join(' or ');
   if (schema.title !== undefined) return schema.title;

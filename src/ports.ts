@@ -9,7 +9,7 @@ import type { QuarantinedRequest } from './core/quarantine/item.ts';
 import type { ReasonCode } from './core/reasons.ts';
 import type { AgentId } from './core/spiffe-id.ts';
 import type { Bundle } from './core/trust/bundle.ts';
-import type { Verdict } from './core/verdict.ts';
+import type { Denial, Granted, Verdict } from './core/verdict.ts';
 
 export interface Clock {
   /** Milliseconds since 1970. */
@@ -115,6 +115,31 @@ export interface QuarantinePort {
   takeRelease(named: NamedRequest, hop: string): Promise<Verdict<boolean>>;
   /** Keeps it aside; to keep it again changes nothing. Refuses with `quarantine_unavailable`, `audit_unavailable`. */
   keep(named: NamedRequest, cause: QuarantineCause, body: Buffer): Promise<Verdict<true>>;
+}
+
+/** What a decision point leaves for the record, whatever it says. */
+export interface PointNote {
+  /** OPA's own id of this decision, under which its log has it; '' where it gives none. */
+  readonly decisionId: string;
+  /** Of the bundle that was evaluated; '' over REST. */
+  readonly revision: string;
+}
+
+export type PointVerdict = (Granted<true> & PointNote) | (Denial & PointNote);
+
+/** Somebody else who must permit a request too: OPA. */
+export interface DecisionPoint {
+  /**
+   * `path` is that of a rule in OPA's data, such as `hopgate/authz/allow`; `input` becomes JSON. What is evaluated in this process
+   * is answered at once, without a promise. Refuses with `opa_denied`, `opa_undefined`, `opa_result`, `opa_timeout`,
+   * `opa_unavailable`; never throws or rejects.
+   */
+  decide(path: string, input: Readonly<Record<string, unknown>>): PointVerdict | Promise<PointVerdict>;
+}
+
+/** By the names under which policy and configuration know them. */
+export interface DecisionPoints {
+  get(point: string): DecisionPoint | undefined;
 }
 
 /** The handshake's octets on a TLS connection. */

@@ -44,6 +44,20 @@ export const longDuration = z
   .meta({ title: 'long duration' })
   .transform((text) => parseDuration(text) ?? Number.NaN);
 
+const SHORT_MESSAGE = 'a short time: a whole number and ms or s, such as "50ms"';
+const SHORT = /^([1-9][0-9]{0,4})(ms|s)$/;
+const MAX_SHORT_MS = 60_000;
+/** `50ms`, `2s` to milliseconds, a minute at most: for what a request waits for. */
+export const shortDuration = z
+  .string(SHORT_MESSAGE)
+  .regex(SHORT, { error: SHORT_MESSAGE, abort: true })
+  .transform((text) => {
+    const match = SHORT.exec(text);
+    return Number(match?.[1]) * (match?.[2] === 's' ? 1000 : 1);
+  })
+  .refine((milliseconds) => milliseconds <= MAX_SHORT_MS, { error: 'a minute at most', abort: true })
+  .meta({ title: 'short time' });
+
 const BYTES = /^([1-9][0-9]{0,11})(KiB|MiB|GiB)?$/;
 const UNIT_BYTES: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 const BYTES_MESSAGE = 'a size in octets: a whole number, with KiB, MiB or GiB behind it or nothing';
@@ -165,6 +179,22 @@ export const issuerUrl = form(
   (text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol),
   /^https?:\/\/[\x21-\x7e]+$/,
   'the URL of an OIDC issuer: https://…',
+);
+const URL_MESSAGE =
+  'a URL without credentials or fragment: https://…, http:// to 127.0.0.1, [::1] or localhost, where nobody else listens in, or unix:/path';
+const LOOPBACK = /^(?:127\.[0-9.]+|\[::1\]|localhost)$/;
+/** Where a service of the operator's is asked: TLS, this machine, or a unix socket. */
+export const serviceUrl = form(
+  'service URL',
+  (text) => {
+    if (text.startsWith('unix:')) return parseAddress(text) !== undefined;
+    if (!URL.canParse(text) || /[\s#]/.test(text)) return false;
+    const { protocol, hostname, username, password } = new URL(text);
+    if (username !== '' || password !== '') return false;
+    return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname));
+  },
+  /^(https:\/\/|http:\/\/(127\.|\[::1\]|localhost)|unix:\/)[\x21-\x7e]+$/,
+  URL_MESSAGE,
 );
 const SCOPE_SEGMENT = '[A-Za-z0-9._/-]+';
 const SCOPE_PATTERN = new RegExp(`^${SCOPE_SEGMENT}(:${SCOPE_SEGMENT})*(:(${SCOPE_SEGMENT})?\\*)?$`);

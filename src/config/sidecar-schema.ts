@@ -1,5 +1,6 @@
 /** `kind: Sidecar`: the one source of its types, defaults, validator, JSON Schema and reference page. */
 import { z } from 'zod';
+import { decisionPoints } from './decision-point-schema.ts';
 import {
   type Address,
   bytes,
@@ -367,6 +368,7 @@ export const sidecarSchema = z
       .describe('Audit log, last accepted bundle order and counters. Private to this sidecar.'),
     inbound: inbound.optional(),
     outbound: outbound.optional(),
+    decisionPoints,
     health: z
       .strictObject({
         listen: listenAddress.prefault('0.0.0.0:14020').describe('/healthz and /readyz, nothing else.'),
