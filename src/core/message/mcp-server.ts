@@ -1,0 +1,139 @@
+/** MCP, what a server sends: an `application/json` answer, or the data of one event of a stream. */
+import { canonicalJson, type Json, type JsonObject } from '../encoding/json.ts';
+import { sha256Base64url } from '../encoding/jws.ts';
+import { isObject } from '../encoding/members.ts';
+import { type Denial, deny, grant, type Verdict } from '../verdict.ts';
+import { readJsonResponse } from './json-body.ts';
+import { type Envelope, type Envelopes, type RpcId, readEnvelopes } from './json-rpc.ts';
+import { misspelling, readName, readNames } from './spelling.ts';
+
+export type ServerMessage =
+  | { readonly kind: 'response'; readonly id: RpcId | undefined; readonly result: Json | undefined }
+  /** `embedded`: it stands in the result of the request with this id, to be answered when that is tried again (2026-07-28). */
+  | {
+      readonly kind: 'request';
+      readonly method: string;
+      readonly id: RpcId | undefined;
+      readonly embedded: boolean;
+    }
+  | { readonly kind: 'notification'; readonly method: string };
+
+/** Of a result, whatever its request was: what asks the client for something, and what may be filtered. */
+const RESULT = readNames('inputRequests', 'tools');
+const EMBEDDED = readNames('method');
+const TOOL = readNames('name');
+
+const malformed = (what: string): Denial => deny('response_malformed', what);
+/** A fault of a request's reader, found in an answer. */
+const asResponse = (denial: Denial): Denial => malformed(denial.detail);
+
+const embeddedRequests = (result: Json | undefined, id: RpcId | undefined): Verdict<ServerMessage[]> => {
+  if (result === undefined || !isObject(result)) return grant([]);
+  const fault = misspelling(result, RESULT, 'the result');
+  if (fault !== undefined) return asResponse(fault);
+  const { inputRequests } = result;
+  if (inputRequests === undefined || inputRequests === null) return grant([]);
+  if (!isObject(inputRequests)) return malformed('inputRequests is no object');
+  const found: ServerMessage[] = [];
+  for (const request of Object.values(inputRequests)) {
+    if (!isObject(request)) return malformed('a request within a result is no object');
+    const misspelt = misspelling(request, EMBEDDED, 'a request');
+    if (misspelt !== undefined) return asResponse(misspelt);
+    const method = readName(request.method, 'the method');
+    if (!method.ok) return asResponse(method);
+    found.push({ kind: 'request', method: method.value, id, embedded: true });
+  }
+  return grant(found);
+};
+
+const readMessagesOf = (envelope: Envelope): Verdict<readonly ServerMessage[]> => {
+  switch (envelope.kind) {
+    case 'request':
+      return grant([{ kind: 'request', method: envelope.method, id: envelope.id, embedded: false }]);
+    case 'notification':
+      return grant([{ kind: 'notification', method: envelope.method }]);
+    case 'response': {
+      const { id, result } = envelope;
+      const embedded = embeddedRequests(result, id);
+      return embedded.ok ? grant([{ kind: 'response', id, result }, ...embedded.value]) : embedded;
+    }
+  }
+};
+
+const readSent = (text: string): Verdict<{ readonly value: Json; readonly envelopes: Envelopes }> => {
+  const value = readJsonResponse(text);
+  if (!value.ok) return value;
+  const envelopes = readEnvelopes(value.value);
+  return envelopes.ok ? grant({ value: value.value, envelopes: envelopes.value }) : asResponse(envelopes);
+};
+
+/**
+ * What a server sends, one message or an array of them; requests that stand within a result come behind it.
+ * Refuses with `response_malformed`.
+ */
+export const readServerMessages = (text: string): Verdict<readonly ServerMessage[]> => {
+  const sent = readSent(text);
+  if (!sent.ok) return sent;
+  const messages: ServerMessage[] = [];
+  for (const item of sent.value.envelopes.items) {
+    const read = readMessagesOf(item);
+    if (!read.ok) return read;
+    messages.push(...read.value);
+  }
+  return grant(messages);
+};
+
+export interface OfferedTool {
+  readonly name: string;
+  /** base64url SHA-256 over the canonical JSON (RFC 8785, so numbers are doubles) of the whole definition, 43 characters. */
+  readonly digest: string;
+}
+
+/** The tools of a result of `tools/list`, in their order. Refuses with `response_malformed`, also a name that occurs twice. */
+export const toolsOf = (result: Json | undefined): Verdict<readonly OfferedTool[]> => {
+  if (result === undefined || !isObject(result) || !Array.isArray(result.tools))
+    return malformed('the result lists no tools');
+  const fault = misspelling(result, RESULT, 'the result');
+  if (fault !== undefined) return asResponse(fault);
+  const tools = new Map<string, OfferedTool>();
+  for (const tool of result.tools as readonly Json[]) {
+    if (!isObject(tool)) return malformed('a tool is no object');
+    const misspelt = misspelling(tool, TOOL, 'a tool');
+    if (misspelt !== undefined) return asResponse(misspelt);
+    const name = readName(tool.name, 'the name of a tool');
+    if (!name.ok) return asResponse(name);
+    if (tools.has(name.value)) return malformed('two tools have one name');
+    tools.set(name.value, { name: name.value, digest: sha256Base64url(canonicalJson(tool)) });
+  }
+  return grant([...tools.values()]);
+};
+
+/** The same result with only those tools. For results that {@link toolsOf} has read. */
+export const filterTools = (result: JsonObject, keep: (name: string) => boolean): JsonObject => {
+  const { tools } = result;
+  if (!Array.isArray(tools)) return result;
+  const kept = (tools as readonly JsonObject[]).filter(({ name }) => typeof name === 'string' && keep(name));
+  return Object.assign(Object.create(null), result, { tools: kept });
+};
+
+/**
+ * The text of what a server sends with other results in place of its own. A result for which `rewrite` returns the very
+ * value it was given stays; where all do, so does the text. Refuses with `response_malformed`.
+ */
+export const rewriteResults = (
+  text: string,
+  rewrite: (id: RpcId | undefined, result: Json) => Json,
+): Verdict<string> => {
+  const sent = readSent(text);
+  if (!sent.ok) return sent;
+  const { value, envelopes } = sent.value;
+  const values = (envelopes.batch ? value : [value]) as readonly JsonObject[];
+  let changed = false;
+  const written = envelopes.items.map((item, at) => {
+    if (item.kind !== 'response' || item.result === undefined) return values[at];
+    const result = rewrite(item.id, item.result);
+    changed ||= result !== item.result;
+    return { ...values[at], result };
+  });
+  return grant(changed ? JSON.stringify(envelopes.batch ? written : written[0]) : text);
+};
