@@ -73,20 +73,37 @@ export const ENTRY_OPTIONS = {
     type: 'string',
     array: true,
     requiresArg: true,
-    describe: 'name=value, a fact about the agent for policy; carried in its WIT',
+    describe: 'name=value, a fact about the agent for policy; an admin’s to give',
   },
   'svid-ttl': { type: 'string', requiresArg: true, describe: 'Life of its SVID, 5m to 1h' },
   hint: { type: 'string', requiresArg: true, describe: 'A note for people' },
 } as const;
 
-export const parseAttributes = (pairs: readonly string[]): Record<string, string> =>
-  Object.fromEntries(
-    pairs.map((pair) => {
-      const at = pair.indexOf('=');
-      if (at < 1) throw usageError(`--attribute ${pair}: name=value`);
-      return [pair.slice(0, at), pair.slice(at + 1)];
-    }),
-  );
+export const parseAttributes = (
+  pairs: readonly string[],
+  option = '--attribute ',
+): Record<string, string> => {
+  const read = new Map<string, string>();
+  for (const pair of pairs) {
+    const at = pair.indexOf('=');
+    const name = pair.slice(0, at);
+    if (at < 1) throw usageError(`${option}${pair}: name=value`);
+    if (read.has(name)) throw usageError(`${option}${pair}: ${name} is given twice`);
+    read.set(name, pair.slice(at + 1));
+  }
+  return Object.fromEntries(read);
+};
+
+/** What `agents attributes` names: `team=finance` is set, `env=` is taken away. */
+export const parseAttributeChanges = (
+  pairs: readonly string[],
+): { readonly set: Record<string, string>; readonly remove: string[] } => {
+  const all = Object.entries(parseAttributes(pairs, ''));
+  return {
+    set: Object.fromEntries(all.filter(([, value]) => value !== '')),
+    remove: all.filter(([, value]) => value === '').map(([name]) => name),
+  };
+};
 
 export const parseSeconds = (option: string, text: string): number => {
   const seconds = parseDuration(text);

@@ -49,18 +49,23 @@ export const listAgents = async (client: VerifierClient, { json }: ListOptions):
     printError('No agent yet. Let one join: hopgate agents add planning/1');
     return EXIT.ok;
   }
+  const said = new Map(entries.map(({ name, attributes }) => [name, wordsOf(attributes)]));
+  // Most have none, and lines are long.
+  const withAttributes = [...said.values()].some((words) => words !== '');
+  const last = (entry: string): string[] =>
+    withAttributes ? [entry, printable(said.get(entry) ?? '')] : [entry];
   print(
     table(
-      ['AGENT', 'STATE', 'ATTESTED BY', 'SVID', 'ENTRY'],
+      ['AGENT', 'STATE', 'ATTESTED BY', 'SVID', 'ENTRY', ...(withAttributes ? ['ATTRIBUTES'] : [])],
       [
         ...agents.map(({ id, state, attestor, svidNotAfter, entry }) => [
           id,
           state === 'live' ? state : paint('yellow', state),
           attestor,
           state === 'retired' ? '-' : describeMoment(svidNotAfter, now),
-          entry,
+          ...last(entry),
         ]),
-        ...waiting.map(({ id, name }) => [id, paint('dim', 'waiting'), '-', '-', name]),
+        ...waiting.map(({ id, name }) => [id, paint('dim', 'waiting'), '-', '-', ...last(name)]),
       ],
     ),
   );
@@ -69,6 +74,19 @@ export const listAgents = async (client: VerifierClient, { json }: ListOptions):
 
 const lines = (rows: readonly (readonly [string, string])[]): string =>
   rows.map(([name, value]) => `${name.padEnd(12)}${printable(value)}`).join('\n');
+
+/** `env=prod team=finance` */
+export const wordsOf = (attributes: Entry['attributes']): string =>
+  Object.entries(attributes)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
+
+/** One a line, as they are written. */
+export const printAttributes = ({ id, attributes }: Entry): void => {
+  const all = Object.entries(attributes);
+  if (all.length === 0) printError(`${id} has no attributes.`);
+  for (const [name, value] of all) print(printable(`${name}=${value}`));
+};
 
 export const printEntry = (entry: Entry): void => {
   const { name, id, selectors, attributes, svidTtlSeconds, hint, state } = entry;

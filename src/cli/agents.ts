@@ -9,10 +9,18 @@ import {
   findAgent,
   fullAgentId,
   fullId,
+  parseAttributeChanges,
   parseAttributes,
   parseSeconds,
 } from './agents-entry.ts';
-import { type ListOptions, listAgents, printAgent, printEntry, printJoinString } from './agents-report.ts';
+import {
+  type ListOptions,
+  listAgents,
+  printAgent,
+  printAttributes,
+  printEntry,
+  printJoinString,
+} from './agents-report.ts';
 import { type Command, CommandError, EXIT, type ExitCode } from './command.ts';
 import { usageError, withFaultLines } from './command-faults.ts';
 import { print, printJson } from './terminal.ts';
@@ -102,12 +110,13 @@ const add = agentsCommand<AddOptions>(
       .options(WHY)
       .option('name', { type: 'string', requiresArg: true, describe: 'Name of the entry' })
       .example('$0 agents add planning/1', 'prints the one line that planning/1 joins with')
+      .example('$0 agents add planning/1 --attribute team=finance', 'for conditions in policy')
       .example(
         "$0 agents add 'inventory/{pod}' --selector k8s:ns=prod --selector k8s:sa=inventory",
         'every pod of a service account, under its own name',
       ),
   async (client, options) => {
-    const { agent, selector = [], attribute = [], hint = '', json, name } = options;
+    const { agent, selector = [], attribute, hint = '', json, name } = options;
     const id = await fullId(client, agent);
     const svidTtl = options['svid-ttl'];
     const ttlSeconds = parseSeconds('ttl', options.ttl);
@@ -117,7 +126,7 @@ const add = agentsCommand<AddOptions>(
         ...(name !== undefined && { name }),
         id,
         selectors: selector.length === 0 ? [`join:id=${id}`] : [...selector],
-        attributes: parseAttributes(attribute),
+        ...(attribute !== undefined && { attributes: parseAttributes(attribute) }),
         ...(svidTtl !== undefined && { svidTtlSeconds: parseSeconds('svid-ttl', svidTtl) }),
         hint,
         why,
@@ -168,8 +177,8 @@ const update = agentsCommand<CommonOptions & EntryOptions>(
       .options(ENTRY_OPTIONS)
       .options(WHY)
       .example(
-        '$0 agents update planning/1 --attribute team=red',
-        'its WIT says so from the next renewal on',
+        '$0 agents update planning/1 --svid-ttl 10m --hint "moved to the new cluster"',
+        'from its next renewal on',
       ),
   async (client, options) => {
     const { selector, attribute, hint, json } = options;
@@ -182,7 +191,7 @@ const update = agentsCommand<CommonOptions & EntryOptions>(
       params: { name: was.name },
       body: {
         selectors: selector === undefined ? was.selectors : [...selector],
-        attributes: attribute === undefined ? was.attributes : parseAttributes(attribute),
+        ...(attribute !== undefined && { attributes: parseAttributes(attribute) }),
         ...(ttl !== undefined && { svidTtlSeconds: ttl }),
         hint: hint ?? was.hint,
         why: whyOf(options, 'update'),
@@ -190,6 +199,37 @@ const update = agentsCommand<CommonOptions & EntryOptions>(
     });
     if (json) printJson({ ok: true, entry });
     else printEntry(entry);
+    return EXIT.ok;
+  },
+);
+
+const attributes = agentsCommand<CommonOptions & { readonly pairs: readonly string[] }>(
+  'attributes <agent> [pairs..]',
+  'What policy goes by: set and take away, or without any, show. An admin’s to say',
+  (yargs) =>
+    agentArgument(yargs, 'planning/1, a SPIFFE ID, or the name of an entry')
+      .positional('pairs', {
+        type: 'string',
+        array: true,
+        default: [] as readonly string[],
+        describe: 'name=value, or name= to take it away; what is not named stays',
+      })
+      .options(COMMON)
+      .options(WHY)
+      .example('$0 agents attributes planning/1 team=finance env=', 'sets one, takes one away')
+      .example("$0 agents attributes 'inventory/{pod}' env=prod", 'of every pod that this entry names'),
+  async (client, options) => {
+    const { set, remove } = parseAttributeChanges(options.pairs);
+    const was = await entryFor(client, options.agent);
+    const entry =
+      options.pairs.length === 0
+        ? was
+        : await client.call(registryEndpoints.changeAttributes, {
+            params: { name: was.name },
+            body: { set, remove, why: whyOf(options, 'attributes') },
+          });
+    if (options.json) printJson({ ok: true, entry: entry.name, id: entry.id, attributes: entry.attributes });
+    else printAttributes(entry);
     return EXIT.ok;
   },
 );
@@ -244,7 +284,7 @@ const retire = agentsCommand<CommonOptions>(
   },
 );
 
-const below = [list, show, add, update, retire, token];
+const below = [list, show, add, update, attributes, retire, token];
 
 export const command: Command = {
   name: 'agents',
@@ -253,6 +293,6 @@ export const command: Command = {
   options: (yargs) =>
     yargs.demandCommand(1, `agents: ${below.map(({ name }) => name.split(' ')[0]).join(', ')}`),
   run: async () => {
-    throw usageError('agents: list, show, add, update, retire or token');
+    throw usageError('agents: list, show, add, update, attributes, retire or token');
   },
 };

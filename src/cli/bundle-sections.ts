@@ -27,6 +27,8 @@ const keyRows = (label: string, keys: Iterable<string>): Row[] =>
   [...keys].map((kid) => [label, `key ${kid}`]);
 
 const SHOWN = 5;
+/** Of agents, and of principals, in a report for people. */
+const MOST_ATTRIBUTED = 20;
 /** A list that may be long, in a line. */
 const some = (list: readonly string[]): string =>
   list.length <= SHOWN
@@ -116,6 +118,27 @@ const scoreRows = ({ scores }: Bundle): Row[] =>
         ],
       ];
 
+/** A pattern or an ID a row, with its attributes; then people with their groups. */
+const attributeSections = ({ attributes }: Bundle): Section[] => {
+  const { agents, principals } = attributes.listed();
+  if (agents.length + principals.length === 0) return [];
+  const words = (map: Readonly<Record<string, string>>): string =>
+    Object.entries(map)
+      .map(([name, value]) => `${name}=${value}`)
+      .join('  ') || 'none, whatever stands at its type';
+  const isCut = agents.length > MOST_ATTRIBUTED || principals.length > MOST_ATTRIBUTED;
+  return [
+    {
+      heading: `attributes of ${attributes.agentCount} agents and types, groups of ${attributes.principalCount} principals`,
+      rows: [
+        ...agents.slice(0, MOST_ATTRIBUTED).map(([id, map]): Row => [id, words(map)]),
+        ...principals.slice(0, MOST_ATTRIBUTED).map(([uri, groups]): Row => [uri, some(groups)]),
+        ...(isCut ? [['and more', '--json has all of them'] as const] : []),
+      ],
+    },
+  ];
+};
+
 export const bundleSections = (bundle: Bundle, root: string, now: number): Section[] => [
   {
     heading: `bundle ${bundle.epoch}.${bundle.seq} of ${bundle.trustDomain}`,
@@ -140,6 +163,7 @@ export const bundleSections = (bundle: Bundle, root: string, now: number): Secti
       }),
     ),
   ...peopleSections(bundle),
+  ...attributeSections(bundle),
 ];
 
 const listsData = (lists: PolicyLists | undefined) =>
@@ -168,6 +192,12 @@ export const bundleData = (bundle: Bundle, root: string) => ({
   policy: bundle.policy && { revision: bundle.policy.revision, digest: bundle.policyDigest },
   lists: listsData(bundle.lists),
   scores: { agents: bundle.scores.size, ...bundle.scores.decay },
+  attributes: {
+    agents: Object.fromEntries(bundle.attributes.listed().agents),
+    principals: Object.fromEntries(
+      bundle.attributes.listed().principals.map(([uri, groups]) => [uri, { groups }]),
+    ),
+  },
   approvers: [...bundle.approvers].map(([thumbprint, { principal }]) => ({ thumbprint, principal })),
   domains: Object.fromEntries(
     [...bundle.authorities].map(([name, certificates]) => [

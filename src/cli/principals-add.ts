@@ -17,6 +17,7 @@ import { nextDelegation } from './next-delegation.ts';
 import {
   describeCeiling,
   findPrincipal,
+  NAME_ARGUMENT,
   type PrincipalOptions,
   shortNameOf,
   WHY_OPTION,
@@ -34,6 +35,7 @@ interface AddOptions extends PrincipalOptions {
   readonly delegatee: readonly string[] | undefined;
   readonly approver: boolean;
   readonly machine: boolean;
+  readonly group: readonly string[] | undefined;
 }
 
 /** A public key as JWK, or PEM (SPKI); `x`, base64url of 32 octets. A private one is refused, not used. */
@@ -112,6 +114,7 @@ const add = (options: AddOptions): Promise<ExitCode> =>
         human: !options.machine,
         approver: options.approver,
         ceiling: ceilingOf(options),
+        ...(options.group !== undefined && { groups: [...options.group] }),
         keys: plan === undefined ? [] : [{ x: plan.x, name: 'first' }],
         why: options.why,
       },
@@ -186,10 +189,17 @@ export const addCommand: Command = {
       })
       .option('approver', { type: 'boolean', default: false, describe: 'May decide approvals' })
       .option('machine', { type: 'boolean', default: false, describe: 'No human' })
+      .option('group', {
+        type: 'string',
+        array: true,
+        nargs: 1,
+        describe: 'A group, for conditions in policy; repeatable',
+      })
       .conflicts('key', 'no-key')
       // yargs would read --no-key as --key=false.
       .parserConfiguration({ 'boolean-negation': false })
       .example('$0 principals add alice', 'makes alice.key and registers mailto:alice@<trust domain>')
+      .example('$0 principals add alice --group sre', 'policy may go by what she is in')
       .example(
         '$0 principals add mailto:bob@company.com --key bob.pub.json --scope cloud:read --ttl 30m',
         '',
@@ -202,11 +212,7 @@ export const keyCommand: Command = {
   describe: 'Give a principal a further key',
   options: (yargs) =>
     yargs
-      .positional('name', {
-        type: 'string',
-        demandOption: true,
-        describe: 'URI, or what stands before the @',
-      })
+      .positional('name', NAME_ARGUMENT)
       .positional('label', {
         type: 'string',
         demandOption: true,

@@ -25,6 +25,13 @@ export const describeCeiling = ({ scope, maxTtlSeconds, maxDepth }: Ceiling): st
 /** `alice` of `mailto:alice@company.com`. */
 export const shortNameOf = (uri: string): string => uri.slice(uri.indexOf(':') + 1).split('@')[0] ?? uri;
 
+/** For yargs. */
+export const NAME_ARGUMENT = {
+  type: 'string',
+  demandOption: true,
+  describe: 'URI, or what stands before the @',
+} as const;
+
 /** By URI, or by a short name that only one of them has. */
 export const findPrincipal = async (client: VerifierClient, name: string): Promise<PrincipalRecord> => {
   const { principals } = await client.call(principalEndpoints.listPrincipals, {});

@@ -4,8 +4,15 @@ import { thumbprintOf } from '../core/keys.ts';
 import { type Command, EXIT, type ExitCode } from './command.ts';
 import { usageError, withFaultLines } from './command-faults.ts';
 import { addCommand, keyCommand } from './principals-add.ts';
+import { groupsCommand } from './principals-groups.ts';
 import { issuerCommand } from './principals-issuers.ts';
-import { describeCeiling, findPrincipal, type PrincipalOptions, WHY_OPTION } from './principals-words.ts';
+import {
+  describeCeiling,
+  findPrincipal,
+  NAME_ARGUMENT,
+  type PrincipalOptions,
+  WHY_OPTION,
+} from './principals-words.ts';
 import { print, printable, printError, printJson, table } from './terminal.ts';
 import { VERIFIER_OPTIONS, withVerifier } from './verifier-connection.ts';
 
@@ -17,15 +24,16 @@ const list = (options: PrincipalOptions): Promise<ExitCode> =>
     if (options.json) printJson({ ok: true, principals });
     else if (principals.length === 0)
       printError('No principal yet: "hopgate principals add alice" makes one.');
-    else print(table(['principal', 'keys', 'may grant', 'approver'], principals.map(rowOf)));
+    else print(table(['principal', 'keys', 'may grant', 'approver', 'groups'], principals.map(rowOf)));
     return EXIT.ok;
   });
 
-const rowOf = ({ uri, keys, ceiling, approver }: PrincipalRecord): string[] => [
+const rowOf = ({ uri, keys, ceiling, approver, groups }: PrincipalRecord): string[] => [
   uri,
   keys.map(({ name }) => name).join(' ') || '(logs in)',
   describeCeiling(ceiling),
   approver ? 'yes' : '',
+  groups.map(printable).join(' '),
 ];
 
 const show = (options: PrincipalOptions): Promise<ExitCode> =>
@@ -33,10 +41,11 @@ const show = (options: PrincipalOptions): Promise<ExitCode> =>
     const one = await findPrincipal(client, options.name);
     if (options.json) printJson({ ok: true, ...one });
     else {
-      const { uri, human, keys, ceiling, approver } = one;
+      const { uri, human, keys, ceiling, approver, groups } = one;
       print(`${uri}${human ? '' : ' (no human)'}${approver ? ', approver' : ''}`);
       print(`  may grant   ${describeCeiling(ceiling)}`);
       print(`  to          ${ceiling.delegatees.join(' ')}`);
+      if (groups.length > 0) print(`  groups      ${printable(groups.join(' '))}`);
       for (const { name, x } of keys) print(`  key         ${printable(name)}  ${thumbprintOf(x)}`);
     }
     return EXIT.ok;
@@ -83,11 +92,7 @@ const showCommand: Command = {
   describe: 'One of them',
   options: (yargs) =>
     yargs
-      .positional('name', {
-        type: 'string',
-        demandOption: true,
-        describe: 'URI, or what stands before the @',
-      })
+      .positional('name', NAME_ARGUMENT)
       .options(VERIFIER_OPTIONS)
       .option('json', JSON_OPTION)
       .example('$0 principals show alice', ''),
@@ -98,11 +103,7 @@ const removeCommand: Command = {
   describe: 'Remove a principal, or one of its keys: every chain that hangs on it ends',
   options: (yargs) =>
     yargs
-      .positional('name', {
-        type: 'string',
-        demandOption: true,
-        describe: 'URI, or what stands before the @',
-      })
+      .positional('name', NAME_ARGUMENT)
       .option('key', { type: 'string', requiresArg: true, describe: 'Only this key: its name or thumbprint' })
       .option('why', WHY_OPTION)
       .options(VERIFIER_OPTIONS)
@@ -114,7 +115,7 @@ const removeCommand: Command = {
 export const command: Command = {
   name: 'principals',
   describe: 'Who may let agents act: keys, ceilings, identity providers',
-  below: [listCommand, showCommand, addCommand, keyCommand, removeCommand, issuerCommand],
+  below: [listCommand, showCommand, addCommand, keyCommand, groupsCommand, removeCommand, issuerCommand],
   options: (yargs) => yargs.options(VERIFIER_OPTIONS).option('json', JSON_OPTION),
   run: as(list),
 };

@@ -5,6 +5,7 @@ import { scoreEndpoints } from '../api/scores.ts';
 import { statusEndpoints, type VerifierStatus } from '../api/status.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
 import type { VerifierClient } from '../edge/verifier/client.ts';
+import { wordsOf } from './agents-report.ts';
 import { printAttention } from './status-sidecar.ts';
 import { paint, print, printable, printJson, table } from './terminal.ts';
 import { describeDuration, describeExpiry, describeMoment } from './time-words.ts';
@@ -85,6 +86,7 @@ export const showDomain = async (client: VerifierClient, json: boolean): Promise
 export const showAgent = async (client: VerifierClient, id: AgentId, json: boolean): Promise<boolean> => {
   const { now } = await client.call(statusEndpoints.getStatus, {});
   const agent = await client.call(registryEndpoints.getAgent, { params: { id } });
+  const { attributes } = await client.call(registryEndpoints.getEntry, { params: { name: agent.entry } });
   const score = await client.call(scoreEndpoints.getScore, { params: { id } });
   const { sidecars } = await client.call(policyEndpoints.getEnforcement, {});
   const report = sidecars.find(({ sidecar }) => sidecar === id);
@@ -95,7 +97,7 @@ export const showAgent = async (client: VerifierClient, id: AgentId, json: boole
     ...(agent.state === 'live' && report === undefined ? ['its sidecar has not reported lately'] : []),
   ];
   if (json) {
-    printJson({ ok: true, agent, score, report: report ?? null, attention });
+    printJson({ ok: true, agent, attributes, score, report: report ?? null, attention });
     return attention.length > 0;
   }
   printRows([
@@ -105,6 +107,7 @@ export const showAgent = async (client: VerifierClient, id: AgentId, json: boole
     ['key', agent.thumbprint],
     ['enrolled', `${describeMoment(agent.enrolledAt, now)} by ${agent.attestor}, entry ${agent.entry}`],
     ['renewed', describeMoment(agent.renewedAt, now)],
+    ...(Object.keys(attributes).length === 0 ? [] : [['attributes', wordsOf(attributes)] as const]),
     [
       'score',
       `${score.score} ± ${score.uncertainty}, ${score.trend}; published ${score.published}; baseline ${score.baseline}, half-life ${describeDuration(score.halfLife)}`,
