@@ -4,6 +4,7 @@ import { type AgentView, type Entry, registryEndpoints } from '../api/registry.t
 import { trustEndpoints } from '../api/trust.ts';
 import { parseDuration } from '../config/forms.ts';
 import { isAgentId } from '../core/spiffe-id.ts';
+import { isAttributeName, isAttributeValue } from '../core/trust/attributes.ts';
 import { parseRoles } from '../core/trust/roles.ts';
 import { type VerifierClient, VerifierError } from '../edge/verifier/client.ts';
 import { CommandError } from './command.ts';
@@ -87,9 +88,16 @@ export const parseAttributes = (
   for (const pair of pairs) {
     const at = pair.indexOf('=');
     const name = pair.slice(0, at);
+    const value = pair.slice(at + 1);
     if (at < 1) throw usageError(`${option}${pair}: name=value`);
+    if (!isAttributeName(name))
+      throw usageError(
+        `${option}${pair}: a name is a letter a–z, then letters, digits, "_" and "-", 64 at most`,
+      );
+    if (value !== '' && !isAttributeValue(value))
+      throw usageError(`${option}${pair}: a value is 1 to 256 printable ASCII characters`);
     if (read.has(name)) throw usageError(`${option}${pair}: ${name} is given twice`);
-    read.set(name, pair.slice(at + 1));
+    read.set(name, value);
   }
   return Object.fromEntries(read);
 };

@@ -72,7 +72,8 @@ export const command: Command = {
       .option('renew', {
         type: 'boolean',
         default: false,
-        describe: 'New SVID, WIT and key binding for each agent, and the next bundle; other keys stay',
+        describe:
+          'New SVID, WIT and key binding for each agent, and the next bundle, with attributes.yaml; other keys stay',
       })
       .option('watch', {
         type: 'boolean',
@@ -88,6 +89,10 @@ export const command: Command = {
       .example(
         '$0 init mesh --agent security/1',
         'add an agent to what is there; keys are never written over',
+      )
+      .example(
+        '$0 init mesh --renew',
+        'after a change to mesh/attributes.yaml: what policy may go by, of agents and people',
       )
       .example('$0 init mesh --renew --watch', 'keep credentials and bundle fresh until Ctrl-C'),
   run: (options) => withFaultLines(() => run(options as unknown as InitOptions)),

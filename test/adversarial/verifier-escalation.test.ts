@@ -114,6 +114,35 @@ describe('an operator who registers agents', () => {
     expect(await reasonOf(addToken(running.local(), name))).toBe('done');
   });
 
+  it('says nothing of anybody that policy goes by, and lets nobody become one of whom it was said', async () => {
+    const operator = await clientAs('operator');
+    const id = idOf('agent/planning/1');
+    const attributes = { env: 'prod' };
+    const body = { id, selectors: [`join:id=${id}`], why };
+    const add = (by: VerifierClient) =>
+      by.call(registryEndpoints.addEntry, { body: { ...body, attributes } });
+    expect(await reasonOf(add(operator))).toBe('api_forbidden');
+    const { name } = await addEntry(operator, id);
+    const change = (by: VerifierClient) =>
+      by.call(registryEndpoints.changeAttributes, { params: { name }, body: { set: attributes, why } });
+    const update = (selectors: string[], more: object = {}) =>
+      operator.call(registryEndpoints.updateEntry, { params: { name }, body: { selectors, why, ...more } });
+    expect(await reasonOf(change(operator))).toBe('api_forbidden');
+    expect(await reasonOf(update(body.selectors, { attributes }))).toBe('api_forbidden');
+    expect(await reasonOf(change(running.local()))).toBe('done');
+    // Now it is one of prod: neither this entry nor another one of the name is an operator's.
+    expect(await reasonOf(addToken(operator, name))).toBe('api_forbidden');
+    expect(await reasonOf(update(['k8s:ns=mine', 'k8s:sa=mine']))).toBe('api_forbidden');
+    expect(await reasonOf(update(body.selectors, { attributes: {} }))).toBe('api_forbidden');
+    expect(await reasonOf(addEntry(operator, id, ['k8s:ns=mine', 'k8s:sa=mine'], 'mine'))).toBe(
+      'api_forbidden',
+    );
+    expect(await reasonOf(addToken(running.local(), name))).toBe('done');
+    // By its own name an agent says nothing of itself either.
+    const agent = running.client(await running.identity('planning/1'));
+    expect(await reasonOf(change(agent))).toBe('api_forbidden');
+  });
+
   it('can’t take over the session of a person, with that person’s groups', async () => {
     const operator = await clientAs('operator');
     const id = parseAgentId(idOf('client/alice-0123456789abcdef'));

@@ -3,7 +3,7 @@ import { jwkOf } from '../../core/keys.ts';
 import { mintBundle } from '../../core/trust/bundle.ts';
 import { mintRoles } from '../../core/trust/roles.ts';
 import type { SigningKey } from '../../edge/keys/signing-key.ts';
-import type { AnchorEntry, ApproverEntry, RevocationEntry } from '../publication/entries.ts';
+import type { AnchorEntry, ApproverEntry, AttributesEntry, RevocationEntry } from '../publication/entries.ts';
 
 export interface BundleOptions {
   readonly root: SigningKey;
@@ -20,6 +20,7 @@ export interface BundleOptions {
   readonly anchors: readonly AnchorEntry[];
   readonly revoked: readonly RevocationEntry[];
   readonly approvers?: readonly ApproverEntry[];
+  readonly attributes?: AttributesEntry | undefined;
 }
 
 const derText = (der: Buffer): string => der.toString('base64url');
@@ -65,6 +66,7 @@ export const issueBundle = (options: BundleOptions): string => {
       anchors: options.anchors,
       revoked: options.revoked,
       approvers: options.approvers,
+      ...(options.attributes && { attributes: options.attributes }),
     },
     policy.sign,
     policy.thumbprint,

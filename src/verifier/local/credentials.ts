@@ -8,6 +8,7 @@ import { makeSigningKey, privateKeyPem, type SigningKey } from '../../edge/keys/
 import { type FileContent, writeFilesAtomic } from '../../edge/store/atomic-file.ts';
 import { issueSvid, makeTlsKey } from '../authority/certificates.ts';
 import { issueTokens } from '../authority/tokens.ts';
+import { readAttributesFile } from './attributes-file.ts';
 import { issueBundle } from './bundle.ts';
 import { ORDER_FREE, readAuthorityIn, readKey } from './files.ts';
 import {
@@ -155,6 +156,7 @@ export const signBundle = (directory: string, state: DomainState, now: number): 
       max_depth: state.ceiling.maxDepth,
     })),
     revoked: state.revoked,
+    attributes: readAttributesFile(directory, state),
   });
   const bundle = verifyBundle(text, { ...ORDER_FREE, trustDomain: state.trustDomain, root: state.root, now });
   if (!bundle.ok)

@@ -8,6 +8,7 @@ import { makeSigningKey, privateKeyPem } from '../../edge/keys/signing-key.ts';
 import { withLock, writeFilesAtomic } from '../../edge/store/atomic-file.ts';
 import { issueSvidCa } from '../authority/certificates.ts';
 import { starterPolicy } from '../policy/starter-policy.ts';
+import { readAttributesFile } from './attributes-file.ts';
 import { makeAgent, makePrincipal, type RenewedAgent, renewAgent, signBundle } from './credentials.ts';
 import { checkConfiguration, checkTrust, readState } from './files.ts';
 import {
@@ -164,7 +165,10 @@ export interface Renewal {
   readonly bundleExp: number;
 }
 
-/** Renews each agent's SVID, WIT and key binding, and signs the next bundle. Agent and audit keys stay. */
+/**
+ * Renews each agent's SVID, WIT and key binding, and signs the next bundle, with what `attributes.yaml` says now. Agent and audit
+ * keys stay.
+ */
 export const renewLocalDomain = (
   directory: string,
   changes: Partial<Pick<DomainSpec, 'svidTtlSeconds' | 'bundleTtlSeconds'>>,
@@ -172,6 +176,8 @@ export const renewLocalDomain = (
 ): Promise<Renewal> =>
   withState(directory, async (present) => {
     const before = { ...present, ...changes };
+    // Before anything is written: what it says wrong is to be put right first.
+    readAttributesFile(directory, before);
     const agents: RenewedAgent[] = [];
     for (const name of before.agents) agents.push(await renewAgent(directory, before, name, now));
     const state = commit(directory, before, now);
@@ -208,6 +214,7 @@ export const addToLocalDomain = (
       principals: { ...before.principals, ...spec.principals },
     };
     checkFolders(after.agents);
+    readAttributesFile(directory, after);
     for (const name of principals) makePrincipal(directory, after, name);
     const made: RenewedAgent[] = [];
     for (const name of agents) made.push(await makeAgent(directory, after, name, now));

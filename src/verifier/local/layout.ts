@@ -59,6 +59,8 @@ export const layoutOf = (directory: string) => ({
   state: path.join(directory, 'domain.json'),
   bundle: path.join(directory, 'bundle.jws'),
   policy: path.join(directory, 'policy.yaml'),
+  /** Written by people, if by anybody. */
+  attributes: path.join(directory, 'attributes.yaml'),
   root: path.join(directory, 'root'),
   rootKey: path.join(directory, 'root', 'root.key'),
   policyKey: path.join(directory, 'root', 'policy.key'),

@@ -34,6 +34,13 @@ const full = inspected({
   policy_digest: digest,
   lists: { allowAgents: ['spiffe://company.com/agent/a/*'], blockAgents: [], blockPrincipals: [ALICE] },
   approvers: [{ principal: 'mailto:carol@company.com', jwk: jwkOf(carol.x) }],
+  attributes: {
+    agents: {
+      'spiffe://company.com/agent/a/*': { env: 'prod', team: 'x' },
+      'spiffe://company.com/agent/a/1': {},
+    },
+    principals: { [ALICE]: { groups: ['sre', 'oncall'] } },
+  },
   scores: { baseline: 500, half_life: 3600, agents: { 'spiffe://company.com/agent/a/1': [900, NOW, 3] } },
 });
 const section = (inspection: typeof full, heading: string) =>
@@ -75,6 +82,16 @@ it('names approvers, counts scores, and shows whom an anchor speaks for', () => 
   expect(section(full, `human anchor ${ALICE}`)).toContain(`key: ${principalKey.thumbprint}`);
 });
 
+it('lists attributes and groups, and nothing where there are none', () => {
+  const heading = 'attributes of 2 agents and types, groups of 1 principals';
+  expect(section(full, heading)).toEqual([
+    'spiffe://company.com/agent/a/*: env=prod  team=x',
+    'spiffe://company.com/agent/a/1: none, whatever stands at its type',
+    `${ALICE}: sre  oncall`,
+  ]);
+  expect(JSON.stringify(inspected({}).sections)).not.toContain('attributes');
+});
+
 it('gives programs the same', () => {
   expect(full.data).toMatchObject({
     roles: {
@@ -86,6 +103,13 @@ it('gives programs the same', () => {
     policy: { revision: 'r7', digest },
     lists: { allowAgents: 1, blockAgents: 0, blockPrincipals: 1 },
     scores: { agents: 1, baseline: 500, halfLife: 3600 },
+    attributes: {
+      agents: {
+        'spiffe://company.com/agent/a/*': { env: 'prod', team: 'x' },
+        'spiffe://company.com/agent/a/1': {},
+      },
+      principals: { [ALICE]: { groups: ['sre', 'oncall'] } },
+    },
     approvers: [{ thumbprint: carol.thumbprint, principal: 'mailto:carol@company.com' }],
   });
   expect(JSON.stringify(full)).not.toContain(carol.x);
