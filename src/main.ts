@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Comman
     logs: () => import('./cli/logs.ts'),
     policy: () => import('./cli/policy.ts'),
     principals: () => import('./cli/principals.ts'),
+    quarantine: () => import('./cli/quarantine.ts'),
     revoke: () => import('./cli/revoke.ts'),
     sidecar: () => import('./cli/sidecar.ts'),
     status: () => import('./cli/status.ts'),

@@ -13,6 +13,7 @@ import type {
   Clock,
   EvidencePort,
   Exchange,
+  QuarantinePort,
   TrustPort,
   TrustSnapshot,
   UseCounter,
@@ -35,6 +36,8 @@ export interface Path {
   readonly evidence?: EvidencePort | undefined;
   /** Left out where there is no verifier to ask. */
   readonly approvals?: ApprovalPort | undefined;
+  /** Left out where nobody may review: what policy quarantines is then only refused. */
+  readonly quarantine?: QuarantinePort | undefined;
 }
 
 /** One request, as a door of the sidecar hands it over. */

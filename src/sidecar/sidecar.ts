@@ -113,6 +113,7 @@ export class Sidecar {
         live,
         evidence,
         approvals: options.approvals ?? approvals,
+        quarantine: this.quarantine,
       },
       identities: this.identities,
       rebinding: new Rebinding(contexts, this.identities, trust),

@@ -12,6 +12,7 @@ import {
   type ReviewerClaims,
   type ReviewerTokenType,
 } from '../../src/core/quarantine/reviewer.ts';
+import type { AgentId } from '../../src/core/spiffe-id.ts';
 import { AuditLog } from '../../src/edge/store/audit-log.ts';
 import { Quarantine, type QuarantineLimits } from '../../src/edge/store/quarantine.ts';
 import {
@@ -95,15 +96,16 @@ export class QuarantineWorld {
   open(
     limits: Partial<QuarantineLimits> = {},
     reviewers: readonly Person[] = [this.bob],
-    sidecar = own.id,
+    sidecar: AgentId = own.id,
+    directory = this.directory,
   ): Quarantine {
     return new Quarantine({
-      directory: this.folder,
+      directory: path.join(directory, 'quarantine'),
       reviewers: reviewers.map(({ reviewer }) => reviewer),
       limits: { ...LIMITS, ...limits },
       clock: this.clock,
       audit: this.log,
-      uses: new FileUseCounter(path.join(this.directory, 'uses.log'), this.clock),
+      uses: new FileUseCounter(path.join(directory, 'uses.log'), this.clock),
       sidecar: () => sidecar,
       onFailure: (error) => this.failures.push(error),
     });

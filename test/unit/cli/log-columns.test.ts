@@ -13,6 +13,43 @@ const lay = (record: ShownRecord, options: Partial<RowOptions> = {}): readonly s
     .lines(record)
     .map(stripVTControlCharacters);
 
+const kept: ShownRecord = {
+  ...FRAME,
+  action: 'released',
+  by: 'bob',
+  callee: INVENTORY.id,
+  caller: 'spiffe://company.com/agent/planning/abc123',
+  hop: '',
+  id: 'q'.repeat(42).concat('A'),
+  key: '',
+  kind: 'quarantine',
+  method: 'POST',
+  principal: 'mailto:alice@company.com',
+  reason: 'a false\nalarm',
+  rule: 'injection',
+  target: '/reports',
+  task: TASK,
+};
+
+describe('a row of the quarantine', () => {
+  test('says who did what with which request', () => {
+    const [, row] = lay(kept);
+    expect(row).toMatch(
+      /^13:59:58\.007 {2}– +planning\/abc123 → inventory\/… {2}POST \/reports +released by bob +quarantine$/,
+    );
+  });
+
+  test('has id, rule, task and what was said when wide, on one line', () => {
+    const [, row] = lay(kept, { wide: true });
+    expect(row).toContain(`id=${'q'.repeat(42)}A rule=injection task=${TASK} why=a false\u{fffd}alarm`);
+  });
+
+  test('of a damaged file says so much as is known', () => {
+    const blank = { caller: '', callee: '', method: '', target: '', rule: '', task: '', reason: '' };
+    expect(lay({ ...kept, ...blank, action: 'dropped', by: 'operator' })[1]).toMatch(/– → –.*dropped by op/);
+  });
+});
+
 describe('a row', () => {
   test('says when, what was decided, who called whom, for what, and how long it took', () => {
     const [date, row] = lay(shown());

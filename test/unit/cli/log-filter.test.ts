@@ -22,6 +22,23 @@ const refusals: AuditBody = {
   sources: [{ source: '10.0.0.7', reason: 'svid_expired', count: 4 }],
 };
 
+const kept: AuditBody = {
+  action: 'released',
+  by: 'bob',
+  callee: INVENTORY.id,
+  caller: PLANNING.id,
+  hop: '',
+  id: digest(3),
+  key: '',
+  kind: 'quarantine',
+  method: 'POST',
+  principal: 'mailto:alice@company.com',
+  reason: '',
+  rule: 'injection',
+  target: '/reports',
+  task: TASK,
+};
+
 /** Kinds of the records that a filter lets through. */
 const selected = (filter: Partial<LogFilter>, ...bodies: readonly AuditBody[]): readonly string[] => {
   const selection = new LogSelection({ outcomes: false, ...filter });
@@ -54,6 +71,22 @@ describe('what is shown', () => {
     [{ since: Number.MAX_SAFE_INTEGER }, 0],
   ])('a decision under %o: %i', (filter, count) => {
     expect(selected(filter, decision())).toHaveLength(count);
+  });
+
+  test.each<[Partial<LogFilter>, number]>([
+    [{}, 1],
+    [{ task: TASK.slice(0, 3) }, 1],
+    [{ task: digest(9) }, 0],
+    [{ agent: 'abc123' }, 1],
+    [{ agent: 'inventory/def' }, 1],
+    [{ agent: 'bob' }, 1],
+    [{ agent: 'security' }, 0],
+    [{ verdict: 'deny' }, 0],
+    [{ reason: 'quarantined' }, 0],
+    [{ direction: 'inbound' }, 0],
+    [{ since: Number.MAX_SAFE_INTEGER }, 0],
+  ])('what became of a request in quarantine under %o: %i', (filter, count) => {
+    expect(selected(filter, kept)).toHaveLength(count);
   });
 
   test('an agent in the middle of the chain is found', () => {
