@@ -1,5 +1,6 @@
 /** The reference page of the configuration, from its JSON Schemas. */
 import type { z } from 'zod';
+import { type Attribute, ENVIRONMENT, NOW } from '../src/core/policy/environment.ts';
 
 type Schema = z.core.JSONSchema.BaseSchema;
 
@@ -47,6 +48,17 @@ Let an editor check as you type, with this as the first line:
 | scope template | a scope without \`*\`, with \`{name}\` filled from the path: \`ec2:{action}\` |
 | path | \`/ec2/{action}\`, \`/reports/*\`; \`{name}\` is one whole segment, a final \`/*\` one or more |
 | host name | \`inventory.mesh\`: lower case, no port, no IP address |
+| label | \`pii\`, \`finance\`: a lower-case letter, then lower-case letters, digits, \`_\`, \`-\`; 32 at most |
+| condition | an expression of [CEL](https://cel.dev) over [these attributes](#policy-attributes-of-conditions), of type bool; 4096 characters at most |
+| operation | method of a message: \`tools/call\`, \`SendMessage\`, \`http:GET\`; a final \`/*\` stands for one or more further parts: \`notifications/*\` |
+| name of a tool, prompt, resource or skill | printable, without blanks: \`read_invoice\`; a final \`*\` stands for the rest: \`read_*\` |
+| tool | its name, as the server lists it |
+| digest | 43 characters of base64url: the SHA-256 of a tool’s definition (SPEC.md section 13) |
+| detector | \`injection\`, \`secrets\` or \`pii\` |
+| RE2 pattern | a [regular expression of RE2](https://github.com/google/re2/wiki/Syntax): without back references and look-around, and so in linear time |
+| media type | \`application/json\`, \`text/*\` |
+| path in OPA | names joined by \`/\`, as in OPA’s data: \`hopgate/authz/allow\` |
+| time | RFC 3339, with its zone: \`2026-12-31T00:00:00Z\` |
 | trust domain | \`company.com\`: lower-case letters, digits, \`.\`, \`_\`, \`-\` |
 | client ID | printable characters without blanks: \`hopgate-agents\` |
 | service URL | \`https://…\`, \`http://\` to 127.0.0.1, [::1] or localhost, or \`unix:/path\`; without credentials or fragment |
@@ -58,9 +70,43 @@ Let an editor check as you type, with this as the first line:
 | thumbprint | 43 characters of base64url (RFC 7638); \`hopgate init\` prints the root's |
 `;
 
-/** Markdown: per kind a table of its own fields, then one per section. */
+/** Markdown: per kind a table of its own fields, then one per section; behind the policy what its conditions can read. */
 export const renderReference = (kinds: readonly Kind[]): string =>
-  [INTRODUCTION, ...kinds.map(renderKind)].join('\n');
+  [
+    INTRODUCTION,
+    ...kinds.map((kind) => renderKind(kind) + (kind.kind === 'Policy' ? `\n${renderAttributes()}` : '')),
+  ].join('\n');
+
+const CONDITIONS = `### Policy: attributes of conditions
+
+\`when: caller.score >= 700 && !("pii" in data.labels)\`. Conditions are CEL, and checked when a policy is read: an attribute that
+there is not, a type that doesn’t fit or a result that is no bool is an error with line and column. There are \`&&\`, \`||\`, \`!\`,
+\`? :\`, comparisons, \`in\`, arithmetic, \`size()\`, \`startsWith\`, \`endsWith\`, \`contains\`, \`matches\` (one RE2 pattern, written out),
+\`has(mcp.arguments.name)\`, and \`all\`, \`exists\`, \`exists_one\`, \`map\`, \`filter\` over lists.
+
+A condition that has no value when it is asked (a key that is not there, a type that differs, a division by zero) is never passed
+over: of an allow it allows nothing, of any other rule it is a denial, *rule_error*. Ask \`has(…)\` or \`"x-tenant" in
+request.headers\` first where something may be missing.
+
+*Lasts* says how long a value stays what it is. Conditions over *standing* attributes alone are decided once for a chain, callee,
+method and target; *request* ones on every request; *operation* ones on every operation of a message, and only where the route
+has a protocol. \`mcp.…\` and \`a2a.…\` of a rule whose \`routes\` are all of another protocol are an error: it could never hold.
+
+| attribute | type | lasts | meaning |
+|---|---|---|---|
+`;
+
+const attributeRow = (name: string, { type, lasts, meaning }: Attribute): string =>
+  row([`\`${name}\``, `\`${type}\``, lasts, meaning]);
+
+/** From the very table that conditions are checked against. */
+const renderAttributes = (): string =>
+  `${CONDITIONS}${[
+    ...Object.entries(ENVIRONMENT).flatMap(([variable, members]) =>
+      Object.entries(members).map(([member, attribute]) => attributeRow(`${variable}.${member}`, attribute)),
+    ),
+    attributeRow('now', NOW),
+  ].join('\n')}\n`;
 
 const renderKind = ({ name, kind, json }: Kind): string =>
   [

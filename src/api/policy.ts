@@ -1,11 +1,9 @@
 /** Policy revisions and lists: what is allowed, since when and by whom, and which sidecars enforce it. */
 import { z } from 'zod';
 import { idPattern, principal, thumbprint } from '../config/forms.ts';
+import { MAX_POLICY_BYTES } from '../core/limits.ts';
 import { endpoint } from './endpoint.ts';
 import { noBody, none, queryInteger, why } from './forms.ts';
-
-/** Octets of a policy's YAML. */
-export const MAX_POLICY_BYTES = 1_048_576;
 
 const number = z.int().min(1).describe('Of the revision: 1, 2, … in the order in which they came.');
 const digest = thumbprint.describe('base64url SHA-256 over the canonical JSON of the policy.');

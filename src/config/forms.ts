@@ -7,6 +7,8 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { z } from 'zod';
 import { isScopeLiteral, isScopePattern } from '../core/delegation/scope.ts';
 import { isBase64urlOf } from '../core/encoding/base64url.ts';
+import { MAX_TIME } from '../core/limits.ts';
+import { LABEL } from '../core/policy/forms.ts';
 import { isIdPattern, isPrincipal, isTrustDomain } from '../core/spiffe-id.ts';
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
@@ -57,6 +59,29 @@ export const shortDuration = z
   })
   .refine((milliseconds) => milliseconds <= MAX_SHORT_MS, { error: 'a minute at most', abort: true })
   .meta({ title: 'short time' });
+
+const MOMENT_MESSAGE = 'a time with its date and zone (RFC 3339), such as 2026-12-31T00:00:00Z';
+const MOMENT = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:Z|([+-])(\d\d):(\d\d))$/;
+
+/** `2026-12-31T00:00:00Z`, `2026-12-31T01:00:00+01:00` to seconds since 1970; `undefined` for anything else, 30 February included. */
+export const parseMoment = (text: string): number | undefined => {
+  const match = MOMENT.exec(text);
+  if (match === null) return undefined;
+  const [, local = '', sign, hours = '0', minutes = '0'] = match;
+  const milliseconds = Date.parse(`${local}Z`);
+  if (Number.isNaN(milliseconds) || !new Date(milliseconds).toISOString().startsWith(local)) return undefined;
+  if (Number(hours) > 23 || Number(minutes) > 59) return undefined;
+  const offset = (Number(hours) * 60 + Number(minutes)) * 60 * (sign === '-' ? -1 : 1);
+  const seconds = milliseconds / 1000 - offset;
+  return seconds >= 1 && seconds <= MAX_TIME ? seconds : undefined;
+};
+
+/** A moment to seconds since 1970. */
+export const moment = z
+  .string(MOMENT_MESSAGE)
+  .refine((text) => parseMoment(text) !== undefined, { error: MOMENT_MESSAGE, abort: true })
+  .meta({ title: 'time', pattern: MOMENT.source })
+  .transform((text) => parseMoment(text) ?? Number.NaN);
 
 const BYTES = /^([1-9][0-9]{0,11})(KiB|MiB|GiB)?$/;
 const UNIT_BYTES: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
@@ -241,4 +266,10 @@ export const ruleName = form(
   (text) => /^[a-z0-9][a-z0-9-]{0,63}$/.test(text),
   /^[a-z0-9][a-z0-9-]{0,63}$/,
   'a name: lower-case letters, digits and "-"',
+);
+export const label = form(
+  'label',
+  (text) => LABEL.test(text),
+  LABEL,
+  'a label: a lower-case letter, then lower-case letters, digits, "_" and "-", 32 at most',
 );

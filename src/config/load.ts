@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import { explainIssues } from './explain.ts';
 import { ConfigError, type ConfigFault, formatPath, type Path } from './fault.ts';
-import { parseYaml } from './yaml-document.ts';
+import { parseYaml, type YamlDocument } from './yaml-document.ts';
 
 export { ConfigError, type ConfigFault, formatFault } from './fault.ts';
 
@@ -10,16 +10,19 @@ export { ConfigError, type ConfigFault, formatFault } from './fault.ts';
 export class Source<T> {
   readonly file: string;
   readonly value: T;
-  private readonly locate: (path: Path) => { line: number; column: number };
+  private readonly document: YamlDocument;
 
-  constructor(file: string, value: T, locate: (path: Path) => { line: number; column: number }) {
+  constructor(file: string, value: T, document: YamlDocument) {
     this.file = file;
     this.value = value;
-    this.locate = locate;
+    this.document = document;
   }
 
-  fault(path: Path, message: string): ConfigFault {
-    return { file: this.file, ...this.locate(path), field: formatPath(path), message };
+  /** `offset`: of a character within the text at the path, which the fault then points at. */
+  fault(path: Path, message: string, offset?: number): ConfigFault {
+    const place =
+      offset === undefined ? this.document.locate(path) : this.document.locateWithin(path, offset);
+    return { file: this.file, ...place, field: formatPath(path), message };
   }
 }
 
@@ -28,10 +31,12 @@ export const parseConfig = <S extends z.ZodType>(
   text: string,
   file: string,
   schema: S,
+  maxCharacters?: number,
 ): Source<z.output<S>> => {
-  const { value, locate } = parseYaml(text, file);
+  const document = parseYaml(text, file, maxCharacters);
+  const { value, locate } = document;
   const parsed = schema.safeParse(value);
-  if (parsed.success) return new Source(file, parsed.data, locate);
+  if (parsed.success) return new Source(file, parsed.data, document);
   throw new ConfigError(
     explainIssues(parsed.error.issues, value, schema)
       .map(({ path, message }) => ({ file, ...locate(path), field: formatPath(path), message }))

@@ -8,16 +8,9 @@ import {
   HARD_LINK_TTL_SECONDS,
   HARD_MAX_DEPTH,
 } from '../core/limits.ts';
-import {
-  agentType,
-  duration,
-  idPattern,
-  principal,
-  ruleName,
-  scopeMember,
-  scopeName,
-  scopePattern,
-} from './forms.ts';
+import { duration, idPattern, principal, scopeMember, scopeName } from './forms.ts';
+import { route } from './policy-route-schema.ts';
+import { contentRule, decisionPoint, delegation, demand, rule } from './policy-rule-schema.ts';
 
 const limits = z
   .strictObject({
@@ -74,73 +67,6 @@ const lists = z
   })
   .prefault({});
 
-const route = z.strictObject({
-  name: ruleName.describe('Stands in the audit log and in rules.'),
-  callees: z.array(idPattern).min(1).optional().describe('Agents that this is about; any, if left out.'),
-  methods: z
-    .array(
-      z
-        .string()
-        .regex(/^[A-Z]+$/, 'a method in upper case')
-        .meta({ title: 'method' }),
-    )
-    .min(1)
-    .optional()
-    .describe('Methods; any, if left out.'),
-  path: z
-    .string()
-    .regex(/^\//, 'path starts with "/"')
-    .meta({ title: 'path' })
-    .describe('Canonical path. {name} stands for one segment, a final /* for one or more.'),
-  scopes: z
-    .array(z.string().meta({ title: 'scope template' }))
-    .min(1)
-    .describe('All of these are required. Literals; {name} is filled from the path.'),
-});
-
-const rule = z.strictObject({
-  name: ruleName.describe('Stands in the audit log as the rule that decided.'),
-  effect: z.enum(['allow', 'deny']).describe('deny overrides allow, in whatever order they stand.'),
-  callers: z
-    .array(idPattern)
-    .min(1)
-    .optional()
-    .describe('allow: who calls. deny: any agent of the chain, the caller included. Anyone, if left out.'),
-  callerTypes: z
-    .array(agentType)
-    .min(1)
-    .optional()
-    .describe(
-      'The same by type alone: planning, or client for principals’ own clients, through whom most chains pass. In any trust domain.',
-    ),
-  callees: z.array(idPattern).min(1).optional().describe('Who is called; anyone, if left out.'),
-  principals: z.array(principal).min(1).optional().describe('Who stands at the root of the chain.'),
-  scopes: z
-    .array(scopePattern)
-    .min(1)
-    .optional()
-    .describe(
-      'allow: together they cover every required scope. deny: they cover any of them. Patterns, never names of scope sets.',
-    ),
-  routes: z.array(ruleName).min(1).optional().describe('Names of routes.'),
-});
-
-const demand = z
-  .strictObject({
-    scopes: z.array(scopePattern).min(1).describe('For requests that require a scope one of these covers.'),
-    approval: z
-      .literal('required')
-      .optional()
-      .describe('A human must have approved the delegation, or this very request.'),
-    minScore: z.int().min(1).max(1000).optional().describe('Least trust score of every agent in the chain.'),
-    maxStaleness: duration.optional().describe('How old the last word of the verifier may be.'),
-  })
-  .refine(
-    ({ approval, minScore, maxStaleness }) =>
-      approval !== undefined || minScore !== undefined || maxStaleness !== undefined,
-    'demands nothing: give approval, minScore or maxStaleness',
-  );
-
 export const policySchema = z
   .strictObject({
     apiVersion: z.literal('hopgate.dev/v1').describe('Version of this form.'),
@@ -159,11 +85,26 @@ export const policySchema = z
     routes: z.array(route).describe('What a request needs. The first match counts; no match is a denial.'),
     rules: z
       .array(rule)
-      .describe('Who may. Every selector that is given must match; deny overrides; no allow is a denial.'),
+      .describe(
+        'Who may. Every selector that is given must match, and the condition hold; deny overrides; no allow is a denial.',
+      ),
     demands: z
       .array(demand)
       .default([])
-      .describe('What some scopes demand besides being held; of several demands the strictest counts.'),
+      .describe('What some scopes or data demand besides; of several demands the strictest counts.'),
+    delegation: delegation
+      .optional()
+      .describe(
+        'Who may delegate to whom, between agents; what a principal may grant to whom is its anchor’s.',
+      ),
+    content: z
+      .array(contentRule)
+      .default([])
+      .describe('What is looked for in bodies. Each rule that applies has its say.'),
+    decisionPoints: z
+      .array(decisionPoint)
+      .default([])
+      .describe('Requests that another decision point (OPA) must permit too.'),
   })
   .describe('What the mesh allows. The same policy is for every sidecar of a trust domain.');
 

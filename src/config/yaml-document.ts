@@ -2,6 +2,7 @@
 import {
   type Document,
   isAlias,
+  isCollection,
   isMap,
   isScalar,
   Lexer,
@@ -11,7 +12,9 @@ import {
   visit,
 } from 'yaml';
 import { ConfigError, formatPath, type Path } from './fault.ts';
+import { sourceOffset } from './scalar-places.ts';
 
+/** Unless its kind says otherwise. */
 const MAX_TEXT_CHARACTERS = 1_048_576;
 /** The parser recurses; what is deeper than any configuration could bring it down. */
 const MAX_NESTING = 64;
@@ -26,9 +29,15 @@ export interface YamlDocument {
   readonly value: unknown;
   /** Where the deepest existing part of a path begins; for a missing key, the map that lacks it. */
   readonly locate: (path: Path) => Place;
+  /** Where a character of the text at a path stands, whatever the quotes, escapes, folds and indentation around it. */
+  readonly locateWithin: (path: Path, offset: number) => Place;
 }
 
-export const parseYaml = (text: string, file: string): YamlDocument => {
+export const parseYaml = (
+  text: string,
+  file: string,
+  maxCharacters: number = MAX_TEXT_CHARACTERS,
+): YamlDocument => {
   const lines = new LineCounter();
   const place = (offset: number): Place => {
     const { line, col } = lines.linePos(offset);
@@ -37,7 +46,7 @@ export const parseYaml = (text: string, file: string): YamlDocument => {
   const refuse = (offset: number, message: string, path: Path = []): never => {
     throw new ConfigError([{ file, ...place(offset), field: formatPath(path), message }]);
   };
-  if (text.length > MAX_TEXT_CHARACTERS) refuse(0, `larger than ${MAX_TEXT_CHARACTERS} characters`);
+  if (text.length > maxCharacters) refuse(0, `larger than ${maxCharacters} characters`);
   if (isNestedTooDeep(text)) refuse(0, `nested deeper than ${MAX_NESTING} levels`);
   const document = parseDocument(text, {
     lineCounter: lines,
@@ -57,6 +66,8 @@ export const parseYaml = (text: string, file: string): YamlDocument => {
   return {
     value: document.toJS({ maxAliasCount: MAX_ALIASES }),
     locate: (path) => place(offsetOf(document.contents, path)),
+    locateWithin: (path, offset) =>
+      place(sourceOffset(text, nodeAt(document, path), offset) ?? offsetOf(document.contents, path)),
   };
 };
 
@@ -112,6 +123,16 @@ const checkNodes = (document: Document, refuse: Refuse): void => {
         refuse(node.range?.[0] ?? 0, 'YAML tags have no meaning here');
     },
   });
+};
+
+/** An alias stands for what it names: the text is there. */
+const nodeAt = (document: Document, path: Path): unknown => {
+  let node: unknown = document.contents;
+  for (const step of path) {
+    if (isAlias(node)) node = node.resolve(document);
+    node = isCollection(node) ? node.get(step, true) : undefined;
+  }
+  return isAlias(node) ? node.resolve(document) : node;
 };
 
 const offsetOf = (root: Node | null, path: Path): number => {

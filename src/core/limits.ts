@@ -5,6 +5,8 @@ export const MAX_LINKS = 16;
 export const MAX_TOKEN_BYTES = 4096;
 export const MAX_ROLES_BYTES = 32_768;
 export const MAX_BUNDLE_BYTES = 8_388_608;
+/** Of a policy, as YAML and as JSON; base64url, it takes half of a bundle. */
+export const MAX_POLICY_BYTES = 3_145_728;
 export const HARD_MAX_DEPTH = 8;
 export const DEFAULT_MAX_DEPTH = 5;
 export const DEFAULT_LINK_TTL_SECONDS = 7200;

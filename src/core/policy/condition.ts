@@ -25,7 +25,7 @@ export interface ConditionFault {
   readonly offset: number;
 }
 
-const MAX_CONDITION_CHARACTERS = 4096;
+export const MAX_CONDITION_CHARACTERS = 4096;
 const LIMITS = {
   maxAstNodes: 1000,
   maxDepth: 64,

@@ -14,6 +14,9 @@ const MESSAGE_NAMES: Readonly<Record<Protocol, readonly string[]>> = {
 const METHOD = /^[A-Za-z0-9_$:.-]+(?:\/[A-Za-z0-9_$.-]+)*(?:\/\*)?$/;
 const NAME = /^[!-~]{1,256}$/;
 
+/** `tools/call`, `SendMessage`, `notifications/*`. */
+export const isMethodName = (text: string): boolean => METHOD.test(text);
+
 /** Names that the scopes of an operation may use besides those of the path. */
 export const templateNames = ({ protocol = 'http', server }: RouteRule): readonly string[] => [
   ...(server === undefined ? [] : ['server']),
@@ -26,7 +29,7 @@ export const operationFault = (
   { methods, names, scopes }: OperationRule,
   pathNames: readonly string[],
 ): string | undefined => {
-  const odd = methods?.find((method) => !METHOD.test(method));
+  const odd = methods?.find((method) => !isMethodName(method));
   if (odd !== undefined)
     return `"${odd}" is no method: "tools/call", "notifications/*", "SendMessage", "http:GET"`;
   const star = names?.find((name) => !NAME.test(name) || name.slice(0, -1).includes('*'));

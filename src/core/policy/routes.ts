@@ -3,9 +3,7 @@ import { isScopeLiteral, isScopeSegment, type ScopeLiteral } from '../delegation
 import { type AgentId, idMatches } from '../spiffe-id.ts';
 import { deny, grant, type Verdict } from '../verdict.ts';
 import type { RouteRule } from './model.ts';
-import { operationFault, templateNames } from './operations.ts';
-import { isCanonicalPath } from './target.ts';
-import { TEMPLATE, WHOLE_TEMPLATE } from './template.ts';
+import { TEMPLATE } from './template.ts';
 
 interface CompiledRoute {
   readonly rule: RouteRule;
@@ -21,34 +19,6 @@ export interface RouteMatch {
   /** Whatever the body says. */
   readonly required: readonly ScopeLiteral[];
 }
-
-/** What is wrong with a path pattern or its scopes, as a sentence; `undefined` when nothing is. */
-export const routeFault = (rule: RouteRule): string | undefined => {
-  if (!rule.path.startsWith('/')) return 'path starts with "/"';
-  // A pattern that no canonical path can match would be a route that silently isn't there, and a deny with it.
-  const fixed = rule.path.endsWith('/*') ? rule.path.slice(0, -2) : rule.path;
-  if (fixed.split('/').some((segment) => /[{}]/.test(segment) && !WHOLE_TEMPLATE.test(segment)))
-    return 'a template stands for one whole segment: {name}, a letter first';
-  if (fixed.includes('*')) return '"*" stands only at the end, as "/*"';
-  const plain = fixed.replace(TEMPLATE, 'x');
-  if (fixed === rule.path ? !isCanonicalPath(plain) : fixed !== '' && !isCanonicalPath(`${plain}/x`))
-    return 'path is not canonical, so that no request could match it';
-  const names = [...rule.path.matchAll(TEMPLATE)].map((match) => match[1] ?? '');
-  if (new Set(names).size !== names.length) return 'a template name occurs twice in path';
-  const taken = templateNames(rule).find((name) => names.includes(name));
-  if (taken !== undefined) return `{${taken}} of path has the name of a value of the message`;
-  if (rule.server !== undefined) names.push('server');
-  for (const operation of rule.operations ?? []) {
-    const fault = operationFault(rule, operation, names);
-    if (fault !== undefined) return fault;
-  }
-  for (const scope of rule.scopes) {
-    const unknown = [...scope.matchAll(TEMPLATE)].find((match) => !names.includes(match[1] ?? ''));
-    if (unknown !== undefined) return `scope "${scope}" uses {${unknown[1]}}, which path does not have`;
-    if (!isScopeLiteral(scope.replace(TEMPLATE, 'x'))) return `scope "${scope}" is not a literal`;
-  }
-  return undefined;
-};
 
 export class RouteTable {
   // First segment to candidates, in order: cost follows the routes that can match.

@@ -1,8 +1,8 @@
 /** A policy's text to what bundles carry: checked as the command line checks it, and as a sidecar will read it. */
-import { MAX_POLICY_BYTES } from '../../api/policy.ts';
 import { ConfigError } from '../../config/load.ts';
 import { parsePolicy } from '../../config/policy.ts';
 import type { JsonObject } from '../../core/encoding/json.ts';
+import { MAX_POLICY_BYTES } from '../../core/limits.ts';
 import type { Policy } from '../../core/policy/model.ts';
 import { readPolicy } from '../../core/policy/read.ts';
 import { policyDigest } from '../../core/trust/bundle-contents.ts';

@@ -176,7 +176,7 @@ const ruled = (): Case[] => [
   rule('a rule for a scope that is no pattern', { scopes: ['*'] }),
   rule('a rule for a principal that is none', { principals: ['*'] }),
   rule('a rule for a route that is not there', { routes: ['repots'] }),
-  rule('a member of a rule too many', { when: 'true' }),
+  rule('a member of a rule too many', { unless: 'true' }),
   bad('two rules of one name', { rules: [...POLICY.rules, ...POLICY.rules] }),
 ];
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { RouteRule } from '../../../../src/core/policy/model.ts';
-import { RouteTable, routeFault } from '../../../../src/core/policy/routes.ts';
+import { routeFault } from '../../../../src/core/policy/route-faults.ts';
+import { RouteTable } from '../../../../src/core/policy/routes.ts';
 import type { IdPattern } from '../../../../src/core/spiffe-id.ts';
 import { reasonOf, testAgent } from '../../../testkit/core-world.ts';
 

@@ -84,10 +84,10 @@ describe('publishing', () => {
 
   test('what a bundle has no room for is refused, however short its text', async () => {
     const scopes = Array.from({ length: 500 }, (_, index) => `"s:${'x'.repeat(200)}${index}"`).join(', ');
-    const sets = Array.from({ length: 20 }, (_, index) => `s${index}: *all`).join(', ');
+    const sets = Array.from({ length: 32 }, (_, index) => `s${index}: *all`).join(', ');
     const source = policyYaml('r1').replace('rules:', `scopeSets: {all: &all [${scopes}], ${sets}}\nrules:`);
     expect(await refusal(open().publish(ALICE, { source, why }))).toMatch(
-      /^policy_invalid: policy\.yaml: more than 1048576 octets as JSON/,
+      /^policy_invalid: policy\.yaml: more than 3145728 octets as JSON/,
     );
   });
 

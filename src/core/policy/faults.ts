@@ -1,0 +1,80 @@
+/**
+ * Everything that is wrong with a policy whose every value has its form (SPEC.md section 13). Sidecars refuse a bundle for the
+ * first of these; people are told all of them, each with its place.
+ */
+import { type PolicyFault, twiceFaults, unknownFaults, within } from './fault.ts';
+import type { ContentRule, DelegationRule, Policy, RouteRule, ScopeDemand } from './model.ts';
+import { routeFaults } from './route-faults.ts';
+import { noRoute, ruleFaults } from './rule-faults.ts';
+
+const DEMANDED = [
+  'approval',
+  'minScore',
+  'maxStalenessSeconds',
+  'maxDepth',
+  'maxLinkTtlSeconds',
+  'sameDomain',
+] as const satisfies readonly (keyof ScopeDemand)[];
+
+const demandFaults = function* (demand: ScopeDemand, labels: ReadonlySet<string>): Iterable<PolicyFault> {
+  if (demand.scopes === undefined && demand.labels === undefined)
+    yield { path: [], message: 'is for no request: give scopes, labels or both' };
+  if (DEMANDED.every((member) => demand[member] === undefined))
+    yield {
+      path: [],
+      message: 'demands nothing: give approval, a score, staleness, depth, link life or domain',
+    };
+  const noLabel = (name: string) =>
+    `no route gives data the label "${name}", so that this would demand nothing`;
+  yield* within(['labels'], unknownFaults(demand.labels, labels, noLabel));
+};
+
+const edgeFaults = function* (rule: DelegationRule): Iterable<PolicyFault> {
+  const { crossing, fromDomains, toDomains } = rule;
+  const [from, to] = [fromDomains?.join(), toDomains?.join()];
+  if (crossing && fromDomains?.length === 1 && from === to)
+    yield { path: ['crossing'], message: 'between one trust domain and itself nothing crosses' };
+};
+
+/** Of the rule alone; what detectors and patterns there are is told where they are compiled. */
+const contentRuleFault = ({ detectors, patterns, types, maxBytes }: ContentRule): string | undefined =>
+  detectors === undefined && patterns === undefined && types === undefined && maxBytes === undefined
+    ? 'looks for nothing: give detectors, patterns, types or maxBytes'
+    : undefined;
+
+const contentFaults = function* (
+  rule: ContentRule,
+  routes: ReadonlyMap<string, RouteRule>,
+): Iterable<PolicyFault> {
+  const message = contentRuleFault(rule);
+  if (message !== undefined) yield { path: [], message };
+  yield* within(['routes'], unknownFaults(rule.routes, routes, noRoute));
+  if (rule.shadow && rule.action === 'flag')
+    yield { path: ['shadow'], message: 'a flag decides nothing anyway: it is logged as it is' };
+};
+
+const labelsOf = (routes: readonly RouteRule[]): ReadonlySet<string> =>
+  new Set(
+    routes.flatMap(({ labels }) => (labels === undefined ? [] : [...labels.request, ...labels.response])),
+  );
+
+/** In the order of the policy. Scope sets have their own: `scopeSetsFault`. */
+export const policyFaults = function* (policy: Policy): Iterable<PolicyFault> {
+  const { routes, rules, demands, delegation, content = [], decisionPoints = [] } = policy;
+  const known = new Map(routes.map((route) => [route.name, route]));
+  const labels = labelsOf(routes);
+  yield* within(['routes'], twiceFaults(routes, 'route'));
+  for (const [at, route] of routes.entries()) yield* within(['routes', at], routeFaults(route));
+  yield* within(['rules'], twiceFaults(rules, 'rule'));
+  for (const [at, rule] of rules.entries()) yield* within(['rules', at], ruleFaults(rule, known));
+  for (const [at, demand] of demands.entries()) yield* within(['demands', at], demandFaults(demand, labels));
+  if (delegation !== undefined) {
+    yield* within(['delegation', 'rules'], twiceFaults(delegation.rules, 'rule'));
+    for (const [at, rule] of delegation.rules.entries())
+      yield* within(['delegation', 'rules', at], edgeFaults(rule));
+  }
+  yield* within(['content'], twiceFaults(content, 'content rule'));
+  for (const [at, rule] of content.entries()) yield* within(['content', at], contentFaults(rule, known));
+  for (const [at, point] of decisionPoints.entries())
+    yield* within(['decisionPoints', at, 'routes'], unknownFaults(point.routes, known, noRoute));
+};
