@@ -14,7 +14,8 @@ import {
 } from '../../src/core/quarantine/reviewer.ts';
 import type { AgentId } from '../../src/core/spiffe-id.ts';
 import { AuditLog } from '../../src/edge/store/audit-log.ts';
-import { Quarantine, type QuarantineLimits } from '../../src/edge/store/quarantine.ts';
+import { Quarantine } from '../../src/edge/store/quarantine.ts';
+import type { QuarantineLimits } from '../../src/edge/store/quarantine-bounds.ts';
 import {
   makeReviewerFiles,
   parseReviewer,

@@ -38,6 +38,7 @@ const BEGINNING_BYTES = 131_072;
 
 export class QuarantineFiles {
   private readonly directory: string;
+  private isTidy = false;
   /** Under which ids are made. */
   readonly secret: Buffer;
 
@@ -45,7 +46,6 @@ export class QuarantineFiles {
   constructor(directory: string) {
     this.directory = directory;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(directory)) if (name.endsWith('.tmp')) rmSync(this.at(name));
     this.secret = this.readSecret();
   }
 
@@ -105,6 +105,7 @@ export class QuarantineFiles {
 
   /** On disk when it resolves, whole or not at all. Off the event loop: bodies are large. */
   async write(id: string, text: string): Promise<void> {
+    this.removeLeftovers();
     const file = this.at(`${id}.jwe`);
     const temporary = this.at(`.${id}.${randomBytes(6).toString('hex')}.tmp`);
     try {
@@ -120,6 +121,13 @@ export class QuarantineFiles {
       await rm(temporary, { force: true });
     }
     this.sync();
+  }
+
+  /** Of a process that was killed while it wrote; at the first write, since whoever only looks may not be the only one here. */
+  private removeLeftovers(): void {
+    if (this.isTidy) return;
+    for (const name of readdirSync(this.directory)) if (name.endsWith('.tmp')) rmSync(this.at(name));
+    this.isTidy = true;
   }
 
   read(id: string): Promise<string> {

@@ -3,7 +3,6 @@
  * let one request pass once. Changes come one at a time, and nothing follows from one that is not on record.
  */
 import { createHmac } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { QuarantineRecord } from '../../core/audit/record.ts';
 import { canonicalJson } from '../../core/encoding/json.ts';
 import { sha256 } from '../../core/encoding/jws.ts';
@@ -34,19 +33,10 @@ import type {
   QuarantinePort,
   UseCounter,
 } from '../../ports.ts';
+import { noRoomFor, type QuarantineLimits } from './quarantine-bounds.ts';
 import { type KeptFile, QuarantineFiles } from './quarantine-files.ts';
-import { parseReviewer, type Reviewer, ReviewerKeyError } from './quarantine-keys.ts';
+import type { Reviewer } from './quarantine-keys.ts';
 import { seal } from './quarantine-seal.ts';
-
-export interface QuarantineLimits {
-  readonly retentionSeconds: number;
-  /** Octets of the files. */
-  readonly maxBytes: number;
-  readonly maxItems: number;
-  /** The same of one caller, so that none can fill it up for the others. */
-  readonly maxBytesPerCaller: number;
-  readonly maxItemsPerCaller: number;
-}
 
 export interface QuarantineOptions {
   readonly directory: string;
@@ -151,6 +141,11 @@ export class Quarantine implements QuarantinePort {
         : unrecorded();
     }
     const { caller, callee, principal, task, method, target, type, encoding } = request;
+    const { limits } = this.options;
+    const others = [...this.kept.values()].filter((one) => one.id !== id);
+    // Before it is sealed, by the least that it will take: who sends what there is no room for has little work done for it.
+    const tooMuch = noRoomFor(body.length, caller, others, limits);
+    if (tooMuch !== undefined) return tooMuch;
     const label: QuarantineLabel = {
       callee,
       caller,
@@ -171,26 +166,13 @@ export class Quarantine implements QuarantinePort {
     const written = writeLabel(label);
     if (!written.ok) return full(`it can’t be labelled: ${written.detail}`);
     const text = await seal(written.value, { encoding, salt, target, type }, body, this.options.reviewers);
-    const noRoom = this.noRoomFor(caller, text.length, before);
+    const noRoom = noRoomFor(text.length, caller, others, limits);
     if (noRoom !== undefined) return noRoom;
     await this.files.write(id, text);
     this.kept.set(id, { id, label, octets: text.length, time: label.time });
     if (await this.record('kept', id, { by: caller, hop: cause.hop })) return grant(true);
     if (before === undefined) await this.forget(id);
     return unrecorded();
-  }
-
-  /** Nothing that is kept makes room for something else: who could push out what others sent could hide it. */
-  private noRoomFor(caller: AgentId, octets: number, before: KeptFile | undefined): Denial | undefined {
-    const { maxItems, maxBytes, maxItemsPerCaller, maxBytesPerCaller } = this.options.limits;
-    const others = [...this.kept.values()].filter(({ id }) => id !== before?.id);
-    const own = others.filter(({ label }) => label?.caller === caller);
-    const sum = (files: readonly KeptFile[]): number =>
-      files.reduce((total, one) => total + one.octets, octets);
-    if (others.length >= maxItems || sum(others) > maxBytes) return full('the quarantine is full');
-    if (own.length >= maxItemsPerCaller || sum(own) > maxBytesPerCaller)
-      return full('this caller has as much in quarantine as one may');
-    return undefined;
   }
 
   async takeRelease({ id }: NamedRequest, hop: string): Promise<Verdict<boolean>> {
@@ -402,23 +384,3 @@ export class Quarantine implements QuarantinePort {
     return Math.floor(this.options.clock.now() / 1000);
   }
 }
-
-/** With the reviewers' files, as the configuration names them. Throws a sentence about the file at fault. */
-export const openQuarantine = ({
-  reviewers: files,
-  ...rest
-}: Omit<QuarantineOptions, 'reviewers'> & { readonly reviewers: readonly string[] }): Quarantine => {
-  const reviewers = files.map(readReviewer);
-  for (const { name, key } of reviewers)
-    if (reviewers.filter((one) => one.name === name || one.key.thumbprint === key.thumbprint).length > 1)
-      throw new Error(`quarantine.reviewers: ${name} is named twice`);
-  return new Quarantine({ ...rest, reviewers });
-};
-
-const readReviewer = (file: string): Reviewer => {
-  try {
-    return parseReviewer(readFileSync(file));
-  } catch (error) {
-    throw error instanceof ReviewerKeyError ? new Error(`${file} ${error.message}`) : error;
-  }
-};

@@ -1,13 +1,14 @@
 /** What is kept aside is whole, unreadable, bounded and remembered; what is released passes once. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { MAX_MESSAGE_BYTES } from '../../../../src/core/limits.ts';
+import { type QuarantineHead, writeLabel } from '../../../../src/core/quarantine/item.ts';
 import type { Quarantine } from '../../../../src/edge/store/quarantine.ts';
-import { unseal } from '../../../../src/edge/store/quarantine-seal.ts';
+import { seal, unseal } from '../../../../src/edge/store/quarantine-seal.ts';
 import { permitted, reasonOf, testAgent } from '../../../testkit/core-world.ts';
 import { BODY, keep, passes, person, QuarantineWorld, REQUEST } from '../../../testkit/quarantine-world.ts';
 import { smallDisks } from '../../../testkit/small-disk.ts';
@@ -351,6 +352,44 @@ describe('a reviewer who looks', () => {
       expect(reasonOf(await unseal(id, text, world.bob.key)), text.slice(0, 60)).toBe('approval_invalid');
     expect(reasonOf(await unseal(id, read(id), world.bob.key))).toBe('ok');
   });
+
+  test('is not shown a harmless body under the id of another, sealed as a sidecar seals', async () => {
+    const world = new QuarantineWorld();
+    const { id, salt } = world.open().name(REQUEST, BODY);
+    const { callee, caller, method, principal, task, encoding, target, type } = REQUEST;
+    const label = {
+      callee,
+      caller,
+      method,
+      principal,
+      task,
+      id,
+      sidecar: callee,
+      hop: '',
+      rule: 'r',
+      time: 1,
+    };
+    const readers = [world.bob.reviewer.key.thumbprint];
+    const written = writeLabel({ ...label, findings: [], octets: 1, path: '/reports', readers, type: '' });
+    const show = async (body: Buffer, head: Partial<QuarantineHead> = {}) => {
+      const sealedHead = { encoding, salt, target, type, ...head };
+      const text = await seal(permitted(written), sealedHead, body, [world.bob.reviewer]);
+      return reasonOf(await unseal(id, text, world.bob.key));
+    };
+    expect(await show(BODY)).toBe('ok');
+    expect(await show(Buffer.from('harmless'))).toBe('approval_invalid');
+    expect(await show(BODY, { target: '/harmless' })).toBe('approval_invalid');
+    expect(await show(BODY, { type: 'text/plain' })).toBe('approval_invalid');
+  });
+
+  test('hears that it was sealed to others', async () => {
+    const world = new QuarantineWorld();
+    const { id } = await keep(world.open({}, [person('carol')]));
+    const text = readFileSync(path.join(world.folder, `${id}.jwe`), 'utf8');
+    expect(await unseal(id, text, world.bob.key)).toMatchObject({
+      detail: 'it is not sealed to this reviewer',
+    });
+  });
 });
 
 describe('damage', () => {
@@ -369,6 +408,35 @@ describe('damage', () => {
     const again = world.open();
     expect(reasonOf(await again.drop(id, 'damaged'))).toBe('ok');
     expect(readdirSync(world.folder)).toEqual(['secret']);
+  });
+
+  test('what a killed process left half-written goes with the next write, and not before', async () => {
+    const world = new QuarantineWorld();
+    const quarantine = world.open();
+    const leftover = `.${'x'.repeat(43)}.012345.tmp`;
+    writeFileSync(path.join(world.folder, leftover), 'x');
+    expect(sizes(world.open())).toBe(0);
+    expect(readdirSync(world.folder)).toContain(leftover);
+    await keep(quarantine);
+    expect(readdirSync(world.folder)).not.toContain(leftover);
+  });
+
+  test('a release whose request is gone lets nothing pass', async () => {
+    const world = new QuarantineWorld();
+    const quarantine = world.open();
+    const { id } = await keep(quarantine);
+    permitted(await quarantine.release(id, world.word(id)));
+    rmSync(path.join(world.folder, `${id}.jwe`));
+    expect(await passes(world.open())).toBe(false);
+  });
+
+  test('a secret that is damaged is not replaced', async () => {
+    const world = new QuarantineWorld();
+    const { id } = world.open().name(REQUEST, BODY);
+    truncateSync(path.join(world.folder, 'secret'), 31);
+    expect(() => world.open()).toThrow('damaged');
+    rmSync(path.join(world.folder, 'secret'));
+    expect(world.open().name(REQUEST, BODY).id).not.toBe(id);
   });
 
   test('a file under another’s id is no item', async () => {
@@ -405,7 +473,9 @@ describe('damage', () => {
       for (const id of seen.split('\n').slice(0, -1)) acknowledged.add(id);
     }
     expect(acknowledged.size).toBeGreaterThan(12);
-    const { items } = world.open().status();
+    const quarantine = world.open();
+    await keep(quarantine);
+    const items = quarantine.status().items;
     expect(items.filter(({ state }) => state !== 'kept')).toEqual([]);
     const ids = new Set(items.map(({ id }) => id));
     for (const id of acknowledged) expect(ids).toContain(id);
