@@ -67,8 +67,9 @@ export class HttpBundleSource implements BundleSource {
     while (!this.stopping.signal.aborted) {
       if (this.isWoken) this.isWoken = false;
       else {
+        const pollMs = this.config.pollInterval * 1000;
         // A server that answers a long poll at once, again and again, gets no more than this.
-        const ms = waits ? LEAST_PAUSE_MS : this.config.pollInterval * 1000;
+        const ms = waits ? Math.min(LEAST_PAUSE_MS, pollMs) : pollMs;
         await delay(jittered(ms), AbortSignal.any([this.stopping.signal, this.waking.signal]));
         this.isWoken = false;
       }

@@ -330,3 +330,95 @@ describe('where trust comes from', () => {
     expect(new Set(named)).toEqual(new Set(fields));
   });
 });
+
+const point = (lines: string): string =>
+  sidecarText(`inbound: {agent: 127.0.0.1:8080}\ndecisionPoints:\n${lines}`);
+const URL_FORM =
+  'a URL without credentials or fragment: https://…, http:// to 127.0.0.1, [::1] or localhost, where nobody else listens in, or unix:/path';
+
+describe('decision points', () => {
+  test.each([
+    'url: http://127.0.0.1:8181',
+    'url: http://localhost:8181/opa/',
+    'url: https://opa.company.com',
+    'url: unix:/run/opa.sock, timeout: 5ms, maxInFlight: 1',
+  ])('rest: {%s}', (rest) => {
+    expect(sidecarFaults(point(`  org: {rest: {${rest}}}\n`))).toEqual([]);
+  });
+
+  test.each([
+    'url: https://b.company.com/a.tar.gz?x=1, publicKeyFile: k.pem, longPoll: 5m',
+    'file: a.tar.gz, publicKeyFile: k.pem, keyId: release, scope: write',
+    'file: a.tar.gz, signature: none',
+  ])('bundle: {%s}', (bundle) => {
+    expect(sidecarFaults(point(`  org: {bundle: {${bundle}}}\n`))).toEqual([]);
+  });
+
+  test.each<[string, string[]]>([
+    [
+      '  Org: {rest: {url: "unix:/a"}}\n',
+      ['17:3: decisionPoints.Org: a name: lower-case letters, digits and "-"'],
+    ],
+    ['  org: {}\n', ['17:3: decisionPoints.org: needs rest or bundle']],
+    [
+      '  org: {rest: {url: "unix:/a"}, bundle: {file: a, signature: none}}\n',
+      ['17:33: decisionPoints.org.bundle: there is rest already: one of the two'],
+    ],
+    ['  org: {rest: {}}\n', ['17:9: decisionPoints.org.rest.url: is missing']],
+    [
+      '  org: {rest: {url: "unix:/a", timeOut: 1s}}\n',
+      ['17:32: decisionPoints.org.rest.timeOut: unknown key; did you mean "timeout"?'],
+    ],
+    ...[
+      'http://opa:8181',
+      'http://127.0.0.1.evil.com',
+      'ftp://127.0.0.1',
+      'https://u:p@opa',
+      'unix:opa',
+      'opa',
+    ].map((url): [string, string[]] => [
+      `  org: {rest: {url: "${url}"}}\n`,
+      [`17:16: decisionPoints.org.rest.url: ${URL_FORM}`],
+    ]),
+    [
+      '  org: {rest: {url: "https://opa/?a=b"}}\n',
+      [
+        '17:16: decisionPoints.org.rest.url: the address of OPA, without a query: /v1/data and the path come behind it',
+      ],
+    ],
+    [
+      '  org: {rest: {url: "unix:/a", timeout: 61s}}\n',
+      ['17:32: decisionPoints.org.rest.timeout: a minute at most'],
+    ],
+    [
+      '  org: {rest: {url: "unix:/a", timeout: 1m}}\n',
+      ['17:32: decisionPoints.org.rest.timeout: a short time: a whole number and ms or s, such as "50ms"'],
+    ],
+    ['  org: {bundle: {publicKeyFile: k}}\n', ['17:9: decisionPoints.org.bundle: needs url or file']],
+    [
+      '  org: {bundle: {file: a, url: "https://b/c", publicKeyFile: k}}\n',
+      ['17:18: decisionPoints.org.bundle.file: there is url already: one of the two'],
+    ],
+    ['  org: {bundle: {file: a}}\n', ['17:9: decisionPoints.org.bundle.publicKeyFile: is missing']],
+    [
+      '  org: {bundle: {url: "https://b/c", signature: none}}\n',
+      [
+        '17:38: decisionPoints.org.bundle.signature: what comes over the network must be signed: name publicKeyFile',
+      ],
+    ],
+    [
+      '  org: {bundle: {file: a, signature: none, publicKeyFile: k}}\n',
+      ['17:44: decisionPoints.org.bundle.publicKeyFile: contradicts signature: none'],
+    ],
+    [
+      '  org: {bundle: {file: a, publicKeyFile: k, longPoll: 5m}}\n',
+      ['17:45: decisionPoints.org.bundle.longPoll: belongs to url, and this is a file'],
+    ],
+    [
+      '  org: {bundle: {file: a, signature: off}}\n',
+      ['17:27: decisionPoints.org.bundle.signature: must be "none"'],
+    ],
+  ])('%s', (lines, faults) => {
+    expect(sidecarFaults(point(lines))).toEqual(faults);
+  });
+});
