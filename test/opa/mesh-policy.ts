@@ -52,7 +52,7 @@ permitted if {
 
 blockers contains sprintf("the chain has %d links", [input.chain.depth]) if input.chain.depth > data.limits.depth
 
-blockers contains "the body is too large" if input.request.bytes > data.limits.bytes
+blockers contains "the body is too large" if input.request.size > data.limits.bytes
 
 blockers contains sprintf("tool %s", [input.mcp.tool]) if {
 	some pattern in data.blocked.tools
@@ -65,10 +65,10 @@ blockers contains sprintf("data labelled %s crosses a domain", [label]) if {
 	domain(input.caller.id) != domain(input.callee.id)
 }
 
-blockers contains "the chain is old" if input.now - input.chain.issued > data.limits.age
+blockers contains "the chain is old" if input.chain.age > data.limits.age
 
 blockers contains "too little trust" if {
-	total := sum([weight | some agent in input.chain.agents; weight := object.get(data.weights, agent.type, 0)])
+	total := sum([weight | some type in input.chain.types; weight := object.get(data.weights, type, 0)])
 	total + (input.caller.score / 1000) < 1.25
 }
 
@@ -95,7 +95,7 @@ office_hours if {
 }
 
 # Neither yes nor no.
-size := input.request.bytes
+size := input.request.size
 `,
 };
 
@@ -136,8 +136,11 @@ const wild = fc.record(
     callee: agent,
     chain: fc.record({
       depth: fc.integer({ min: 1, max: 5 }),
-      issued: fc.integer({ min: 1_800_000_000, max: 1_800_001_000 }),
-      agents: fc.array(agent, { minLength: 1, maxLength: 4 }),
+      age: fc.integer({ min: 0, max: 1000 }),
+      types: fc.array(fc.constantFrom('planning', 'inventory', 'security', 'unknown'), {
+        minLength: 1,
+        maxLength: 4,
+      }),
     }),
     request: fc.record({
       method: fc.constantFrom('GET', 'POST', 'HEAD', 'DELETE'),
@@ -151,7 +154,7 @@ const wild = fc.record(
         ),
         odd.map((text) => `/s3/${text}`),
       ),
-      bytes: fc.oneof(fc.integer({ min: 0, max: 8000 }), fc.constant(4096)),
+      size: fc.oneof(fc.integer({ min: 0, max: 8000 }), fc.constant(4096)),
     }),
     mcp: fc.record(
       {
@@ -172,7 +175,7 @@ const usual = fc
     request: fc.record({
       method: fc.constantFrom('GET', 'POST'),
       path: fc.constantFrom('/ec2/DescribeInstances', '/ec2/DescribeVolumes', '/ec2/Terminate'),
-      bytes: fc.integer({ min: 0, max: 4300 }),
+      size: fc.integer({ min: 0, max: 4300 }),
     }),
     principal: fc.record({ id: fc.constantFrom('mailto:alice@company.com', 'mailto:Zoë@company.com') }),
     depth: fc.integer({ min: 1, max: 3 }),
@@ -188,8 +191,8 @@ const usual = fc
     callee: { id: 'spiffe://company.com/agent/inventory/7', type: 'inventory', score: 900 },
     chain: {
       depth,
-      issued: now - 60,
-      agents: [{ type: 'planning' }, { type: 'inventory' }, { type: 'security' }].slice(0, depth),
+      age: 60,
+      types: ['planning', 'inventory', 'security'].slice(0, depth),
     },
     mcp: { tool, arguments: { region: 'eu-central-1', limit: 50 } },
     data: { labels },
@@ -198,3 +201,57 @@ const usual = fc
 
 /** Requests as the input document has them. */
 export const requests: fc.Arbitrary<Record<string, unknown>> = fc.oneof(wild, usual);
+
+/** One that is permitted, with all that the input document has. */
+export const usualRequest: Record<string, unknown> = {
+  version: 'hopgate.dev/v1',
+  now: 1_800_000_000,
+  caller: {
+    id: 'spiffe://company.com/agent/planning/1',
+    type: 'planning',
+    domain: 'company.com',
+    attributes: { team: 'cloud', tier: '1' },
+    score: 812,
+  },
+  callee: {
+    id: 'spiffe://company.com/agent/inventory/7',
+    type: 'inventory',
+    domain: 'company.com',
+    attributes: { team: 'cloud' },
+    score: 500,
+  },
+  principal: { id: 'mailto:alice@company.com', issuer: 'https://idp.company.com', groups: ['staff', 'ops'] },
+  chain: {
+    depth: 2,
+    agents: ['spiffe://company.com/client/alice', 'spiffe://company.com/agent/planning/1'],
+    types: ['client', 'planning', 'inventory', 'security'],
+    domains: ['company.com', 'company.com'],
+    scopes: ['cloud:read', 'ec2:Describe*'],
+    task: 'Zm9vYmFyYmF6cXV4cXV1eGNvcmdlZ3JhdWx0Z2FycGx5',
+    purpose: 'monthly inventory',
+    age: 42,
+    remaining: 3558,
+  },
+  request: {
+    direction: 'inbound',
+    method: 'POST',
+    path: '/ec2/DescribeInstances',
+    query: {},
+    route: 'inventory',
+    protocol: 'mcp',
+    scopes: ['mcp:inventory:describe'],
+    headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+    size: 214,
+  },
+  mcp: {
+    server: 'inventory',
+    method: 'tools/call',
+    kind: 'request',
+    tool: 'describe',
+    prompt: '',
+    resource: '',
+    arguments: { region: 'eu-central-1', limit: 50, filters: [{ name: 'state', values: ['running'] }] },
+  },
+  a2a: { method: '', kind: '', skill: '', taskId: '', contextId: '' },
+  data: { labels: ['finance'] },
+};

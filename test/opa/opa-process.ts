@@ -21,18 +21,19 @@ const ofGo = (): string | undefined => {
   }
 };
 
-const find = (): string => {
-  const file = process.env.HOPGATE_OPA ?? onPath() ?? ofGo();
+/** Undefined where there is none. */
+export const findOpa = (): string | undefined => process.env.HOPGATE_OPA ?? onPath() ?? ofGo();
+
+const opaFile = (): string => {
+  const file = findOpa();
   if (file === undefined)
     throw new Error('no opa: name it in HOPGATE_OPA, or go install github.com/open-policy-agent/opa@v1.22.4');
   return file;
 };
 
-export const OPA = find();
-
 /** Throws with what OPA says. */
 export const opa = (directory: string, ...args: string[]): string =>
-  execFileSync(OPA, args, { cwd: directory, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  execFileSync(opaFile(), args, { cwd: directory, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 
 export interface PolicySource {
   readonly rego: string;
@@ -116,7 +117,7 @@ export class OpaServer {
   async start(): Promise<void> {
     rmSync(this.socket, { force: true });
     const child = spawn(
-      OPA,
+      opaFile(),
       [
         ...['run', '--server', '--addr', `unix://${this.socket}`, '--log-level', 'error'],
         ...['--disable-telemetry', '--set', 'decision_logs.console=true', ...this.files],

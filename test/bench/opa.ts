@@ -1,0 +1,78 @@
+/** The same Rego, asked over REST of a real OPA beside us, and in this process as a bundle. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { decisionPoints } from '../../src/config/decision-point-schema.ts';
+import { openDecisionPoints } from '../../src/edge/opa/decision-points.ts';
+import { makeLogger } from '../../src/edge/telemetry/log.ts';
+import { MESH_POLICY, usualRequest } from '../opa/mesh-policy.ts';
+import { buildBundle, findOpa, OpaServer, writeKey } from '../opa/opa-process.ts';
+
+/** Microseconds of one decision, one at a time. */
+export interface DecisionTimes {
+  readonly p50: number;
+  readonly p99: number;
+}
+
+export interface OpaTimes {
+  readonly rest: DecisionTimes;
+  readonly inProcess: DecisionTimes;
+  /** `opa_rest_vs_inprocess`: medians. */
+  readonly ratio: number;
+}
+
+const RULE = 'mesh/authz/decision';
+/** REST and in process in turns, so that both see the same machine. */
+const ROUNDS = 10;
+
+const timesOf = (sorted: Float64Array): DecisionTimes => ({
+  p50: sorted[Math.floor(sorted.length * 0.5)] ?? Number.NaN,
+  p99: sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN,
+});
+
+/** Undefined where there is no opa. `each`: decisions of each kind. */
+export const measureOpa = async (each = 5000): Promise<OpaTimes | undefined> => {
+  if (findOpa() === undefined) return undefined;
+  const directory = mkdtempSync(path.join(tmpdir(), 'hopgate-bench-opa-'));
+  const socket = path.join(directory, 'opa.sock');
+  const key = writeKey(directory, 'release');
+  const file = buildBundle(directory, MESH_POLICY, key, '1');
+  const server = new OpaServer(socket, [path.join(directory, 'policy')]);
+  const points = openDecisionPoints({
+    config: decisionPoints.parse({
+      rest: { rest: { url: `unix:${socket}`, timeout: '10s' } },
+      wasm: { bundle: { file, publicKeyFile: key.publicFile } },
+    }),
+    fileAt: (name) => name,
+    stateDirectory: directory,
+    log: makeLogger('silent'),
+  });
+  try {
+    await server.start();
+    await points.start();
+    const decide = async (name: string, taken: Float64Array): Promise<void> => {
+      const point = points.get(name);
+      for (let index = 0; index < taken.length; index++) {
+        const begun = performance.now();
+        const answer = point?.decide(RULE, usualRequest);
+        const verdict = answer instanceof Promise ? await answer : answer;
+        taken[index] = (performance.now() - begun) * 1000;
+        if (verdict?.ok !== true) throw new Error(`${name} does not permit: ${verdict?.reason}`);
+      }
+    };
+    const [rest, inProcess] = [new Float64Array(each), new Float64Array(each)];
+    const size = Math.ceil(each / ROUNDS);
+    await decide('rest', new Float64Array(size));
+    await decide('wasm', new Float64Array(size));
+    for (let from = 0; from < each; from += size) {
+      await decide('rest', rest.subarray(from, from + size));
+      await decide('wasm', inProcess.subarray(from, from + size));
+    }
+    const [restTimes, processTimes] = [timesOf(rest.sort()), timesOf(inProcess.sort())];
+    return { rest: restTimes, inProcess: processTimes, ratio: restTimes.p50 / processTimes.p50 };
+  } finally {
+    await points.stop();
+    await server.kill();
+    rmSync(directory, { recursive: true });
+  }
+};
