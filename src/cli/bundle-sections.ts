@@ -1,9 +1,11 @@
 /** What a trust bundle says, for people and for programs: who has which role, what is allowed, who may start chains and how far. */
+
 import { X509Certificate } from 'node:crypto';
 import { thumbprintOf } from '../core/keys.ts';
 import type { PolicyLists } from '../core/policy/model.ts';
 import type { Bundle } from '../core/trust/bundle.ts';
 import { expiryRow, issuedRow, type Section, timesData } from './inspection.ts';
+import { countWords } from './policy-counts.ts';
 import { describeDuration, describeMoment, formatTime } from './time-words.ts';
 
 type Row = Section['rows'][number];
@@ -69,14 +71,7 @@ const policySection = ({ policy, policyDigest, lists }: Bundle): Section[] => {
       heading: policy === undefined ? 'no policy' : `policy ${policy.revision}`,
       rows: [
         ...(policyDigest === undefined ? [] : [['digest', policyDigest] as const]),
-        ...(policy === undefined
-          ? []
-          : [
-              [
-                'holds',
-                `${policy.routes.length} routes, ${policy.rules.length} rules, ${policy.demands.length} demands`,
-              ] as const,
-            ]),
+        ...(policy === undefined ? [] : [['holds', countWords(policy)] as const]),
         ...listRows('its lists', policy?.lists),
         ...listRows('lists besides', lists),
       ],

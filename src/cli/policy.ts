@@ -3,6 +3,7 @@ import { policyEndpoints } from '../api/policy.ts';
 import { compileText } from '../verifier/policy/compile.ts';
 import { type Command, CommandError, EXIT } from './command.ts';
 import { usageError, withFaultLines } from './command-faults.ts';
+import { countWords, policyCounts } from './policy-counts.ts';
 import { approveCommand, publishCommand, rollbackCommand } from './policy-publish.ts';
 import { changesBetween, policyInFile, policyNamed, printChanges, textDiff } from './policy-words.ts';
 import { paint, print, printable, printJson, table } from './terminal.ts';
@@ -33,21 +34,10 @@ const check: Command = {
       const { policy, source } = policyInFile(file);
       const compiled = compileText(source, file);
       if (!compiled.ok) throw new CommandError(compiled.detail);
-      const { routes, rules, demands, revision } = policy;
+      const { revision } = policy;
       const { digest } = compiled.value;
-      if (json)
-        printJson({
-          ok: true,
-          revision,
-          digest,
-          routes: routes.length,
-          rules: rules.length,
-          demands: demands.length,
-        });
-      else
-        print(
-          `${printable(revision)}: ${routes.length} routes, ${rules.length} rules, ${demands.length} demands; nothing wrong. Digest ${digest}`,
-        );
+      if (json) printJson({ ok: true, revision, digest, ...policyCounts(policy) });
+      else print(`${printable(revision)}: ${countWords(policy)}; nothing wrong. Digest ${digest}`);
       return EXIT.ok;
     }),
 };

@@ -247,6 +247,12 @@ export const thumbprint = form(
   /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/,
   'a key thumbprint: 43 characters of base64url',
 );
+export const toolDigest = form(
+  'digest',
+  (text) => isBase64urlOf(text, 32),
+  /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/,
+  'a SHA-256 of a tool’s definition: 43 characters of base64url',
+);
 export const agentType = form(
   'agent type',
   (text) => /^(?!\.{1,2}$)[A-Za-z0-9._-]+$/.test(text),

@@ -1,7 +1,7 @@
 /** `routes` of a policy: what a request needs, how its body is read, and what kind of data goes by it. */
 import { z } from 'zod';
 import { DEFAULT_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from '../core/limits.ts';
-import { bytes, idPattern, label, moment, ruleName, thumbprint } from './forms.ts';
+import { bytes, idPattern, label, moment, ruleName, toolDigest } from './forms.ts';
 
 const MIB = 1_048_576;
 const template = z.string().meta({ title: 'scope template' });
@@ -45,7 +45,7 @@ const tools = z.strictObject({
     .default(false)
     .describe('Whether tools that the chain may not call are left out of `tools/list`.'),
   approved: z
-    .record(z.string().min(1).max(256).meta({ title: 'tool' }), thumbprint.meta({ title: 'digest' }))
+    .record(z.string().min(1).max(256).meta({ title: 'tool' }), toolDigest)
     .default({})
     .describe('The definitions that were approved, each by its SHA-256.'),
   changed: z

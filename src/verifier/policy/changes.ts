@@ -1,5 +1,6 @@
 /** What two policies differ in, in words: for who publishes and who approves. */
 import type { Policy } from '../../core/policy/model.ts';
+import { absent, flatEntry, of } from './entry-words.ts';
 
 export interface PolicyChange {
   readonly kind: 'added' | 'removed' | 'changed';
@@ -11,21 +12,24 @@ export interface PolicyChange {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const say = (value: unknown): string =>
+const say = (name: string, value: unknown): string =>
   value === undefined
-    ? 'any'
+    ? absent(name)
     : Array.isArray(value)
       ? value.join(', ') || 'none'
       : value === true
         ? 'yes'
         : value === false
           ? 'no'
-          : String(value);
+          : // A condition may go over several lines; what is said of it is one.
+            String(value)
+              .trim()
+              .replace(/\s*\n\s*/g, ' ');
 
 const fieldsOf = (entry: Fields): string[] =>
   Object.entries(entry)
     .filter(([name, value]) => name !== 'name' && value !== undefined)
-    .map(([name, value]) => `${name}: ${say(value)}`);
+    .map(([name, value]) => `${name}: ${say(name, value)}`);
 
 /** A list that has both by what came and what went; anything else as it was and as it is. */
 const fieldChange = (name: string, from: unknown, to: unknown): string[] => {
@@ -39,7 +43,7 @@ const fieldChange = (name: string, from: unknown, to: unknown): string[] => {
       ...(went.length > 0 ? [`${name}: - ${went.join(', ')}`] : []),
     ];
   }
-  return [`${name}: ${say(from)} → ${say(to)}`];
+  return [`${name}: ${say(name, from)} → ${say(name, to)}`];
 };
 
 const namesIn = (from: Fields, to: Fields): string[] => [
@@ -69,53 +73,69 @@ const entryChanges = (
   return changes;
 };
 
-const byName = (entries: readonly { readonly name: string }[]): ReadonlyMap<string, Fields> =>
-  new Map(entries.map((entry) => [entry.name, entry as unknown as Fields]));
+const byName = (entries: readonly { readonly name: string }[] = []): ReadonlyMap<string, Fields> =>
+  new Map(entries.map((entry) => [entry.name, flatEntry(entry)]));
 
-/** Demands have no name: those for the same scopes are the same, and how many there are tells them apart. */
-const byScopes = (demands: Policy['demands']): ReadonlyMap<string, Fields> => {
+/** What has no name goes by what it is for, and how many there are of one tells them apart. */
+const bySubject = (
+  entries: Iterable<readonly [subject: string, entry: Fields]>,
+): ReadonlyMap<string, Fields> => {
   const named = new Map<string, Fields>();
-  for (const { scopes, ...rest } of demands) {
-    const base = `for ${scopes?.join(', ') ?? 'any scope'}`;
-    let name = base;
-    for (let count = 2; named.has(name); count++) name = `${base} (${count})`;
-    named.set(name, rest);
+  for (const [subject, entry] of entries) {
+    let name = subject;
+    for (let count = 2; named.has(name); count++) name = `${subject} (${count})`;
+    named.set(name, entry);
   }
   return named;
 };
+
+const byScopes = (demands: Policy['demands']): ReadonlyMap<string, Fields> =>
+  bySubject(
+    demands.map(({ scopes, labels, ...rest }) => [
+      `for ${scopes?.join(', ') ?? 'any scope'}${of('on data labelled', labels)}`,
+      rest,
+    ]),
+  );
+
+const byPoint = (points: Policy['decisionPoints'] = []): ReadonlyMap<string, Fields> =>
+  bySubject(points.map(({ point, path, ...rest }) => [`${point} ${path}`, rest]));
 
 const single = (entries: Fields): ReadonlyMap<string, Fields> =>
   new Map(Object.entries(entries).map(([name, value]) => [name, { is: value }]));
 
 /** The first route that matches counts, so their order is part of what they say. */
 const orderChange = (from: Policy, to: Policy): PolicyChange[] => {
-  const common = (policy: Policy, other: Policy) =>
-    policy.routes.map(({ name }) => name).filter((name) => other.routes.some((route) => route.name === name));
-  const now = common(to, from);
-  if (common(from, to).join() === now.join()) return [];
+  const namesOf = (policy: Policy) => new Set(policy.routes.map(({ name }) => name));
+  const [was, is] = [namesOf(from), namesOf(to)];
+  const now = [...is].filter((name) => was.has(name));
+  if ([...was].filter((name) => is.has(name)).join() === now.join()) return [];
   return [{ kind: 'changed', what: 'order of routes', details: [`now: ${now.join(', ')}`] }];
 };
 
-const EMPTY: Pick<Policy, 'scopeSets' | 'routes' | 'rules' | 'demands'> & { limits: Fields; lists: Fields } =
-  {
-    limits: {},
-    scopeSets: {},
-    lists: {},
-    routes: [],
-    rules: [],
-    demands: [],
-  };
+type Parts = Omit<Policy, 'revision' | 'limits' | 'lists'> & {
+  readonly limits: Fields;
+  readonly lists: Fields;
+};
+
+const EMPTY: Parts = { limits: {}, scopeSets: {}, lists: {}, routes: [], rules: [], demands: [] };
+
+const otherwiseOf = ({ delegation }: Pick<Policy, 'delegation'>): ReadonlyMap<string, Fields> =>
+  single(delegation === undefined ? {} : { otherwise: delegation.otherwise });
 
 /** `from` undefined: there was none. */
 export const policyChanges = (from: Policy | undefined, to: Policy): readonly PolicyChange[] => {
-  const was = from ?? EMPTY;
+  const was: Parts = from === undefined ? EMPTY : (from as unknown as Parts);
   return [
-    ...entryChanges('limit', single(was.limits as unknown as Fields), single(to.limits as unknown as Fields)),
+    ...entryChanges('limit', single(was.limits), single(to.limits as unknown as Fields)),
     ...entryChanges('scope set', single(was.scopeSets), single(to.scopeSets)),
-    ...entryChanges('list', single(was.lists as Fields), single(to.lists as unknown as Fields)),
+    ...entryChanges('list', single(was.lists), single(to.lists as unknown as Fields)),
     ...entryChanges('route', byName(was.routes), byName(to.routes)),
     ...(from === undefined ? [] : orderChange(from, to)),
     ...entryChanges('rule', byName(was.rules), byName(to.rules)),
     ...entryChanges('demand', byScopes(was.demands), byScopes(to.demands)),
+    ...entryChanges('delegation', otherwiseOf(was), otherwiseOf(to)),
+    ...entryChanges('delegation rule', byName(was.delegation?.rules), byName(to.delegation?.rules)),
+    ...entryChanges('content rule', byName(was.content), byName(to.content)),
+    ...entryChanges('decision point', byPoint(was.decisionPoints), byPoint(to.decisionPoints)),
   ];
 };

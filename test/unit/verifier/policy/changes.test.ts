@@ -42,7 +42,103 @@ describe('changes of a policy', () => {
       BASE.replace('routes:', 'lists: {block: {agents: [spiffe://company.com/agent/rogue/1]}}\nroutes:'),
       [{ kind: 'changed', what: 'list blockAgents', details: ['is: + spiffe://company.com/agent/rogue/1'] }],
     ],
+    [
+      'a condition, over several lines',
+      BASE.replace(
+        'effect: allow',
+        'effect: allow\n    when: |\n      caller.score > 1\n      && chain.depth < 3',
+      ),
+      [
+        {
+          kind: 'changed',
+          what: 'rule all-read',
+          details: ['when: none → caller.score > 1 && chain.depth < 3'],
+        },
+      ],
+    ],
+    [
+      'a rule that goes into the shadow',
+      BASE.replace('effect: allow', 'effect: allow\n    shadow: true'),
+      [{ kind: 'changed', what: 'rule all-read', details: ['shadow: none → yes'] }],
+    ],
+    [
+      'a route of messages',
+      BASE.replace(
+        'rules:',
+        `  - name: tools
+    path: /mcp
+    protocol: mcp
+    operations: [{methods: [tools/call], names: [read_*], scopes: [mcp:read, mcp:any]}, {scopes: [mcp:any]}]
+    tools: {approved: {read: ${'A'.repeat(43)}}}
+    labels: {response: [pii]}
+    enforcement: observe
+    observeUntil: 2026-12-31T00:00:00Z
+rules:`,
+      ),
+      [
+        {
+          kind: 'added',
+          what: 'route tools',
+          details: [
+            'path: /mcp',
+            'scopes: none',
+            'protocol: mcp',
+            'operations: tools/call of read_* requires mcp:read and mcp:any, any operation requires mcp:any',
+            'tools filter: no',
+            'tools changed: deny',
+            'tools unlisted: deny',
+            `tools approved: read (${'A'.repeat(43)})`,
+            'labels of requests: none',
+            'labels of responses: pii',
+            'observeUntil: 2026-12-31T00:00:00.000Z',
+          ],
+        },
+      ],
+    ],
+    [
+      'delegations, content and a decision point',
+      `${BASE}delegation:
+  otherwise: deny
+  rules: [{name: down, effect: allow, fromTypes: [planning]}]
+content: [{name: keys, action: deny, patterns: {aws: "AKIA[A-Z]+"}}]
+decisionPoints: [{point: opa, path: a/b}]
+`,
+      [
+        { kind: 'added', what: 'delegation otherwise', details: ['is: deny'] },
+        { kind: 'added', what: 'delegation rule down', details: ['effect: allow', 'fromTypes: planning'] },
+        {
+          kind: 'added',
+          what: 'content rule keys',
+          details: [
+            'directions: request, response',
+            'patterns: aws = AKIA[A-Z]+',
+            'action: deny',
+            'mode: hold',
+            'holdBytes: 1048576',
+          ],
+        },
+        { kind: 'added', what: 'decision point opa a/b', details: [] },
+      ],
+    ],
   ])('%s', (_what, to, expected) => expect(changes(to)).toEqual(expected));
+
+  test('an operation that needs less, and a demand on labels', () => {
+    const route = (scopes: string) =>
+      BASE.replace(
+        'rules:',
+        `  - {name: t, path: /t, protocol: mcp, labels: {request: [pii]}, operations: [{methods: [ping], scopes: [a:b]}, {scopes: [${scopes}]}]}\nrules:`,
+      );
+    expect(changes(route('a:b'), route('a:c'))).toEqual([
+      {
+        kind: 'changed',
+        what: 'route t',
+        details: ['operations: + any operation requires a:b', 'operations: - any operation requires a:c'],
+      },
+    ]);
+    expect(changes(`${route('a:b')}demands: [{labels: [pii], maxDepth: 2}]\n`, route('a:b'))).toEqual([
+      { kind: 'added', what: 'demand for any scope on data labelled pii', details: ['maxDepth: 2'] },
+    ]);
+  });
 
   test('routes in another order, since the first that matches counts', () => {
     const more = '  - name: all\n    path: /reports/*\n    scopes: [cloud:list]\n';
