@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from hopgate_verify import approval, attributes, audit, bundle, caveats, chain, decision, encoding, handshake, keys
-from hopgate_verify import link, policy, records, revocation, roles, scope, scores, spiffe, target, timestamp, wit
+from hopgate_verify import link, policy, quarantine, records, revocation, roles, scope, scores, spiffe, target, timestamp, wit
 from hopgate_verify.fault import Fault
 from hopgate_verify.members import Member, check_object, is_digest, is_principal, is_time
 from hopgate_verify.spiffe import is_agent_id
@@ -160,6 +160,15 @@ def run_approval(case: Json, now: int) -> Result:
     return {}
 
 
+def run_quarantine(case: Json, now: int) -> Result:
+    if "facts" in case:
+        return {"id": quarantine.quarantine_id(case["facts"])}
+    wanted = case["wanted"]
+    reviewers = [entry["jwk"] for entry in case["reviewers"]]
+    quarantine.verify_word(case["type"], case["token"], wanted["id"], wanted["sidecar"], reviewers, now)
+    return {}
+
+
 def run_scores(case: Json, now: int) -> Result:
     scores.check_scores(case["scores"])
     return scores.score_of(case["scores"], case["agent"], now)._asdict()
@@ -236,6 +245,7 @@ RUNNERS: dict[str, Callable[[Json, int], Result]] = {
     "bundle.json": run_bundle,
     "timestamp.json": run_timestamp,
     "approval.json": run_approval,
+    "quarantine.json": run_quarantine,
     "scores.json": run_scores,
     "attributes.json": run_attributes,
     "revocation.json": run_revocation,

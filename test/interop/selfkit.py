@@ -132,6 +132,19 @@ def link_approval(**changes: Any) -> str:
     return sign("link-approval+jwt", claims, Key("carol"))
 
 
+def quarantine_release(**changes: Any) -> str:
+    claims = {
+        "aud": agent("a"),
+        "exp": NOW + 60,
+        "iat": NOW - 5,
+        "id": digest_of("a request"),
+        "jti": "0123456789abcdef",
+        "why": "",
+        **changes,
+    }
+    return sign("quarantine-release+jwt", claims, Key("bob"))
+
+
 def timestamp(over: str, signer: Key = TIMESTAMP, **changes: Any) -> str:
     claims = {"trust_domain": TD, "epoch": 2, "seq": 7, "digest": digest_of(over), "iat": NOW - 5, "exp": NOW + 295}
     return sign("timestamp+jwt", {**claims, **changes}, signer)

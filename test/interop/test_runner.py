@@ -13,7 +13,7 @@ import run_vectors
 import verify_log
 from hopgate_verify import handshake
 from selfkit import ALICE, ISSUERS, NOW, ROOT, TD, Key, Log, agent, anchor, bundle, further_link, link_approval
-from selfkit import roles, root_link, timestamp, wit
+from selfkit import digest_of, quarantine_release, roles, root_link, timestamp, wit
 
 A, B = Key("a"), Key("b")
 a, b = agent("a"), agent("b")
@@ -84,6 +84,12 @@ GOOD: dict[str, dict[str, Any]] = {
         "facts": {"principal": "mailto:alice@company.com", "delegatee": a, "parent": ALICE.jkt},
         "approvers": [{"principal": "mailto:carol@company.com", "jwk": Key("carol").jwk}],
         "agents": [A.jkt],
+    },
+    "quarantine.json": {
+        "type": "release",
+        "token": quarantine_release(),
+        "wanted": {"id": digest_of("a request"), "sidecar": a},
+        "reviewers": [{"name": "bob", "jwk": Key("bob").jwk}],
     },
     "scores.json": {"scores": {"baseline": 1, "half_life": 60, "agents": {a: [9, NOW, 1]}}, "agent": b},
     "attributes.json": {

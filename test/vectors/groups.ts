@@ -11,6 +11,7 @@ import { handshakeCases } from './make/handshake.ts';
 import { jwsCases } from './make/jws.ts';
 import { keyCases } from './make/keys.ts';
 import { policyCases } from './make/policy.ts';
+import { quarantineCases } from './make/quarantine.ts';
 import { revocationCases } from './make/revocation.ts';
 import { rolesCases } from './make/roles.ts';
 import { scopeCases } from './make/scope.ts';
@@ -33,6 +34,7 @@ export const GROUPS = {
   bundle: bundleCases,
   timestamp: timestampCases,
   approval: approvalCases,
+  quarantine: quarantineCases,
   scores: scoreCases,
   attributes: attributeCases,
   revocation: revocationCases,

@@ -35,9 +35,12 @@ export interface ReviewerToken extends ReviewerClaims {
 /** Who may review, by thumbprint. */
 export type Reviewers = ReadonlyMap<string, { readonly name: string; readonly key: AdmittedKey }>;
 
-/** One line for the log, 200 characters at most. */
+/** One line for the log, 200 characters (code points) at most. */
 export const isWhy = (value: unknown): value is string =>
-  typeof value === 'string' && value.length <= 200 && !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(value);
+  typeof value === 'string' &&
+  value.length <= 400 &&
+  [...value].length <= 200 &&
+  !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(value);
 
 const MEMBERS = {
   aud: isAgentId,

@@ -236,6 +236,8 @@ BUNDLE = JwsType("bundle+jwt", True, 8 << 20)
 TIMESTAMP = JwsType("timestamp+jwt", True, 4096)
 LINK_APPROVAL = JwsType("link-approval+jwt", True, 4096)
 APPROVAL = JwsType("approval+jwt", True, 4096)
+QUARANTINE_INSPECT = JwsType("quarantine-inspect+jwt", True, 4096)
+QUARANTINE_RELEASE = JwsType("quarantine-release+jwt", True, 4096)
 CHECKPOINT = JwsType("audit-cp+jwt", True, 4096)
 ASSERTION = JwsType("hop+jwt", True, 4096)
 

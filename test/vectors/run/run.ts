@@ -9,6 +9,8 @@ import { type Json, type JsonObject, parseStrictObjectText } from '../../../src/
 import { admitKey } from '../../../src/core/keys.ts';
 import { readPolicy } from '../../../src/core/policy/read.ts';
 import { parseTarget } from '../../../src/core/policy/target.ts';
+import { type QuarantinedFacts, quarantineId } from '../../../src/core/quarantine/item.ts';
+import { verifyReviewerToken } from '../../../src/core/quarantine/reviewer.ts';
 import { agentTypeOf, parseAgentId, trustDomainOf } from '../../../src/core/spiffe-id.ts';
 import { Attributes } from '../../../src/core/trust/attributes.ts';
 import { verifyBundle } from '../../../src/core/trust/bundle.ts';
@@ -72,6 +74,29 @@ interface AuditInput {
   readonly issuers: Parameters<typeof issuersOf>[0];
   readonly complete?: { readonly seq: number };
 }
+
+type QuarantineInput =
+  | { readonly facts: QuarantinedFacts }
+  | {
+      readonly type: 'inspect' | 'release';
+      readonly token: string;
+      readonly wanted: { readonly id: string; readonly sidecar: string };
+      readonly reviewers: readonly { readonly name: string; readonly jwk: { readonly x: string } }[];
+    };
+
+const runQuarantine = (input: QuarantineInput, now: number): Outcome => {
+  if ('facts' in input) return { reason: 'ok', id: quarantineId(input.facts) };
+  const sidecar = parseAgentId(input.wanted.sidecar);
+  if (sidecar === undefined) throw new Error('no sidecar');
+  const reviewers = new Map(
+    input.reviewers.map(({ name, jwk }) => {
+      const key = must(admitKey(jwk.x));
+      return [key.thumbprint, { name, key }];
+    }),
+  );
+  const wanted = { id: input.wanted.id, sidecar };
+  return outcomeOf(verifyReviewerToken(`quarantine-${input.type}+jwt`, input.token, wanted, reviewers, now));
+};
 
 const runAudit = ({ lines, issuers, complete }: AuditInput): Outcome => {
   const verifier = new LogVerifier(issuersOf(issuers));
@@ -199,6 +224,7 @@ const RUNNERS: Readonly<Record<Group, (input: never, now: number) => Outcome>> =
   bundle: runBundle,
   timestamp: runTimestamp,
   approval: runApproval,
+  quarantine: runQuarantine,
   scores: runScores,
   attributes: runAttributes,
   revocation: runRevocation,
