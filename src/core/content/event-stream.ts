@@ -63,7 +63,7 @@ export class EventStream {
   }
 
   /**
-   * The pieces that this chunk makes whole. They may be views of the chunk, so it is not to be written to again.
+   * The pieces that this chunk makes whole; refuses with {@link EventStreamLimits.tooLarge}, after those before. They may be views of the chunk, so it is not to be written to again.
    * An LF that comes in a chunk of its own after the CR of a blank line is a piece of its own, without data: nobody waits for it.
    */
   push(chunk: Uint8Array): Verdict<readonly StreamPiece[]> {
@@ -97,11 +97,11 @@ export class EventStream {
         this.afterCr = false;
       }
       this.mayOweLf = this.afterCr;
-      if (this.heldLength + at + 1 - start > this.limits.maxEventBytes) return this.refuse();
+      if (this.heldLength + at + 1 - start > this.limits.maxEventBytes) return this.refuse(pieces);
       pieces.push(this.read(this.take(chunk.subarray(start, at + 1)), false));
       start = at + 1;
     }
-    if (this.heldLength + chunk.length - start > this.limits.maxEventBytes) return this.refuse();
+    if (this.heldLength + chunk.length - start > this.limits.maxEventBytes) return this.refuse(pieces);
     this.hold(chunk.subarray(start));
     return grant(pieces);
   }
@@ -124,12 +124,13 @@ export class EventStream {
     return true;
   }
 
-  private refuse(): Denial {
+  /** From now on; what was whole before it is told first. */
+  private refuse(before: readonly StreamPiece[]): Verdict<readonly StreamPiece[]> {
     const { maxEventBytes, tooLarge } = this.limits;
     this.held = new Uint8Array(0);
     this.heldLength = 0;
     this.refusal = deny(tooLarge, `an event of more than ${maxEventBytes} octets`);
-    return this.refusal;
+    return before.length > 0 ? grant(before) : this.refusal;
   }
 
   private hold(rest: Uint8Array): void {
