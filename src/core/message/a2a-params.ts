@@ -8,8 +8,8 @@ import { deny, grant, type Verdict } from '../verdict.ts';
 import type { Named } from './operation.ts';
 import {
   foldName,
-  isMisspelt,
   misspelling,
+  type ReadNames,
   readName,
   readNames,
   readOptionalName,
@@ -19,15 +19,18 @@ import {
 /** The metadata member that names a skill, unless the route says otherwise. */
 export const DEFAULT_SKILL_MEMBER = 'skillId';
 
-/** Where the parameters say what they are about: a message, or the member that holds the task or context. */
-type Shape = 'message' | 'id' | 'taskId' | 'contextId' | 'nothing';
+/**
+ * Where the parameters say what they are about: a message, or the member that holds the task or context. `cancel` is `id` with
+ * metadata: what else has metadata in one version has none in the other, so that it names no skill to every reader.
+ */
+type Shape = 'message' | 'cancel' | 'id' | 'taskId' | 'contextId' | 'nothing';
 
 const V1: readonly (readonly [string, Shape])[] = [
   ['SendMessage', 'message'],
   ['SendStreamingMessage', 'message'],
   ['GetTask', 'id'],
   ['ListTasks', 'contextId'],
-  ['CancelTask', 'id'],
+  ['CancelTask', 'cancel'],
   ['SubscribeToTask', 'id'],
   ['CreateTaskPushNotificationConfig', 'taskId'],
   ['GetTaskPushNotificationConfig', 'taskId'],
@@ -39,7 +42,7 @@ const V03: readonly (readonly [string, string, Shape])[] = [
   ['message/send', 'SendMessage', 'message'],
   ['message/stream', 'SendStreamingMessage', 'message'],
   ['tasks/get', 'GetTask', 'id'],
-  ['tasks/cancel', 'CancelTask', 'id'],
+  ['tasks/cancel', 'CancelTask', 'cancel'],
   ['tasks/resubscribe', 'SubscribeToTask', 'id'],
   ['tasks/pushNotificationConfig/set', 'CreateTaskPushNotificationConfig', 'taskId'],
   ['tasks/pushNotificationConfig/get', 'GetTaskPushNotificationConfig', 'id'],
@@ -58,11 +61,13 @@ const SENT = readNames('message', 'metadata', 'configuration');
 const MESSAGE = readNames('taskId', 'contextId', 'metadata');
 const CONFIGURATION = readNames('taskPushNotificationConfig');
 const CONFIG = readNames('taskId');
-const OTHERS: Readonly<Record<Exclude<Shape, 'message'>, ReturnType<typeof readNames>>> = {
-  id: readNames('id', 'metadata'),
-  taskId: readNames('taskId', 'metadata'),
-  contextId: readNames('contextId', 'metadata'),
-  nothing: readNames('metadata'),
+const METADATA = readNames('metadata');
+const OTHERS: Readonly<Record<Exclude<Shape, 'message'>, ReadNames>> = {
+  cancel: readNames('id', 'metadata'),
+  id: readNames('id'),
+  taskId: readNames('taskId'),
+  contextId: readNames('contextId'),
+  nothing: readNames(),
 };
 
 const skillIn = (value: Json | undefined, member: string): Verdict<string> => {
@@ -122,14 +127,20 @@ const readSent = (params: JsonObject, skillMember: string): Verdict<Named> => {
 const readShape = (shape: Shape, params: JsonObject, skillMember: string): Verdict<Named> => {
   const fault = misspelling(params, shape === 'message' ? SENT : OTHERS[shape], 'the parameters');
   if (fault !== undefined) return fault;
-  if (shape === 'message') return readSent(params, skillMember);
+  switch (shape) {
+    case 'message':
+      return readSent(params, skillMember);
+    case 'nothing':
+      return grant({});
+    case 'contextId': {
+      const contextId = readOptionalName(params.contextId, 'the context');
+      return contextId.ok ? grant({ contextId: contextId.value }) : contextId;
+    }
+  }
+  const taskId = readName(shape === 'taskId' ? params.taskId : params.id, 'the task');
+  if (!taskId.ok || shape !== 'cancel') return taskId.ok ? grant({ taskId: taskId.value }) : taskId;
   const skill = readSkill(params.metadata, undefined, skillMember);
-  if (!skill.ok) return skill;
-  if (shape === 'nothing') return grant({ skill: skill.value });
-  const about =
-    shape === 'contextId' ? readOptionalName(params[shape], shape) : readName(params[shape], shape);
-  if (!about.ok) return about;
-  return grant({ [shape === 'contextId' ? 'contextId' : 'taskId']: about.value, skill: skill.value });
+  return skill.ok ? grant({ taskId: taskId.value, skill: skill.value }) : skill;
 };
 
 export interface A2aCall {
@@ -163,8 +174,5 @@ export const readA2aSent = (body: JsonObject, skillMember: string): Verdict<Name
   readShape('message', body, skillMember);
 
 /** The skill alone, of a body whose task stands in the path. */
-export const readA2aSkill = (body: JsonObject, skillMember: string): Verdict<string> => {
-  if (Object.keys(body).some((name) => isMisspelt(name, OTHERS.nothing)))
-    return deny('message_ambiguous', 'a member of the body that some readers take for another');
-  return readSkill(body.metadata, undefined, skillMember);
-};
+export const readA2aSkill = (body: JsonObject, skillMember: string): Verdict<string> =>
+  misspelling(body, METADATA, 'the body') ?? readSkill(body.metadata, undefined, skillMember);

@@ -115,7 +115,11 @@ const readNamed = (call: RestCall, body: JsonObject | undefined, skillMember: st
   const fault = checkAgain(body, call);
   if (fault !== undefined) return fault;
   const skill = readA2aSkill(body, skillMember);
-  return skill.ok ? grant({ taskId: call.taskId, skill: skill.value }) : skill;
+  if (!skill.ok) return skill;
+  // Some servers read the body of a request that has its task in the path, others don't.
+  return skill.value === ''
+    ? grant({ taskId: call.taskId })
+    : deny('message_ambiguous', 'a skill that not every server reads');
 };
 
 const readCall = (call: A2aRestCall, skillMember: string): Verdict<Operation> => {

@@ -1,5 +1,5 @@
 /**
- * JSON of bodies, read so that every reader agrees (SPEC.md section 13). The rules go further than for our own documents,
+ * JSON of bodies, read so that every reader agrees (SPEC.md section 13.1). The rules go further than for our own documents,
  * since we don't know the agent's reader: where two common ones could differ, the body is refused.
  */
 import { type Json, type JsonRules, readJson, readJsonText } from '../encoding/json.ts';

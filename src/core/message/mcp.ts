@@ -27,8 +27,11 @@ const readOperations = (envelope: Envelope): Verdict<readonly Operation[]> => {
   if (!read.ok) return read;
   const operations = read.value.map((named) => operation(kind, method, { ...named, id }));
   // Since 2026-07-28 answers to the server's requests stand in the parameters of the call that is tried again.
-  if (params?.inputResponses !== undefined) operations.push(operation('response', 'response'));
-  return grant(operations);
+  const answers = params?.inputResponses;
+  if (answers === undefined) return grant(operations);
+  return isObject(answers)
+    ? grant([...operations, operation('response', 'response')])
+    : deny('message_malformed', 'inputResponses is no object');
 };
 
 const ENCODED = /^=\?base64\?((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)\?=$/;

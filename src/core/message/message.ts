@@ -1,4 +1,4 @@
-/** What a request says inside its body, as policy sees it: the operations of an MCP or A2A message (SPEC.md section 13). */
+/** What a request says inside its body, as policy sees it: the operations of an MCP or A2A message (SPEC.md section 13.1). */
 import type { JsonObject } from '../encoding/json.ts';
 
 /** How a route's bodies are read. `a2a` is its JSON-RPC binding, `a2a-rest` its HTTP+JSON binding. */

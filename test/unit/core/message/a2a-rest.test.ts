@@ -18,11 +18,7 @@ describe('A2A over HTTP+JSON', () => {
     ['ListTasks', bare('GET', '/tasks', 'contextId=c&pageToken=x%2By'), { contextId: 'c' }],
     ['ListTasks', bare('GET', '/tasks'), { contextId: '' }],
     ['CancelTask', bare('POST', '/tasks/t:cancel'), { taskId: 't' }],
-    [
-      'CancelTask',
-      post('/tasks/t:cancel', { id: 't', metadata: { skillId: 's' } }),
-      { taskId: 't', skill: 's' },
-    ],
+    ['CancelTask', post('/tasks/t:cancel', { id: 't', metadata: { x: 's' } }), { taskId: 't', skill: '' }],
     ['CancelTask', post('/tasks/t:cancel', 'null'), { taskId: 't' }],
     ['SubscribeToTask', bare('GET', '/tasks/t:subscribe'), { taskId: 't' }],
     ['SubscribeToTask', bare('POST', '/tasks/t:subscribe'), { taskId: 't' }],
@@ -120,6 +116,7 @@ describe('attacks on A2A over HTTP+JSON', () => {
     ['a collection within a tenant of that name', bare('GET', '/tasks/tasks/x')],
     ['an empty tenant', bare('GET', '//tasks')],
     ['a skill under another spelling', post('/tasks/a:cancel', { metadata: { skill_id: 'x' } })],
+    ['a skill that not every server reads', post('/tasks/a:cancel', { metadata: { skillId: 'x' } })],
     ['metadata under another spelling', post('/tasks/a:cancel', { Metadata: {} })],
   ])('%s', (_, input) => {
     expect(readRest(input)).toBe('message_ambiguous');

@@ -75,6 +75,14 @@ describe('what a client of A2A sends over JSON-RPC', () => {
       expect(readA2aBody(rpc(name))).toMatchObject([{ method: 'GetExtendedAgentCard' }]);
   });
 
+  test('a skill is named by what is sent, and by what cancels it', () => {
+    const params = { id: 't', metadata: { skillId: 's' } };
+    expect(readA2aBody(rpc('CancelTask', params))).toMatchObject([{ skill: 's' }]);
+    // One version has metadata here, the other has none.
+    for (const method of ['GetTask', 'tasks/get', 'tasks/resubscribe', 'agent/getAuthenticatedExtendedCard'])
+      expect(readA2aBody(rpc(method, params))).toMatchObject([{ skill: '' }]);
+  });
+
   test('a method that neither version knows has its own name, and no task', () => {
     expect(readA2aBody(rpc('vendor/x', { id: 't' }))).toMatchObject([{ method: 'vendor/x', taskId: '' }]);
   });

@@ -208,6 +208,8 @@ describe('attacks on what is read of the parameters', () => {
       rpc('subscriptions/listen', { notifications: { resource_subscriptions: [] } }),
       'message_ambiguous',
     ],
+    ['answers that are null', call({ name: 'x', inputResponses: null }), 'message_malformed'],
+    ['answers that are a list', call({ name: 'x', inputResponses: [{}] }), 'message_malformed'],
     ['answers by another spelling', call({ name: 'x', input_responses: {} }), 'message_ambiguous'],
   ])('%s', (_, body, reason) => {
     expect(readMcpBody(body)).toBe(reason);
