@@ -14,7 +14,9 @@ const rest = z
       .prefault('50ms')
       .describe('For connecting, headers and body together; more is opa_timeout.'),
     tokenFile: file.optional().describe('File with a bearer token; read again when it changes.'),
-    caFile: file.optional().describe('CA certificates for https, PEM, instead of the system’s.'),
+    caFile: file
+      .optional()
+      .describe('CA certificates for https, PEM, instead of the system’s; read at the start.'),
     maxInFlight: z
       .int()
       .min(1)
@@ -65,7 +67,9 @@ const bundle = z
     keyId: signingName.optional().describe('The key id that the signature must name.'),
     scope: signingName.optional().describe('The scope that the signature must have; without it, none.'),
     tokenFile: file.optional().describe('url: file with a bearer token; read again when it changes.'),
-    caFile: file.optional().describe('url: CA certificates for https, PEM, instead of the system’s.'),
+    caFile: file
+      .optional()
+      .describe('url: CA certificates for https, PEM, instead of the system’s; read at the start.'),
     pollInterval: duration
       .prefault('1m')
       .describe('url: between two downloads, a quarter more or less; after a long poll at once.'),

@@ -3,7 +3,13 @@ import fc from 'fast-check';
 import type { PolicySource } from './opa-process.ts';
 
 export const MESH_POLICY: PolicySource = {
-  entrypoints: ['mesh/authz/allow', 'mesh/authz/decision', 'mesh/authz/office_hours', 'mesh/authz/size'],
+  entrypoints: [
+    'mesh/authz/allow',
+    'mesh/authz/decision',
+    'mesh/authz/office_hours',
+    'mesh/authz/size',
+    'mesh/authz/shares',
+  ],
   data: {
     roles: {
       'mailto:alice@company.com': ['reader', 'operator'],
@@ -96,6 +102,9 @@ office_hours if {
 
 # Neither yes nor no.
 size := input.request.size
+
+# Some of them are fractions, which are no strict JSON of ours.
+shares := {"allow": true, "share": input.request.size / 8}
 `,
 };
 

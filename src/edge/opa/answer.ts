@@ -1,5 +1,5 @@
 /** What OPA says, read strictly: yes, no, nothing, or no answer that we know. The same over REST and in process. */
-import { type Json, parseStrictObject } from '../../core/encoding/json.ts';
+import { type Json, parseStrictObject, parseStrictObjectText } from '../../core/encoding/json.ts';
 import type { ReasonCode } from '../../core/reasons.ts';
 import { deny, grant } from '../../core/verdict.ts';
 import type { PointNote, PointVerdict } from '../../ports.ts';
@@ -48,4 +48,14 @@ export const readAnswer = (octets: Uint8Array): PointVerdict => {
   if (id !== undefined && (typeof id !== 'string' || !DECISION_ID.test(id)))
     return refuse('opa_result', 'the decision id is no id');
   return judge(result, { decisionId: id ?? '', revision: '' });
+};
+
+/** The result of a policy in this process, held to what an answer over REST is held to. Refuses as {@link judge}. */
+export const judgeResult = (result: unknown, revision: string): PointVerdict => {
+  const note = { decisionId: '', revision };
+  if (typeof result !== 'object' || result === null) return judge(result, note);
+  const parsed = parseStrictObjectText(JSON.stringify({ result }));
+  return parsed.ok
+    ? judge(parsed.value.result, note)
+    : refuse('opa_result', `the result can’t be read (${parsed.reason})`, note);
 };

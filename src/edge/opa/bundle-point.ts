@@ -10,11 +10,15 @@ import type { DecisionPoint, PointVerdict } from '../../ports.ts';
 import { writeFilesAtomic } from '../store/atomic-file.ts';
 import { watchFiles } from '../store/watched-files.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { judge, refuse } from './answer.ts';
+import { delay } from '../verifier/backoff.ts';
+import { judgeResult, refuse } from './answer.ts';
 import { type BundleRules, isRollback, type PolicyBundle, readBundle } from './bundle.ts';
 import { BundleFault } from './bundle-fault.ts';
 import { readSigningKey, type SignaturePolicy } from './bundle-signature.ts';
 import { type BundleSource, FileBundleSource, HttpBundleSource } from './bundle-source.ts';
+
+/** So long a start waits for the first bundle. */
+const FIRST_WAIT_MS = 5000;
 
 export interface BundlePointOptions {
   readonly name: string;
@@ -41,6 +45,7 @@ export class BundlePoint implements DecisionPoint {
   /** SHA-256 of what is in force, by the key in force. */
   private digest = '';
   private fault: string | undefined;
+  private readonly stopping = new AbortController();
   private stopWatching: () => void = () => {};
 
   /** Brings nothing. Throws on CA and key files that can't be read. */
@@ -57,7 +62,7 @@ export class BundlePoint implements DecisionPoint {
     return { kind: 'bundle', revision: this.bundle?.revision, fault: this.fault };
   }
 
-  /** Resolves with the last good bundle or the first new one in force, or when neither is to be had. */
+  /** Resolves with the last good bundle or the first new one in force, when neither is to be had, or after five seconds. */
   async start(): Promise<void> {
     const { config, log, name } = this.options;
     const { publicKeyFile } = config;
@@ -81,11 +86,12 @@ export class BundlePoint implements DecisionPoint {
       (octets) => this.take(octets),
       (error) => this.say(`it can’t be had: ${messageOf(error)}`),
     );
-    // With a bundle in force nobody has to wait for the server.
-    if (this.bundle === undefined) await first;
+    // With a bundle in force nobody has to wait for the server, and without one not for ever.
+    if (this.bundle === undefined) await Promise.race([first, delay(FIRST_WAIT_MS, this.stopping.signal)]);
   }
 
   async stop(): Promise<void> {
+    this.stopping.abort();
     this.stopWatching();
     await this.source.stop();
   }
@@ -101,7 +107,7 @@ export class BundlePoint implements DecisionPoint {
     const evaluated = policy.evaluate(path, input);
     switch (evaluated.kind) {
       case 'result':
-        return judge(evaluated.result, note);
+        return judgeResult(evaluated.result, bundle.revision);
       case 'exhausted':
         return refuse('opa_timeout', `${name} took more steps than it may`, note);
       case 'failed':

@@ -94,6 +94,11 @@ export class WasmPolicy {
     return Object.keys((this.instance ?? this.instantiate()).policy.entrypoints as Record<string, number>);
   }
 
+  /** What it holds now; it grows with what it is asked. */
+  get memoryBytes(): number {
+    return this.instance?.policy.mem.buffer.byteLength ?? 0;
+  }
+
   /** Never throws. `result` is undefined where the rule is. */
   evaluate(entrypoint: string, input: Readonly<Record<string, unknown>>): Evaluated {
     let steps: WebAssembly.Global<'i32'> | undefined;

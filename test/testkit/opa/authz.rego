@@ -18,6 +18,8 @@ decision := {"allow": false, "reason": sprintf("%s may not %s", [input.principal
 # Neither yes nor no.
 odd := count(input.principal.groups)
 
+fraction := {"allow": true, "share": 1 / 3}
+
 # Undefined for whoever is nobody's guest.
 guest if input.principal.id in data.guests
 

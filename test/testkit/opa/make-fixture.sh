@@ -12,6 +12,6 @@ openssl pkey -in "$scratch/key.pem" -pubout -out authz.pub.pem
 here=$PWD
 cd "$scratch/policy"
 entrypoints=()
-for rule in allow decision odd guest spin hoard; do entrypoints+=(-e "hopgate/authz/$rule"); done
+for rule in allow decision odd fraction guest spin hoard; do entrypoints+=(-e "hopgate/authz/$rule"); done
 "${HOPGATE_OPA:-opa}" build --bundle --target wasm "${entrypoints[@]}" --revision 7 \
   --signing-key "$scratch/key.pem" --signing-alg ES256 --output "$here/authz.tar.gz" .

@@ -113,6 +113,8 @@ describe('a bundle in a file', () => {
       detail: 'bob may not PUT',
     });
     expect(ask(points, 'odd')).toMatchObject({ reason: 'opa_result' });
+    // A number that over REST would be none of ours.
+    expect(ask(points, 'fraction')).toMatchObject({ reason: 'opa_result' });
     expect(ask(points, 'guest')).toMatchObject({ reason: 'opa_undefined' });
     expect(ask(points, 'nowhere')).toMatchObject({ reason: 'opa_undefined' });
     expect(ask(points, 'spin')).toMatchObject({ reason: 'opa_timeout' });

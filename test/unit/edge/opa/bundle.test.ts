@@ -28,7 +28,9 @@ describe('a bundle that OPA has built and signed', () => {
     const bundle = await readBundle(FIXTURE, RULES);
     expect(bundle.revision).toBe('7');
     expect([...bundle.entrypoints.keys()].sort()).toEqual(
-      ['allow', 'decision', 'guest', 'hoard', 'odd', 'spin'].map((rule) => `hopgate/authz/${rule}`),
+      ['allow', 'decision', 'fraction', 'guest', 'hoard', 'odd', 'spin'].map(
+        (rule) => `hopgate/authz/${rule}`,
+      ),
     );
   });
 

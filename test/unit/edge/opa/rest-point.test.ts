@@ -1,6 +1,7 @@
 /** OPA over REST, played by a server of ours that does what no OPA should: whatever is no clear yes is a denial with its own code. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -9,6 +10,8 @@ import { decisionPoints } from '../../../../src/config/decision-point-schema.ts'
 import { openDecisionPoints } from '../../../../src/edge/opa/decision-points.ts';
 import { makeLogger } from '../../../../src/edge/telemetry/log.ts';
 import type { PointVerdict } from '../../../../src/ports.ts';
+import { issueSvidCa } from '../../../../src/verifier/authority/certificates.ts';
+import { forgeCertificate } from '../../../testkit/certificates.ts';
 import { TestClock } from '../../../testkit/test-clock.ts';
 
 type Play = (request: IncomingMessage, response: ServerResponse, body: string) => void;
@@ -348,4 +351,38 @@ test('over a unix socket, below a path, with a token from a file', async () => {
 test.each(['', 'two words', 'a\r\nb', 'é'])('a token %j is refused before anything starts', async (token) => {
   writeFileSync(path.join(directory, 'token'), token);
   await expect(open({ tokenFile: 'token' })).rejects.toThrow(/token holds no bearer token$/);
+});
+
+describe('over https', () => {
+  const listen = async (dns: string): Promise<{ url: string; caFile: string }> => {
+    const authority = await issueSvidCa('company.com', {
+      now: Math.floor(Date.now() / 1000),
+      ttlSeconds: 3600,
+    });
+    const { svidPem, svidKeyPem } = await forgeCertificate(authority, { uris: [], dns: [dns] });
+    writeFileSync(path.join(directory, 'ca.pem'), authority.certificatePem);
+    const secure = createSecureServer({ cert: svidPem, key: svidKeyPem }, (request, response) =>
+      server.emit('request', request, response),
+    );
+    await new Promise<void>((resolve) => secure.listen(0, '127.0.0.1', resolve));
+    closers.push(() => {
+      secure.closeAllConnections();
+      secure.close();
+    });
+    return { url: `https://localhost:${(secure.address() as AddressInfo).port}`, caFile: 'ca.pem' };
+  };
+
+  test('by the authority that is configured, and by no other', async () => {
+    play = answer('{"result":true}');
+    const { url, caFile } = await listen('localhost');
+    expect(told(await (await open({ url, caFile })).ask())).toBe('ok');
+    expect(told(await (await open({ url })).ask())).toBe('opa_unavailable');
+    expect(heard).toHaveLength(1);
+  });
+
+  test('under the name in the address', async () => {
+    play = answer('{"result":true}');
+    expect(told(await (await open(await listen('opa.company.com'))).ask())).toBe('opa_unavailable');
+    expect(heard).toEqual([]);
+  });
 });

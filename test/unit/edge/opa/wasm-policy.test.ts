@@ -38,6 +38,8 @@ describe('a rule', () => {
     const patient = await load({ ...RULES, maxSteps: 1_000_000_000 });
     expect(patient.evaluate(path('hoard'), { megabytes: 2 })).toEqual({ kind: 'result', result: 2 });
     expect(patient.evaluate(path('hoard'), { megabytes: 200_000 })).toEqual({ kind: 'failed' });
+    // What broke off is gone, and its memory with it.
+    expect(patient.memoryBytes).toBe(0);
     expect(patient.evaluate(path('allow'), ALLOWED)).toEqual({ kind: 'result', result: true });
   });
 
