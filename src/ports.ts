@@ -1,6 +1,6 @@
 /** What the path needs from outside: each port is filled by an adapter in `edge` or by a test. */
 import type { RequestFacts } from './core/approval/request-approval.ts';
-import type { AuditBody, Outcome, OutcomeRecord } from './core/audit/record.ts';
+import type { AuditBody, ContentNote, Outcome, OutcomeRecord, ToolNote } from './core/audit/record.ts';
 import type { ChainContext } from './core/delegation/chain.ts';
 import type { ScopeLiteral } from './core/delegation/scope.ts';
 import type { FrameType } from './core/handshake/frames.ts';
@@ -142,6 +142,21 @@ export interface DecisionPoints {
   get(point: string): DecisionPoint | undefined;
 }
 
+/** Whose an MCP session is. */
+export interface SessionOwner {
+  readonly caller: AgentId;
+  readonly principal: string;
+  readonly task: string;
+}
+
+/** The MCP sessions of the agent behind this sidecar: each is good for the caller and the task that began it. */
+export interface McpSessionPort {
+  /** Refuses with `mcp_session_unknown`, `mcp_session_foreign`. */
+  check(id: string, owner: SessionOwner): Denial | undefined;
+  /** The agent has given this id to this owner. Refuses with `mcp_session_foreign` where another has it. */
+  begin(id: string, owner: SessionOwner): Denial | undefined;
+}
+
 /** The handshake's octets on a TLS connection. */
 export interface FrameChannel {
   /** The next whole frame of one of the expected types. Refuses with `hs_frame`, `hs_timeout`. */
@@ -170,6 +185,43 @@ export interface PeerCertificate {
   readonly chainsTo: (authorities: readonly Buffer[]) => boolean;
 }
 
+/** What of a body goes on now; with a denial nothing goes on after it. */
+export interface BodyStep {
+  readonly pass: readonly Uint8Array[];
+  readonly denial?: Denial | undefined;
+}
+
+/** Looks at a body as it goes by. */
+export interface BodyInspector {
+  push(chunk: Uint8Array): BodyStep;
+  end(): BodyStep;
+}
+
+/** What was found in a body, for the record. */
+export interface ResponseNotes {
+  readonly content: readonly ContentNote[];
+  readonly tools: readonly ToolNote[];
+}
+
+export interface OpenResponse {
+  readonly inspector: BodyInspector;
+  /** What goes on has the length of what came, unless it is cut. */
+  readonly keepsLength: boolean;
+  /** The head goes on at once; else with the first octets, so that a body that is refused whole can be answered for. */
+  readonly headNow: boolean;
+}
+
+/** Looks at a response. */
+export interface ResponseWatch {
+  /** At its head: undefined where its body is nothing to look at. Refuses what is not to be sent at all. */
+  open(
+    status: number,
+    headers: readonly string[],
+    contentLength: number | undefined,
+  ): Verdict<OpenResponse | undefined>;
+  readonly notes: ResponseNotes;
+}
+
 /** How a forwarded exchange ended. */
 export interface ExchangeResult {
   /** HTTP status sent back; 0 when none was. */
@@ -178,6 +230,10 @@ export interface ExchangeResult {
   /** Octets of body, from the caller's side. */
   readonly received: number;
   readonly sent: number;
+  /** What was found in either body; left out where nobody looked. */
+  readonly notes?: ResponseNotes | undefined;
+  /** Of the data that came back. */
+  readonly labels?: readonly string[] | undefined;
 }
 
 /** A request that can be sent on, as the HTTP adapter offers it. */

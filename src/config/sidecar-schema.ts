@@ -246,6 +246,11 @@ const limits = z
       .prefault('5m')
       .describe('Until the agent’s response headers. Streams have no total limit.'),
     bodyBytes: bytes.prefault('1GiB').describe('The largest request body.'),
+    heldBytes: bytes
+      .prefault('64MiB')
+      .describe(
+        'Bodies of one agent that are in memory at once, because policy reads them before it decides.',
+      ),
     approvalBodyBytes: bytes
       .prefault('1MiB')
       .describe('The largest body that a human can approve: it is read whole before it is sent on.'),
@@ -259,6 +264,9 @@ const limits = z
     contextIdle: duration
       .prefault('15m')
       .describe('A context that is not used for so long ends; a task that began here, with all its grants.'),
+    mcpSessionIdle: duration
+      .prefault('1h')
+      .describe('An MCP session that is not used for so long ends here: its client initializes a new one.'),
     drainTimeout: duration.prefault('25s').describe('From SIGTERM until streams are cut.'),
   })
   .prefault({});

@@ -1,16 +1,64 @@
 /** A request that only a human may permit: its body is read, its token fetched and its one use counted (SPEC.md section 12). */
+import { checkApprovalTime } from '../core/approval/approver.ts';
 import {
   approvalUseKey,
   checkApprovable,
   type RequestFacts,
   requestApprovalId,
+  verifyRequestApproval,
 } from '../core/approval/request-approval.ts';
+import { splitApproved } from '../core/delegation/link-approvals.ts';
 import { sha256 } from '../core/encoding/jws.ts';
-import { type Denial, deny, type Verdict } from '../core/verdict.ts';
-import { approve, factsToApprove, type Permit, type Refusal, type Unapproved } from './decide.ts';
-import type { Path } from './pipeline.ts';
+import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
+import type { TrustSnapshot } from '../ports.ts';
+import { checkPermit } from './check-permit.ts';
+import type { HopReply, Path } from './path.ts';
+import { type DecisionInput, type Permit, permitOf, type Refusal, type Unapproved } from './permit.ts';
 
 type Sought = { readonly ok: true; readonly value: Permit } | Refusal;
+
+/** What a request has to be approved as. `body`: base64url SHA-256 of its octets. */
+export const factsToApprove = (
+  { delegated: { chain }, callee, method, target }: DecisionInput,
+  body: string,
+): RequestFacts => ({
+  principal: chain.principal,
+  caller: chain.holder.id,
+  callee,
+  chain: chain.leaf.id,
+  method,
+  target,
+  body,
+});
+
+/**
+ * Makes the permit that lacked nothing but this token. Its use is not counted yet.
+ * Refuses with `approval_invalid`, parse faults, and with what has changed since the request was decided.
+ */
+export const approve = (
+  { allowed, input, unapproved, cached = false }: Unapproved,
+  token: string,
+  body: string,
+  trust: TrustSnapshot,
+  nowSeconds: number,
+): Verdict<Permit> => {
+  const { delegated } = input;
+  const facts = factsToApprove(input, body);
+  const keys = delegated.chain.links.map(({ delegateeThumbprint }) => delegateeThumbprint);
+  const verified = verifyRequestApproval(token, facts, trust.bundle.approvers, keys);
+  if (!verified.ok) return verified;
+  const expired = checkApprovalTime(verified.value, nowSeconds);
+  if (expired !== undefined) return expired;
+  const scopes = allowed.demanded.approval.filter((scope) => !unapproved.includes(scope));
+  const { by } = splitApproved(scopes, delegated.approvals);
+  const { approver } = verified.value;
+  const approvals = [...by, { approver, id: requestApprovalId(facts) }];
+  const permit = permitOf(allowed, input, cached, approvals, {
+    isLive: true,
+    requestApproval: verified.value,
+  });
+  return checkPermit(permit, trust, nowSeconds, input.trust.generation) ?? grant(permit);
+};
 
 /**
  * The permit, if somebody has approved exactly this; else the request waits at the verifier under the id of the refusal.
@@ -19,7 +67,7 @@ type Sought = { readonly ok: true; readonly value: Permit } | Refusal;
 export const seekApproval = async (
   path: Pick<Path, 'approvals' | 'clock' | 'trust' | 'uses'>,
   unapproved: Unapproved,
-  readBody: (() => Promise<Verdict<Buffer>>) | undefined,
+  readBody: HopReply['body'],
 ): Promise<Sought> => {
   const { approvals } = path;
   if (approvals === undefined || readBody === undefined)

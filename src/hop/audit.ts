@@ -1,8 +1,10 @@
 /** Stage 5: every decision, allowed or denied, becomes a record before anything follows from it (SPEC.md section 14). */
 import type { DecisionRecord, Direction } from '../core/audit/record.ts';
+import type { Message } from '../core/message/message.ts';
+import { nameOf } from '../core/policy/operations.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
 import type { TrustSnapshot } from '../ports.ts';
-import type { Permit, Refusal } from './decide.ts';
+import type { Permit, Refusal } from './permit.ts';
 import type { Delegated } from './verify-chain.ts';
 
 /** What is known of a hop, whatever became of it. */
@@ -70,6 +72,30 @@ export const decisionRecord = (
     us,
     verdict: permitted ? 'permit' : 'deny',
   };
-  const { approvals = [] } = basis;
-  return approvals.length === 0 ? record : { ...record, approvals };
+  const { approvals = [], content = [], flags = [], labels = [], opa = [], shadow = [] } = basis;
+  const message = permitted ? messageOf(decision.permit) : decision.refusal.message;
+  const observed = permitted ? decision.permit.observed?.reason : undefined;
+  return {
+    ...record,
+    ...(approvals.length > 0 && { approvals }),
+    ...(content.length > 0 && { content }),
+    ...(flags.length > 0 && { flags }),
+    ...(labels.length > 0 && { labels }),
+    ...(opa.length > 0 && { opa }),
+    ...(shadow.length > 0 && { shadow }),
+    ...(observed !== undefined && { observed }),
+    ...(message !== undefined && { operations: operationsOf(message) }),
+  };
 };
+
+const messageOf = ({ input: { message } }: Permit): Message | undefined =>
+  message?.ok ? message.value : undefined;
+
+/** Names are the sender's to choose. */
+const MAX_NAME = 128;
+
+const operationsOf = ({ operations }: Message) =>
+  operations.map((operation) => ({
+    method: operation.method.slice(0, MAX_NAME).toWellFormed(),
+    name: nameOf(operation).slice(0, MAX_NAME).toWellFormed(),
+  }));

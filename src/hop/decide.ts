@@ -1,24 +1,15 @@
 /** Stage 4: revocation, lists, routes, scopes, rules, caveats; a permit, a denial, or what is still to be known (SPEC.md section 13). */
-import { checkApprovalTime, isStanding } from '../core/approval/approver.ts';
-import {
-  type RequestFacts,
-  requestApprovalId,
-  type VerifiedRequestApproval,
-  verifyRequestApproval,
-} from '../core/approval/request-approval.ts';
-import type { ApprovalNote, Direction } from '../core/audit/record.ts';
 import { caveatDeadline } from '../core/delegation/caveats.ts';
-import { type Holder, verifyChain } from '../core/delegation/chain.ts';
 import {
   checkLinkApprovalTimes,
   type LinkApprovals,
-  linkApprovalsOf,
   splitApproved,
 } from '../core/delegation/link-approvals.ts';
 import type { ScopeLiteral } from '../core/delegation/scope.ts';
 import { CLOCK_SKEW_SECONDS } from '../core/limits.ts';
 import type { Message } from '../core/message/message.ts';
-import { type Demanded, NOTHING_DEMANDED } from '../core/policy/demands.ts';
+import { operation } from '../core/message/operation.ts';
+import { NOTHING_DEMANDED } from '../core/policy/demands.ts';
 import {
   type Allowed,
   type DecisionDenial,
@@ -28,66 +19,27 @@ import {
   standingOf,
   wantsMessage,
 } from '../core/policy/evaluate.ts';
-import type { RouteRule } from '../core/policy/model.ts';
-import type { ShadowNote } from '../core/policy/rules.ts';
+import type { DecisionPointRule } from '../core/policy/model.ts';
+import { pointInput } from '../core/policy/point-input.ts';
 import { parseTarget } from '../core/policy/target.ts';
-import { type LiveFacts, NOTHING_REGISTERED, readableHeaders } from '../core/policy/values.ts';
+import { type LiveFacts, readableHeaders, valuesOf } from '../core/policy/values.ts';
 import type { ReasonCode } from '../core/reasons.ts';
-import type { AgentId } from '../core/spiffe-id.ts';
+import { idMatches } from '../core/spiffe-id.ts';
 import { checkAge } from '../core/trust/freshness.ts';
-import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
-import { chainContext, type TrustSnapshot } from '../ports.ts';
+import { type Denial, deny, grant } from '../core/verdict.ts';
+import type { TrustSnapshot } from '../ports.ts';
+import {
+  type AskedPoint,
+  contentNotes,
+  type Decision,
+  type DecisionInput,
+  type Permit,
+  permitOf,
+  type Quarantined,
+  type Refusal,
+  type Undecided,
+} from './permit.ts';
 import type { Delegated } from './verify-chain.ts';
-
-declare const permit: unique symbol;
-
-/** What forwarding demands; only {@link decide} makes one. */
-export interface Permit {
-  readonly [permit]: true;
-  readonly delegated: Delegated;
-  readonly route: RouteRule;
-  readonly rule: string;
-  readonly required: readonly ScopeLiteral[];
-  readonly demanded: Demanded;
-  readonly labels: readonly string[];
-  readonly flags: readonly string[];
-  readonly shadow: readonly ShadowNote[];
-  /** What policy would have denied, had its route not been observed only. */
-  readonly observed: Denial | undefined;
-  /** Whether anything but time, trust and policy had a say in it, so that each sweep asks anew. */
-  readonly isLive: boolean;
-  /** The approvals that it rests on; none where policy asks for none. */
-  readonly approvals: readonly ApprovalNote[];
-  /** Of this one request: its use is to be counted before it is used. */
-  readonly requestApproval: VerifiedRequestApproval | undefined;
-  readonly cached: boolean;
-  /** What was asked: asked again when trust or policy change under what still streams. */
-  readonly input: DecisionInput;
-}
-
-export interface DecisionInput {
-  /** The caller's own sidecar passes a demand for approval on: only the callee can count its use. */
-  readonly direction: Direction;
-  readonly delegated: Delegated;
-  readonly callee: AgentId;
-  /** As it proved itself on this connection, or ourselves; undefined where nobody has. */
-  readonly calleeHolder?: Holder | undefined;
-  readonly method: string;
-  /** Request target in origin form, as received. */
-  readonly target: string;
-  readonly trust: TrustSnapshot;
-  readonly nowSeconds: number;
-  /** Seconds: the end of the session; Infinity where there is none yet. */
-  readonly sessionDeadline: number;
-  /** Name, value, name, value …, as received. */
-  readonly headers?: readonly string[] | undefined;
-  /** Octets of the body, as announced or read. */
-  readonly size?: number | undefined;
-  /** Of the data that the task has touched so far. */
-  readonly labels?: readonly string[] | undefined;
-  /** What the body says, once it was read; or why it can't be known. */
-  readonly message?: Verdict<Message> | undefined;
-}
 
 /** Targets are the peer’s to choose, and so are grants: what is remembered of them is bounded in number and in octets. */
 const DECISIONS_PER_CHAIN = 256;
@@ -96,17 +48,17 @@ const MAX_REMEMBERED_KEY = 384;
 const NO_HEADERS: readonly string[] = [];
 const NO_LABELS: readonly string[] = [];
 
-const liveOf = (
-  { headers = NO_HEADERS, size = -1, labels = NO_LABELS }: DecisionInput,
-  { bundle }: TrustSnapshot,
-  nowSeconds: number,
-): LiveFacts => ({
-  nowSeconds,
-  score: (id) => bundle.scores.of(id, nowSeconds).score,
-  headers: () => readableHeaders(headers),
-  size,
-  labels,
-});
+const liveOf = (input: DecisionInput, { bundle }: TrustSnapshot, nowSeconds: number): LiveFacts => {
+  const { headers = NO_HEADERS, size = -1, labels = NO_LABELS } = input;
+  return {
+    nowSeconds,
+    score: (id) => bundle.scores.of(id, nowSeconds).score,
+    headers: () => readableHeaders(headers),
+    size,
+    labels,
+    released: isReleased(input),
+  };
+};
 
 /** What stands for this chain, callee, method and target under this trust. */
 const standing = (
@@ -129,45 +81,16 @@ const standing = (
     chain: delegated.chain,
     granted: delegated.granted,
     approvals,
-    registered: NOTHING_REGISTERED,
+    registered: trust.bundle.attributes,
   });
 };
 
 /** A callee stands in no chain but its grant's. Not remembered: the next connection may be under another key of it. */
-const calleeDenial = ({ calleeHolder }: DecisionInput, { bundle }: TrustSnapshot): Denial | undefined =>
+export const calleeDenial = (
+  { calleeHolder }: DecisionInput,
+  { bundle }: TrustSnapshot,
+): Denial | undefined =>
   calleeHolder && bundle.revocations.checkHolder(calleeHolder.id, calleeHolder.key.thumbprint);
-
-/** A denial, with what the audit wants to know of it. */
-export interface Refusal extends Denial {
-  readonly rule?: string;
-  readonly required?: readonly ScopeLiteral[];
-  readonly cached?: boolean;
-  readonly labels?: readonly string[];
-  readonly flags?: readonly string[];
-  readonly shadow?: readonly ShadowNote[];
-  readonly approvals?: readonly ApprovalNote[];
-  /** The id of the approval that would permit it: who asks needs it. */
-  readonly approval?: string;
-}
-
-/** All is well but for a human's word on these scopes; with it, {@link approve} makes the permit. */
-export interface Unapproved extends Refusal {
-  readonly reason: 'approval_required';
-  readonly unapproved: readonly ScopeLiteral[];
-  readonly allowed: Allowed;
-  readonly input: DecisionInput;
-}
-
-/** Nothing can be decided before the body was read as this route says. */
-export interface Unread extends Refusal {
-  readonly unread: RouteRule;
-  readonly input: DecisionInput;
-}
-
-export type Decision = { readonly ok: true; readonly value: Permit } | Refusal | Unapproved | Unread;
-
-export const isUnapproved = (decision: Refusal): decision is Unapproved => 'unapproved' in decision;
-export const isUnread = (decision: Refusal): decision is Unread => 'unread' in decision;
 
 /** What `enforcement: observe` lets through: what policy says, and never who somebody is, what a chain proves or what was revoked. */
 const OBSERVED: ReadonlySet<ReasonCode> = new Set<ReasonCode>([
@@ -176,6 +99,7 @@ const OBSERVED: ReadonlySet<ReasonCode> = new Set<ReasonCode>([
   'message_malformed',
   'message_ambiguous',
   'operation_unmatched',
+  'mcp_tool_changed',
   'route_value',
   'delegation_denied',
   'scope_missing',
@@ -187,6 +111,15 @@ const OBSERVED: ReadonlySet<ReasonCode> = new Set<ReasonCode>([
   'rule_error',
   'quarantined',
   'score_too_low',
+  'content_denied',
+  'content_type',
+  'content_too_large',
+  'content_unreadable',
+  'opa_denied',
+  'opa_undefined',
+  'opa_result',
+  'opa_timeout',
+  'opa_unavailable',
 ]);
 
 /**
@@ -210,8 +143,14 @@ export const decide = (input: DecisionInput): Decision => {
   return judge(known, input, delegated.approvals, cached);
 };
 
-/** Whoever takes it for a refusal refuses. */
+/** As {@link decide}, without anything that was remembered: trust or time may have changed. */
+export const decideAnew = (input: DecisionInput, approvals: LinkApprovals): Decision =>
+  judge(standing(input, approvals), input, approvals, false);
+
+/** What stands in for a body that nobody has read yet. */
 const NOT_READ = deny('message_malformed', 'the body was not read');
+const NOT_LOOKED_AT = deny('content_unreadable', 'the body was not looked at');
+const NOT_ASKED = deny('opa_unavailable', 'the decision point was not asked');
 
 /** Decides anew whenever it is asked: by what stands and what is now. */
 const judge = (
@@ -222,122 +161,139 @@ const judge = (
 ): Decision => {
   if (!known.ok) return { ...known, cached };
   const { delegated, trust, nowSeconds, message } = input;
+  const { route } = known;
   if (wantsMessage(known) && message === undefined)
-    return timeDenial(input, approvals, nowSeconds) ?? { ...NOT_READ, unread: known.route, input };
+    return timeDenial(input, approvals, nowSeconds) ?? { ...NOT_READ, wanted: MESSAGE, route, input };
+  const said = message?.ok ? { message: message.value } : {};
+  const ask: Observable = { standing: known, input, approvals, cached, notes: { cached, ...said } };
   const decision: PolicyDecision =
     message?.ok === false
       ? { ...message, rule: '', required: known.base }
       : decideStanding(trust.policy, known, liveOf(input, trust, nowSeconds), message?.value);
-  if (!decision.ok) return observed(decision, known, input, approvals, cached) ?? { ...decision, cached };
+  if (!decision.ok) return refuse(decision, ask);
   const { value: allowed } = decision;
   const { rule, required, demanded, labels, flags, shadow } = allowed;
-  const notes = { rule, required, labels, flags, shadow, cached };
+  const notes = { rule, required, labels, flags, shadow, ...ask.notes };
   const ended = timeDenial(input, approvals, nowSeconds);
   if (ended !== undefined) return { ...notes, ...ended };
-  const unmet = demandDenial(delegated, allowed, trust, nowSeconds);
-  if (unmet !== undefined) {
-    const refusal = { ...notes, ...unmet };
-    return observed(refusal, known, input, approvals, cached) ?? refusal;
-  }
+  const unmet =
+    demandDenial(delegated, allowed, trust, nowSeconds) ??
+    lookAt(known, input) ??
+    askPoints(known, input, allowed);
+  if (unmet !== undefined)
+    return 'wanted' in unmet ? { ...notes, ...unmet } : refuse({ ...notes, ...unmet }, ask);
   const { missing, by } = splitApproved(demanded.approval, approvals);
   if (missing.length > 0 && input.direction === 'inbound')
     return { ...notes, ...approvalRequired(missing), unapproved: missing, allowed, input };
   return grant(permitOf(allowed, input, cached, by, { isLive: known.decision === undefined }));
 };
 
-/** The permit of a route that is observed only, where policy alone would deny. What is not policy's holds all the same. */
-const observed = (
-  denial: DecisionDenial | Refusal,
-  { route, base }: Standing,
+const MESSAGE = { what: 'message' } as const;
+
+/** Whether the same chain may call another tool of the same server, as far as that is known without its arguments. */
+export const mayCall = ({ input }: Permit, tool: string): boolean => {
+  const { trust, delegated, nowSeconds } = input;
+  const known = standing(input, delegated.approvals);
+  if (!known.ok) return false;
+  const call: Message = {
+    protocol: 'mcp',
+    batch: false,
+    operations: [operation('request', 'tools/call', { tool })],
+  };
+  const decision = decideStanding(trust.policy, known, liveOf(input, trust, nowSeconds), call);
+  return decision.ok || decision.reason === 'rule_error';
+};
+
+/** The body, where a rule holds it back until it was looked at; what it found, where it was. */
+const lookAt = ({ route }: Standing, input: DecisionInput): Denial | Undecided | undefined => {
+  const selection = input.trust.policy.content.select('request', input.callee, route.name);
+  if (selection?.hold !== true) return undefined;
+  const { content } = input;
+  if (content === undefined)
+    return { ...NOT_LOOKED_AT, wanted: { what: 'content', selection }, route, input };
+  const { denial } = content;
+  if (denial === undefined || (denial.action === 'quarantine' && isReleased(input))) return undefined;
+  const { rule, detail } = denial;
+  // What is too large to be looked at whole can't be kept either.
+  return denial.action === 'quarantine'
+    ? deny('quarantined', `content rule ${rule} keeps this aside for review: ${detail}`)
+    : denial;
+};
+
+/** A reviewer let it go, or it is the callee's sidecar that keeps things aside and not the caller's own. */
+const isReleased = ({ released = false, direction }: DecisionInput): boolean =>
+  released || direction === 'outbound';
+
+const pointsFor = ({ route, facts }: Standing, { trust }: DecisionInput): readonly DecisionPointRule[] =>
+  (trust.policy.policy.decisionPoints ?? []).filter(
+    ({ routes, callees }) =>
+      (routes === undefined || routes.includes(route.name)) &&
+      (callees === undefined || callees.some((pattern) => idMatches(pattern, facts.callee))),
+  );
+
+/** Others that must permit it too, each operation for itself; what they said, where they were asked. */
+const askPoints = (
+  known: Standing,
   input: DecisionInput,
-  approvals: LinkApprovals,
-  cached: boolean,
-): Decision | undefined => {
+  allowed: Allowed,
+): Denial | Undecided | undefined => {
+  const points = pointsFor(known, input);
+  if (points.length === 0) return undefined;
+  if (input.points !== undefined) return input.points.denial;
+  const { trust, message, nowSeconds } = input;
+  const live = liveOf(input, trust, nowSeconds);
+  const asked: AskedPoint[] = [];
+  for (const operation of message?.ok ? message.value.operations : [undefined]) {
+    const question = pointInput(
+      valuesOf(known.facts, live, known.route, allowed.labels, allowed.required, operation),
+    );
+    if (!question.ok) return question;
+    for (const { point, path } of points) asked.push({ point, path, input: question.value });
+  }
+  return { ...NOT_ASKED, wanted: { what: 'points', asked }, route: known.route, input };
+};
+
+/** What a denial is held against where its route is observed only. */
+interface Observable {
+  readonly standing: Standing;
+  readonly input: DecisionInput;
+  readonly approvals: LinkApprovals;
+  readonly cached: boolean;
+  readonly notes: Partial<Refusal>;
+}
+
+/** A refusal, unless its route is observed only and policy alone denies. What is not policy's holds all the same. */
+const refuse = (
+  denial: DecisionDenial | Refusal,
+  { standing: { route, base }, input, approvals, cached, notes }: Observable,
+): Decision => {
   const { delegated, trust, nowSeconds } = input;
-  if (nowSeconds >= (route.observeUntil ?? 0) || !OBSERVED.has(denial.reason)) return undefined;
+  const content = contentNotes(input);
+  const opa = input.points?.notes ?? [];
+  const refusal: Refusal = {
+    ...notes,
+    ...denial,
+    ...(content.length > 0 && { content }),
+    ...(opa.length > 0 && { opa }),
+  };
+  if (nowSeconds >= (route.observeUntil ?? 0) || !OBSERVED.has(denial.reason))
+    return denial.reason === 'quarantined' ? ({ ...refusal, input } as Quarantined) : refusal;
   const { rule = '', required = base, labels = input.labels ?? NO_LABELS, flags = [], shadow = [] } = denial;
   const allowed = { route, rule, required, labels, flags, shadow, demanded: NOTHING_DEMANDED };
   const ended =
     timeDenial(input, approvals, nowSeconds) ?? demandDenial(delegated, allowed, trust, nowSeconds);
-  if (ended !== undefined) return { rule, required, cached, ...ended };
+  if (ended !== undefined) return { rule, required, ...notes, ...ended };
   const { ok, reason, detail } = denial;
   return grant(permitOf(allowed, input, cached, [], { isLive: true, observed: { ok, reason, detail } }));
 };
 
-const approvalRequired = (scopes: readonly ScopeLiteral[]) => ({
+export const approvalRequired = (scopes: readonly ScopeLiteral[]) => ({
   ...deny('approval_required', `nobody has approved ${scopes.join(' ')}`),
   reason: 'approval_required' as const,
 });
 
-interface PermitExtras {
-  readonly isLive: boolean;
-  readonly observed?: Denial;
-  readonly requestApproval?: VerifiedRequestApproval;
-}
-
-const permitOf = (
-  allowed: Allowed,
-  input: DecisionInput,
-  cached: boolean,
-  approvals: readonly ApprovalNote[],
-  { isLive, observed, requestApproval }: PermitExtras,
-): Permit =>
-  ({
-    ...allowed,
-    delegated: input.delegated,
-    cached,
-    input,
-    approvals,
-    requestApproval,
-    observed,
-    isLive,
-  }) as unknown as Permit;
-
-/** What a request has to be approved as. `body`: base64url SHA-256 of its octets. */
-export const factsToApprove = (
-  { delegated: { chain }, callee, method, target }: DecisionInput,
-  body: string,
-): RequestFacts => ({
-  principal: chain.principal,
-  caller: chain.holder.id,
-  callee,
-  chain: chain.leaf.id,
-  method,
-  target,
-  body,
-});
-
-/**
- * Makes the permit that lacked nothing but this token. Its use is not counted yet.
- * Refuses with `approval_invalid`, parse faults, and with what has changed since the request was decided.
- */
-export const approve = (
-  { allowed, input, unapproved, cached = false }: Unapproved,
-  token: string,
-  body: string,
-  trust: TrustSnapshot,
-  nowSeconds: number,
-): Verdict<Permit> => {
-  const { delegated } = input;
-  const facts = factsToApprove(input, body);
-  const keys = delegated.chain.links.map(({ delegateeThumbprint }) => delegateeThumbprint);
-  const verified = verifyRequestApproval(token, facts, trust.bundle.approvers, keys);
-  if (!verified.ok) return verified;
-  const expired = checkApprovalTime(verified.value, nowSeconds);
-  if (expired !== undefined) return expired;
-  const scopes = allowed.demanded.approval.filter((scope) => !unapproved.includes(scope));
-  const { by } = splitApproved(scopes, delegated.approvals);
-  const { approver } = verified.value;
-  const approvals = [...by, { approver, id: requestApprovalId(facts) }];
-  const permit = permitOf(allowed, input, cached, approvals, {
-    isLive: true,
-    requestApproval: verified.value,
-  });
-  return checkPermit(permit, trust, nowSeconds, input.trust.generation) ?? grant(permit);
-};
-
 /** What time ends. The bundle's own end is not among it: a newer bundle takes its place (`TrustPort.current`). */
-const timeDenial = (
+export const timeDenial = (
   { delegated, sessionDeadline }: DecisionInput,
   approvals: LinkApprovals,
   nowSeconds: number,
@@ -355,7 +311,7 @@ const timeDenial = (
 };
 
 /** What the required scopes demand of the age of trust and of the agents: both change with time. */
-const demandDenial = (
+export const demandDenial = (
   { chain }: Delegated,
   { demanded }: Pick<Allowed, 'demanded'>,
   { freshAt, maxStalenessSeconds, bundle }: TrustSnapshot,
@@ -369,52 +325,4 @@ const demandDenial = (
       return deny('score_too_low', `${delegatee} has ${score}, the scope demands ${demanded.minScore}`);
   }
   return undefined;
-};
-
-/**
- * Whether a permit that was given earlier still holds: streams outlive the moment of their decision. `seen` is the
- * generation of trust that it was last held against; under another one all is asked anew.
- */
-export const checkPermit = (
-  permit: Permit,
-  trust: TrustSnapshot,
-  nowSeconds: number,
-  seen: number,
-): Denial | undefined => {
-  const { delegated } = permit.input;
-  const { chain, chainText } = delegated;
-  const isSame = trust.generation === seen;
-  let approvals = delegated.approvals;
-  if (!isSame) {
-    const verified = verifyChain(chainText, chain.holder, chainContext(trust, nowSeconds));
-    if (!verified.ok) return verified;
-    approvals = linkApprovalsOf(verified.value, trust.bundle.approvers);
-  }
-  const input: DecisionInput = { ...permit.input, trust, nowSeconds };
-  // What nothing but time, trust and policy can change needs no second look while these are the same.
-  if (isSame && !permit.isLive)
-    return timeDenial(input, approvals, nowSeconds) ?? demandDenial(delegated, permit, trust, nowSeconds);
-  const again = judge(standing(input, approvals), input, approvals, false);
-  if (again.ok) return isSame ? undefined : calleeDenial(input, trust);
-  if (isUnread(again))
-    return deny('operation_unmatched', 'policy now reads what was not read when this began');
-  if (!isUnapproved(again)) return again;
-  return calleeDenial(input, trust) ?? checkApproved(permit, again.allowed, approvals, trust);
-};
-
-/** Another policy may ask for approval where the last one did not, and another bundle no longer know an approver. */
-const checkApproved = (
-  { input, requestApproval }: Permit,
-  { demanded }: Allowed,
-  approvals: LinkApprovals,
-  { bundle }: TrustSnapshot,
-): Denial | undefined => {
-  if (input.direction === 'outbound') return undefined;
-  const { missing } = splitApproved(demanded.approval, approvals);
-  if (missing.length === 0) return undefined;
-  // By the key that signed: one that was taken from an approver ends what it approved, whatever other keys there are.
-  return requestApproval !== undefined &&
-    isStanding(bundle.approvers.get(requestApproval.key), requestApproval)
-    ? undefined
-    : approvalRequired(missing);
 };

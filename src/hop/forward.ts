@@ -1,7 +1,8 @@
 /** Stage 6: the request goes on, if there is a permit; and is cut when what permitted it ends. */
 import type { ReasonCode } from '../core/reasons.ts';
 import type { Exchange, ExchangeResult, TrustSnapshot } from '../ports.ts';
-import { checkPermit, type Permit } from './decide.ts';
+import { checkPermit } from './check-permit.ts';
+import type { Permit } from './permit.ts';
 
 interface LiveHop {
   readonly permit: Permit;

@@ -2,74 +2,18 @@
  * The order of a hop: identify and handshake once per connection; then, for each request,
  * verify → decide → audit → forward → outcome. Every exit ends in a record.
  */
-import type { Direction } from '../core/audit/record.ts';
-import type { Holder } from '../core/delegation/chain.ts';
 import { REASONS } from '../core/reasons.ts';
-import type { AgentId } from '../core/spiffe-id.ts';
-import { type Denial, deny, type Verdict } from '../core/verdict.ts';
-import type {
-  ApprovalPort,
-  AuditPort,
-  Clock,
-  EvidencePort,
-  Exchange,
-  QuarantinePort,
-  TrustPort,
-  TrustSnapshot,
-  UseCounter,
-} from '../ports.ts';
-import { seekApproval } from './approval.ts';
+import { type Denial, deny } from '../core/verdict.ts';
+import type { TrustPort, TrustSnapshot } from '../ports.ts';
 import { decisionRecord, type HopFacts } from './audit.ts';
-import { checkPermit, decide, isUnapproved, type Permit, type Refusal, type Unapproved } from './decide.ts';
-import { forward, type LiveHops } from './forward.ts';
+import { checkPermit } from './check-permit.ts';
+import { decide } from './decide.ts';
+import { forward } from './forward.ts';
+import type { HopReply, HopRequest, Path } from './path.ts';
+import { isOpen, type Permit, type Refusal } from './permit.ts';
+import { settle } from './settle.ts';
 import { countsUses, takeUses } from './uses.ts';
-import type { ChainVerifier, Delegated } from './verify-chain.ts';
-
-export interface Path {
-  readonly clock: Clock;
-  readonly trust: TrustPort;
-  readonly audit: AuditPort;
-  readonly chains: ChainVerifier;
-  readonly uses: UseCounter;
-  readonly live: LiveHops;
-  /** Left out where nobody wants to know. */
-  readonly evidence?: EvidencePort | undefined;
-  /** Left out where there is no verifier to ask. */
-  readonly approvals?: ApprovalPort | undefined;
-  /** Left out where nobody may review: what policy quarantines is then only refused. */
-  readonly quarantine?: QuarantinePort | undefined;
-}
-
-/** One request, as a door of the sidecar hands it over. */
-export interface HopRequest {
-  readonly direction: Direction;
-  readonly hop: string;
-  readonly caller: Holder;
-  readonly callee: AgentId;
-  /** Who a grant must name: the callee as it proved itself. */
-  readonly calleeHolder: Holder | undefined;
-  readonly method: string;
-  readonly target: string;
-  readonly chainText: string | undefined;
-  readonly grantText: string | undefined;
-  readonly last: Delegated | undefined;
-  /** Seconds. */
-  readonly sessionDeadline: number;
-  /** What the door itself found wrong; comes before all else, and is recorded like the rest. */
-  readonly fault: Denial | undefined;
-}
-
-/** What the door does with the answer. Exactly one of these is called, after the decision is on record. */
-export interface HopReply {
-  refuse(refusal: Refusal): void;
-  /**
-   * The whole body, read once and kept for the exchange: only asked for when it is the body that is approved.
-   * Refuses with `http_body_too_large`, `http_timeout`, `client_aborted`, `caller_busy`.
-   */
-  body?(): Promise<Verdict<Buffer>>;
-  /** Builds the exchange; the permit is what it may rely on. */
-  exchange(permit: Permit, delegated: Delegated): Exchange;
-}
+import type { Delegated } from './verify-chain.ts';
 
 const micros = (milliseconds: number): number => Math.round(milliseconds * 1000);
 
@@ -116,14 +60,17 @@ export const takeHop = (
   }
   const delegated = verified.value;
   remember?.(delegated);
-  const { direction, callee, method, target, sessionDeadline } = request;
+  const { direction, callee, calleeHolder, method, target, headers, size, labels, sessionDeadline } = request;
   const decision = decide({
     direction,
     delegated,
     callee,
-    calleeHolder: request.calleeHolder,
+    calleeHolder,
     method,
     target,
+    headers,
+    size,
+    labels,
     trust,
     nowSeconds,
     sessionDeadline,
@@ -134,12 +81,16 @@ export const takeHop = (
     total: micros(decidedAt - started),
     verify: micros(verifiedAt - started),
   };
-  if (!decision.ok) {
-    if (isUnapproved(decision)) void approveThenCount(path, facts, decision, us, reply);
-    else recordRefusal(path, facts, decision, delegated, us, reply);
-  } else if (request.direction === 'inbound' && countsUses(decision.value))
-    void countThenRecord(path, facts, decision.value, us, reply);
-  else recordPermit(path, facts, decision.value, us, reply);
+  if (decision.ok) countThenRecord(path, facts, decision.value, us, reply);
+  else if (isOpen(decision))
+    settle(path, request, decision, reply).then(
+      (settled) => {
+        if (settled.ok) countThenRecord(path, facts, settled.value, us, reply);
+        else recordRefusal(path, facts, settled, delegated, us, reply);
+      },
+      () => undefined,
+    );
+  else recordRefusal(path, facts, decision, delegated, us, reply);
 };
 
 const factsOf = ({
@@ -180,50 +131,27 @@ const recordRefusal = (
   audit.append(decisionRecord(known, { refusal, delegated }, us), () => reply.refuse(refusal));
 };
 
-/** What only a human may permit. Whatever fails on the way to that word is a denial. */
-const approveThenCount = async (
-  path: Path,
-  facts: HopFacts,
-  unapproved: Unapproved,
-  us: Readonly<Record<string, number>>,
-  reply: HopReply,
-): Promise<void> => {
-  const { rule, required, input } = unapproved;
-  const refuse = (refusal: Refusal): void =>
-    recordRefusal(path, facts, { ...refusal, rule, required } as Refusal, input.delegated, us, reply);
-  try {
-    const permit = await seekApproval(path, unapproved, reply.body);
-    if (!permit.ok) refuse(permit);
-    else if (countsUses(permit.value)) await countThenRecord(path, facts, permit.value, us, reply);
-    else recordPermit(path, facts, permit.value, us, reply);
-  } catch {
-    refuse(deny('internal', 'the approval could not be looked at'));
-  }
-};
-
-const countThenRecord = async (
+/** Where uses are counted, that is a write, and comes last of all. */
+const countThenRecord = (
   path: Path,
   facts: HopFacts,
   permit: Permit,
   us: Readonly<Record<string, number>>,
   reply: HopReply,
-): Promise<void> => {
-  let denial: Denial | undefined;
-  try {
-    denial = await takeUses(permit, path.uses);
-  } catch {
-    denial = deny('audit_unavailable', 'the use could not be counted');
+): void => {
+  if (facts.direction === 'outbound' || !countsUses(permit)) {
+    recordPermit(path, facts, permit, us, reply);
+    return;
   }
-  if (denial === undefined) recordPermit(path, facts, permit, us, reply);
-  else
-    recordRefusal(
-      path,
-      facts,
-      { ...denial, rule: permit.rule, required: permit.required },
-      permit.delegated,
-      us,
-      reply,
-    );
+  takeUses(permit, path.uses)
+    .catch(() => deny('audit_unavailable', 'the use could not be counted'))
+    .then((denial) => {
+      if (denial === undefined) recordPermit(path, facts, permit, us, reply);
+      else {
+        const { rule, required } = permit;
+        recordRefusal(path, facts, { ...denial, rule, required }, permit.delegated, us, reply);
+      }
+    });
 };
 
 /** Nothing is sent on before the record is written; if it can't be, the request is denied. */
@@ -262,10 +190,14 @@ const recordPermit = (
       permit,
       reply.exchange(permit, permit.delegated),
       path.live,
-      ({ status, result, received, sent }) => {
+      ({ status, result, received, sent, notes, labels = [] }) => {
         const { direction, hop } = facts;
         path.evidence?.ended(peerOf(facts), result);
+        const { content = [], tools = [] } = notes ?? {};
         path.audit.note({
+          ...(content.length > 0 && { content }),
+          ...(labels.length > 0 && { labels }),
+          ...(tools.length > 0 && { tools }),
           direction,
           hop,
           kind: 'outcome',

@@ -2,7 +2,7 @@
 import { CLOCK_SKEW_SECONDS } from '../core/limits.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import type { UseCounter } from '../ports.ts';
-import type { Permit } from './decide.ts';
+import type { Permit } from './permit.ts';
 
 /** Whether a permit has to be counted before it is used. */
 export const countsUses = ({ delegated }: Permit): boolean =>

@@ -1,10 +1,12 @@
 /** A proven connection's side of a request: what one agent has under way here, and what of a request is wrong at the door. */
 import type { IncomingMessage } from 'node:http';
 import type { SidecarConfig } from '../config/sidecar-schema.ts';
+import { parseLabels } from '../core/policy/labels.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import type { RequestHeaders } from '../edge/http/request-headers.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import type { Session } from '../hop/session.ts';
+import type { BodyBudget } from './held-body.ts';
 
 export const MAX_HEADERS = 200;
 
@@ -12,7 +14,9 @@ export const MAX_HEADERS = 200;
 export interface Caller {
   lines: number;
   inFlight: number;
-  heldBodies: number;
+  /** Bodies that wait for an approver. */
+  beforeApprover: number;
+  readonly bodies: BodyBudget;
 }
 
 /** A proven connection. */
@@ -47,5 +51,7 @@ export const faultOf = (
     return deny('caller_busy', `${session.peer.id} has ${requestsPerCaller} requests under way`);
   if (headers.contentLength !== undefined && headers.contentLength > bodyBytes)
     return deny('http_body_too_large', `${headers.contentLength} octets, at most ${bodyBytes}`);
+  if (headers.labels !== undefined && parseLabels(headers.labels) === undefined)
+    return deny('http_malformed', 'Delegation-Labels is no list of labels');
   return headers.fault;
 };

@@ -1,20 +1,22 @@
 /** Requests on proven connections: each goes down the path, and on to the local agent if it is permitted. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
+import { parseLabels } from '../core/policy/labels.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
 import { deny, type Verdict } from '../core/verdict.ts';
 import { httpExchange } from '../edge/http/exchange.ts';
 import { makeListener } from '../edge/http/listener.ts';
 import { problemOf, sendProblem } from '../edge/http/problem.ts';
-import { readRequestBody } from '../edge/http/request-body.ts';
-import { type RequestHeaders, readRequestHeaders } from '../edge/http/request-headers.ts';
+import { type RequestHeaders, readRequestHeaders, withoutCodings } from '../edge/http/request-headers.ts';
 import { Pool } from '../edge/http/undici.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
-import type { Permit } from '../hop/decide.ts';
+import type { Permit } from '../hop/permit.ts';
 import { refuseHop, takeHop } from '../hop/pipeline.ts';
+import { watchRequest, watchResponse } from '../hop/response.ts';
 import { isAging, nextHopId, type Session } from '../hop/session.ts';
 import type { Exchange } from '../ports.ts';
+import { HeldBody } from './held-body.ts';
 import { type Caller, faultOf, type Line, MAX_HEADERS } from './inbound-line.ts';
 import { nowSeconds, type Parts } from './parts.ts';
 import { VerifiedHeaders } from './verified-headers.ts';
@@ -30,7 +32,7 @@ const WARM_MS = 500;
 /** Requests behind an unanswered one; our own connections to peers have none. */
 const MAX_PIPELINED = 16;
 /** Bodies of one agent that are held in memory for an approver's word. */
-const MAX_HELD_BODIES = 8;
+const MAX_BEFORE_APPROVER = 8;
 
 export class InboundRequests {
   private readonly parts: Parts;
@@ -82,7 +84,12 @@ export class InboundRequests {
   }
 
   serve(socket: TLSSocket, session: Session, own: SidecarIdentity): void {
-    const caller = this.callers.get(session.peer.id) ?? { lines: 0, inFlight: 0, heldBodies: 0 };
+    const caller = this.callers.get(session.peer.id) ?? {
+      lines: 0,
+      inFlight: 0,
+      beforeApprover: 0,
+      bodies: { mostBytes: this.parts.config.limits.heldBytes, heldBytes: 0 },
+    };
     caller.lines++;
     this.callers.set(session.peer.id, caller);
     socket.once('close', () => {
@@ -120,7 +127,17 @@ export class InboundRequests {
     const hop = nextHopId(session);
     if (isAging(session, now) || parts.isDraining()) response.shouldKeepAlive = false;
     const target = request.url ?? '';
-    let held: Buffer | undefined;
+    const held = new HeldBody({
+      request,
+      response,
+      hasBody: headers.hasBody,
+      contentLength: headers.contentLength,
+      idleMs: parts.config.limits.bodyTimeout * 1000,
+      budget: caller.bodies,
+      onRead: () => {
+        if (wantsContinue) response.writeContinue();
+      },
+    });
     takeHop(
       parts.path,
       {
@@ -131,6 +148,9 @@ export class InboundRequests {
         calleeHolder: own,
         method: request.method ?? '',
         target,
+        headers: headers.forwarded,
+        size: headers.hasBody ? headers.contentLength : 0,
+        labels: headers.labels === undefined ? [] : (parseLabels(headers.labels) ?? []),
         chainText: headers.chain,
         grantText: headers.grant,
         last: session.last,
@@ -142,15 +162,10 @@ export class InboundRequests {
           parts.clockAlarm.hear(denial, session.peer.id);
           sendProblem(response, denial, hop, false);
         },
-        body: async () => {
-          if (wantsContinue) response.writeContinue();
-          const body = await this.holdBody(request, response, line, headers);
-          held = body.ok ? body.value : undefined;
-          return body;
-        },
+        body: (mostBytes) => this.readBody(held, line, response, mostBytes),
         exchange: (permit) => {
-          if (wantsContinue && held === undefined) response.writeContinue();
-          return this.exchange(request, response, headers, session, permit, hop, held);
+          if (wantsContinue && held.octets === undefined) response.writeContinue();
+          return this.exchange(request, response, headers, session, permit, hop, held.octets);
         },
       },
       (delegated) => {
@@ -159,27 +174,21 @@ export class InboundRequests {
     );
   }
 
-  /** Refuses with `caller_busy` and what {@link readRequestBody} refuses with. */
-  private async holdBody(
-    request: IncomingMessage,
-    response: ServerResponse,
+  /** Without a bound: as much as a human can approve, of few requests at once, since people take their time. */
+  private async readBody(
+    held: HeldBody,
     { caller, session }: Line,
-    { contentLength = 0, hasBody }: RequestHeaders,
+    response: ServerResponse,
+    mostBytes: number | undefined,
   ): Promise<Verdict<Buffer>> {
-    const { approvalBodyBytes, bodyTimeout } = this.parts.config.limits;
-    if (contentLength > approvalBodyBytes)
-      return deny(
-        'http_body_too_large',
-        `${contentLength} octets; at most ${approvalBodyBytes} can be approved`,
-      );
-    if (caller.heldBodies >= MAX_HELD_BODIES)
-      return deny('caller_busy', `${session.peer.id} has ${MAX_HELD_BODIES} requests before an approver`);
-    caller.heldBodies++;
+    if (mostBytes !== undefined) return held.read(mostBytes);
+    if (caller.beforeApprover >= MAX_BEFORE_APPROVER)
+      return deny('caller_busy', `${session.peer.id} has ${MAX_BEFORE_APPROVER} requests before an approver`);
+    caller.beforeApprover++;
     response.once('close', () => {
-      caller.heldBodies--;
+      caller.beforeApprover--;
     });
-    if (!hasBody) return { ok: true, value: Buffer.alloc(0) };
-    return readRequestBody(request, { mostBytes: approvalBodyBytes, idleMs: bodyTimeout * 1000 });
+    return held.read(this.parts.config.limits.approvalBodyBytes);
   }
 
   private exchange(
@@ -192,14 +201,22 @@ export class InboundRequests {
     body: Buffer | undefined,
   ): Exchange {
     const { limits } = this.parts.config;
-    this.verified.addTo(headers.forwarded, session, permit, hop);
+    const { path, labels } = this.parts;
+    const { chain } = permit.delegated;
+    const { route } = permit;
+    const watch = watchResponse(path, permit);
+    const inspector =
+      body === undefined ? watchRequest(permit, headers.forwarded, headers.contentLength) : undefined;
+    const forwarded = watch === undefined ? headers.forwarded : withoutCodings(headers.forwarded);
+    labels.add(chain, permit.labels);
+    this.verified.addTo(forwarded, session, permit, hop);
     return httpExchange({
       request,
       response,
       dispatcher: this.agent,
       origin: this.origin,
       target: request.url ?? '',
-      headers: headers.forwarded,
+      headers: forwarded,
       hasBody: headers.hasBody,
       contentLength: headers.contentLength,
       body,
@@ -209,7 +226,13 @@ export class InboundRequests {
       hop,
       trusted: false,
       failures: { unreachable: 'upstream_unreachable', broken: 'upstream_failed' },
-      responseHeaders: [],
+      responseHeaders: () => {
+        labels.add(chain, route.labels?.response ?? []);
+        const known = labels.of(chain);
+        return known.length === 0 ? [] : ['delegation-labels', known.join(' ')];
+      },
+      inspector,
+      watch,
     });
   }
 

@@ -1,16 +1,20 @@
 /** One outbound request: context, connection to the pinned peer, grant, decision, and on to the peer. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { OutboundRoute } from '../config/sidecar-schema.ts';
+import { parseLabels } from '../core/policy/labels.ts';
 import { type AgentId, isAgentId } from '../core/spiffe-id.ts';
 import { type Denial, deny, type Verdict } from '../core/verdict.ts';
 import { httpExchange } from '../edge/http/exchange.ts';
 import { sendProblem } from '../edge/http/problem.ts';
-import type { RequestHeaders } from '../edge/http/request-headers.ts';
+import { type RequestHeaders, withoutCodings } from '../edge/http/request-headers.ts';
+import type { Permit } from '../hop/permit.ts';
 import { refuseHop, takeHop } from '../hop/pipeline.ts';
+import { watchRequest, watchResponse } from '../hop/response.ts';
 import { nextHopId } from '../hop/session.ts';
 import type { Delegated } from '../hop/verify-chain.ts';
 import type { Exchange, ExchangeResult } from '../ports.ts';
 import { Grants, parseDelegateRequest } from './grants.ts';
+import { type BodyBudget, HeldBody } from './held-body.ts';
 import type { OutboundTarget } from './outbound-target.ts';
 import { nowSeconds, type Parts } from './parts.ts';
 import type { PeerConnection } from './peer-connection.ts';
@@ -24,10 +28,12 @@ export class OutboundRequests {
   private readonly parts: Parts;
   private readonly peers: Peers;
   private readonly grants = new Grants();
+  private readonly bodies: BodyBudget;
 
   constructor(parts: Parts, peers: Peers) {
     this.parts = parts;
     this.peers = peers;
+    this.bodies = { mostBytes: parts.config.limits.heldBytes, heldBytes: 0 };
   }
 
   take(
@@ -108,7 +114,7 @@ export class OutboundRequests {
 
   private send(hop: Outgoing): void {
     const { parts } = this;
-    const { request, response, target, held, connection, pool, grantText } = hop;
+    const { request, response, headers, target, held, connection, pool, grantText } = hop;
     const { session, own } = connection;
     const hopId = nextHopId(session);
     // The peer counts requests as they come: one that isn't sent must not have been counted.
@@ -116,6 +122,14 @@ export class OutboundRequests {
       session.requests--;
       pool.release(connection, true);
     };
+    const body = new HeldBody({
+      request,
+      response,
+      hasBody: headers.hasBody,
+      contentLength: headers.contentLength,
+      idleMs: parts.config.limits.bodyTimeout * 1000,
+      budget: this.bodies,
+    });
     takeHop(
       parts.path,
       {
@@ -126,6 +140,9 @@ export class OutboundRequests {
         calleeHolder: session.peer,
         method: request.method ?? '',
         target,
+        headers: headers.forwarded,
+        size: headers.hasBody ? headers.contentLength : 0,
+        labels: parts.labels.of(held.chain),
         chainText: held.chainText,
         grantText,
         last: session.last,
@@ -137,7 +154,8 @@ export class OutboundRequests {
           giveBack();
           sendProblem(response, denial, '', true);
         },
-        exchange: () => this.exchange(hop, hopId),
+        body: (mostBytes = parts.config.limits.approvalBodyBytes) => body.read(mostBytes),
+        exchange: (permit) => this.exchange(hop, hopId, permit, body.octets),
       },
       (delegated: Delegated) => {
         session.last = delegated;
@@ -148,9 +166,19 @@ export class OutboundRequests {
   private exchange(
     { request, response, headers, target, held, connection, pool, grantText }: Outgoing,
     hopId: string,
+    permit: Permit,
+    body: Buffer | undefined,
   ): Exchange {
     const { limits } = this.parts.config;
-    const { forwarded } = headers;
+    const { path, labels } = this.parts;
+    const { chain } = held;
+    const watch = watchResponse(path, permit);
+    const inspector =
+      body === undefined ? watchRequest(permit, headers.forwarded, headers.contentLength) : undefined;
+    const forwarded = watch === undefined ? headers.forwarded : withoutCodings(headers.forwarded);
+    labels.add(chain, permit.labels);
+    if (permit.labels.length > 0) forwarded.push('delegation-labels', permit.labels.join(' '));
+    let returned: readonly string[] = [];
     forwarded.push('delegation-chain', held.chainText);
     if (grantText !== undefined) forwarded.push('delegation-grant', grantText);
     const exchange = httpExchange({
@@ -162,20 +190,30 @@ export class OutboundRequests {
       headers: forwarded,
       hasBody: headers.hasBody,
       contentLength: headers.contentLength,
+      body,
       maxBodyBytes: limits.bodyBytes,
       headersTimeoutMs: limits.responseTimeout * 1000,
       requestTimeoutMs: limits.bodyTimeout * 1000,
       hop: hopId,
       trusted: true,
       failures: { unreachable: 'peer_unreachable', broken: 'peer_failed' },
-      responseHeaders: ['hopgate-hop', hopId],
+      responseHeaders: () => ['hopgate-hop', hopId],
+      onLabels: (text) => {
+        const sent = text === undefined ? [] : parseLabels(text);
+        if (sent === undefined) return deny('response_malformed', 'Delegation-Labels is no list of labels');
+        returned = [...new Set([...sent, ...(permit.route.labels?.response ?? [])])];
+        labels.add(chain, returned);
+        return undefined;
+      },
+      inspector,
+      watch,
     });
     const ended = (result: ExchangeResult): void => pool.release(connection, result.result === 'ok');
     return {
       start: (done) =>
         exchange.start((result) => {
           ended(result);
-          done(result);
+          done(returned.length === 0 ? result : { ...result, labels: returned });
         }),
     };
   }

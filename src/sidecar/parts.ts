@@ -4,12 +4,13 @@ import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import type { HeldTrust } from '../edge/store/trust-state.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
 import type { OwnSide } from '../hop/handshake.ts';
-import type { Path } from '../hop/pipeline.ts';
+import type { Path } from '../hop/path.ts';
 import type { ClockAlarm } from './clock-alarm.ts';
 import type { Contexts } from './contexts.ts';
 import type { Identities } from './identities.ts';
 import type { Rebinding } from './rebinding.ts';
 import type { TaskEnds } from './task-ends.ts';
+import type { TaskLabels } from './task-labels.ts';
 
 export interface Parts {
   readonly config: SidecarConfig;
@@ -17,6 +18,7 @@ export interface Parts {
   readonly path: Path;
   readonly trust: HeldTrust;
   readonly contexts: Contexts;
+  readonly labels: TaskLabels;
   readonly identities: Identities;
   readonly rebinding: Rebinding;
   readonly taskEnds: TaskEnds;

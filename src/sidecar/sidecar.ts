@@ -10,22 +10,26 @@ import { FileUseCounter } from '../edge/store/use-counter.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
 import type { VerifierLink } from '../edge/verifier/verifier-link.ts';
 import { LiveHops } from '../hop/forward.ts';
+import { ToolWatch } from '../hop/tool-watch.ts';
 import { ChainVerifier } from '../hop/verify-chain.ts';
 import type { ApprovalPort, Clock } from '../ports.ts';
 import { Admin, isSocketAlive } from './admin.ts';
 import { ClockAlarm } from './clock-alarm.ts';
 import { Contexts } from './contexts.ts';
+import { SidecarPoints } from './decision-points.ts';
 import { Evidence } from './evidence.ts';
 import { FileSource } from './file-source.ts';
 import { Health } from './health.ts';
 import { Identities } from './identities.ts';
 import { Inbound } from './inbound.ts';
+import { McpSessions } from './mcp-sessions.ts';
 import { Outbound } from './outbound.ts';
 import type { Parts } from './parts.ts';
 import { Rebinding } from './rebinding.ts';
 import { Reporter } from './reporter.ts';
 import type { Source, SourceOptions } from './source.ts';
 import { TaskEnds } from './task-ends.ts';
+import { TaskLabels } from './task-labels.ts';
 import { VerifierSource } from './verifier-source.ts';
 
 const SWEEP_MS = 1000;
@@ -64,6 +68,7 @@ export class Sidecar {
   private readonly health: Health;
   private readonly admin: Admin;
   private readonly quarantine: Quarantine | undefined;
+  private readonly points: SidecarPoints;
   private readonly stops: (() => void)[] = [];
   private readonly drained: (() => void)[] = [];
   private draining: Promise<void> | undefined;
@@ -100,11 +105,19 @@ export class Sidecar {
     });
     const uses = new FileUseCounter(this.stateFile('uses.log'), clock);
     this.quarantine = this.makeQuarantine(uses);
+    this.points = new SidecarPoints({
+      config: config.decisionPoints,
+      fileAt: (name) => this.fileAt(name),
+      stateDirectory: this.stateDirectory,
+      clock,
+      log,
+    });
     this.parts = {
       config,
       log,
       trust,
       contexts,
+      labels: new TaskLabels(),
       path: {
         clock,
         trust,
@@ -115,6 +128,9 @@ export class Sidecar {
         evidence,
         approvals: options.approvals ?? approvals,
         quarantine: this.quarantine,
+        points: this.points,
+        sessions: new McpSessions(config.limits.mcpSessionIdle * 1000, clock),
+        tools: new ToolWatch(),
       },
       identities: this.identities,
       rebinding: new Rebinding(contexts, this.identities, trust),
@@ -229,6 +245,8 @@ export class Sidecar {
       this.stop('stopped before it had started');
       return undefined;
     }
+    await this.points.start();
+    if (this.stopped) return undefined;
     this.isOpen = true;
     this.makeDoors();
     await this.openLog();
@@ -343,6 +361,7 @@ export class Sidecar {
     this.source.stop();
     this.reporter?.stop();
     this.parts.taskEnds.stop();
+    this.points.stop();
     for (const stop of this.stops.splice(0)) stop();
     // While the log is open: what is cut here has its outcome in it.
     this.parts.path.live.cutAll('draining');

@@ -1,9 +1,12 @@
 /** What was verified, for the agent: in headers that nobody else can have set. */
+import type { ScopeLiteral } from '../core/delegation/scope.ts';
 import { addTracestate } from '../edge/http/request-headers.ts';
-import type { Permit } from '../hop/decide.ts';
+import type { Permit } from '../hop/permit.ts';
 import type { Session } from '../hop/session.ts';
 import { Assertions } from './assertion.ts';
 import { nowSeconds, type Parts } from './parts.ts';
+
+const NOTHING_HELD: readonly ScopeLiteral[] = [];
 
 export class VerifiedHeaders {
   private readonly parts: Parts;
@@ -20,6 +23,9 @@ export class VerifiedHeaders {
     const identity = parts.identity();
     const { peer } = session;
     const { chain, granted } = delegated;
+    // What is only observed was never checked against the chain.
+    const held = permit.observed === undefined ? permit.required : NOTHING_HELD;
+    if (permit.labels.length > 0) headers.push('hopgate-labels', permit.labels.join(' '));
     headers.push(
       'hopgate-principal',
       chain.principal,
@@ -28,11 +34,11 @@ export class VerifiedHeaders {
       'hopgate-task',
       chain.task,
       'hopgate-scope',
-      permit.required.join(' '),
+      held.join(' '),
       'hopgate-hop',
       hop,
       'hopgate-assertion',
-      this.assertions.for(delegated, permit.required, identity, nowSeconds(parts)),
+      this.assertions.for(delegated, held, identity, nowSeconds(parts)),
       'x-forwarded-client-cert',
       `By=${identity.id};Hash=${session.peerCertificateHex};URI=${peer.id}`,
     );

@@ -28,6 +28,7 @@ export const evaluatePolicy = (
     headers: () => ({}),
     size: -1,
     labels: [],
+    released: false,
     ...live,
   };
   return decideStanding(compiled, standing, now, message);

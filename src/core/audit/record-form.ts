@@ -26,6 +26,8 @@ const isArrayOf =
     Array.isArray(value) &&
     value.every((item: Json) => isObject(item) && checkMembers(item, members, 'an entry').ok);
 
+const isContent = isArrayOf({ action: isString, pattern: isString, rule: isString });
+
 const FRAME: Members = {
   kind: isString,
   log: isString,
@@ -46,15 +48,22 @@ const KINDS: Readonly<Record<AuditBody['kind'], Members>> = {
     cached: isBoolean,
     callee: isString,
     caller: isString,
+    content: optional(isContent),
     direction: isDirection,
+    flags: optional(isStrings),
     granted: isStrings,
     hop: isString,
+    labels: optional(isStrings),
     method: isString,
+    observed: optional(isReason),
+    opa: optional(isArrayOf({ id: isString, point: isString })),
+    operations: optional(isArrayOf({ method: isString, name: isString })),
     policy: isString,
     principal: isString,
     reason: isReason,
     required: isStrings,
     rule: isString,
+    shadow: optional(isArrayOf({ effect: isString, rule: isString })),
     target: isString,
     task: isString,
     us: (value) => isObject(value) && Object.values(value).every(isCount),
@@ -62,12 +71,15 @@ const KINDS: Readonly<Record<AuditBody['kind'], Members>> = {
   },
   outcome: {
     ...FRAME,
+    content: optional(isContent),
     direction: isDirection,
     hop: isString,
+    labels: optional(isStrings),
     received: isCount,
     result: isReason,
     sent: isCount,
     status: isInteger(0, 999),
+    tools: optional(isArrayOf({ change: isString, digest: isString, name: isString })),
     us: isCount,
   },
   refusals: {

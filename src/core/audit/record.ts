@@ -18,7 +18,41 @@ export interface ApprovalNote {
   readonly id: string;
 }
 
-/** Members are listed in canonical order, as {@link sealDecision} writes them. */
+/** What a content rule found; never what it read. */
+export interface ContentNote {
+  readonly action: string;
+  readonly pattern: string;
+  readonly rule: string;
+}
+
+/** An operation of a message, as policy names it. */
+export interface OperationNote {
+  readonly method: string;
+  /** Tool, prompt, resource or skill; '' for none. */
+  readonly name: string;
+}
+
+/** Another decision point and its own id of its decision. */
+export interface PointNote {
+  readonly id: string;
+  readonly point: string;
+}
+
+/** A rule in shadow mode that would have decided. */
+export interface ShadowRuleNote {
+  readonly effect: string;
+  readonly rule: string;
+}
+
+/** A tool that a server offers and nobody has approved as it is. */
+export interface ToolNote {
+  readonly change: 'changed' | 'unlisted';
+  /** Of its definition, base64url SHA-256. */
+  readonly digest: string;
+  readonly name: string;
+}
+
+/** Members are listed in canonical order, as {@link sealDecision} writes them. Those with `?` are left out where there is nothing to say. */
 export interface DecisionRecord {
   readonly agents: readonly AgentLink[];
   /** What a permit rests on, or what a denial waits for; left out where policy asks for no approval. */
@@ -27,16 +61,26 @@ export interface DecisionRecord {
   readonly cached: boolean;
   readonly callee: string;
   readonly caller: string;
+  readonly content?: readonly ContentNote[];
   readonly direction: Direction;
+  /** Rules that mark what they match. */
+  readonly flags?: readonly string[];
   readonly granted: readonly string[];
   readonly hop: string;
   readonly kind: 'decision';
+  /** Of the data. */
+  readonly labels?: readonly string[];
   readonly method: string;
+  /** Reason code with which policy would have denied, had the route not been observed only. */
+  readonly observed?: ReasonCode;
+  readonly opa?: readonly PointNote[];
+  readonly operations?: readonly OperationNote[];
   readonly policy: string;
   readonly principal: string;
   readonly reason: Outcome;
   readonly required: readonly string[];
   readonly rule: string;
+  readonly shadow?: readonly ShadowRuleNote[];
   readonly target: string;
   readonly task: string;
   /** Stage to µs. */
@@ -45,13 +89,17 @@ export interface DecisionRecord {
 }
 
 export interface OutcomeRecord {
+  readonly content?: readonly ContentNote[];
   readonly direction: Direction;
   readonly hop: string;
   readonly kind: 'outcome';
+  /** Of the data that came back. */
+  readonly labels?: readonly string[];
   readonly received: number;
   readonly result: Outcome;
   readonly sent: number;
   readonly status: number;
+  readonly tools?: readonly ToolNote[];
   readonly us: number;
 }
 
@@ -172,13 +220,20 @@ export const sealDecision = (
   const text =
     `{"agents":${listText(r.agents)}${r.approvals === undefined ? '' : `,"approvals":${canonicalJson(r.approvals)}`}` +
     `,"bundle":${quote(r.bundle)},"cached":${r.cached},"callee":${quote(r.callee)}` +
-    `,"caller":${quote(r.caller)},"direction":"${r.direction}","granted":${listText(r.granted)},"hop":${JSON.stringify(r.hop)}` +
-    `,"kind":"decision","log":${quote(head.log)},"method":${quote(r.method)},"policy":${quote(r.policy)}` +
+    `,"caller":${quote(r.caller)}${member('content', r.content)},"direction":"${r.direction}"${member('flags', r.flags)}` +
+    `,"granted":${listText(r.granted)},"hop":${JSON.stringify(r.hop)},"kind":"decision"${member('labels', r.labels)}` +
+    `,"log":${quote(head.log)},"method":${quote(r.method)}${member('observed', r.observed)}${member('opa', r.opa)}` +
+    `${member('operations', r.operations)},"policy":${quote(r.policy)}` +
     `,"prev":"${head.hash}","principal":${quote(r.principal)},"reason":"${r.reason}","required":${listText(r.required)}` +
-    `,"rule":${quote(r.rule)},"seq":${seq},"sidecar":${quote(sidecar)},"target":${quote(r.target)},"task":${quote(r.task)}` +
+    `,"rule":${quote(r.rule)},"seq":${seq}${member('shadow', r.shadow)}` +
+    `,"sidecar":${quote(sidecar)},"target":${quote(r.target)},"task":${quote(r.task)}` +
     `,"time":${timeMs},"us":${stagesText(r.us)},"v":1,"verdict":"${r.verdict}"}`;
   return finishRecord(text, r.kind, head, seq);
 };
+
+/** A member that most records do not have. */
+const member = (name: string, value: unknown): string =>
+  value === undefined ? '' : `,"${name}":${canonicalJson(value)}`;
 
 /** Stages come in the order in which they were measured; these few names need no quoting. */
 const stagesText = (us: Readonly<Record<string, number>>): string => {
@@ -197,9 +252,10 @@ export const sealOutcome = (
 ): SealedRecord => {
   const seq = head.seq + 1;
   const text =
-    `{"direction":"${r.direction}","hop":${JSON.stringify(r.hop)},"kind":"outcome","log":${quote(head.log)}` +
+    `{${r.content === undefined ? '' : `"content":${canonicalJson(r.content)},`}"direction":"${r.direction}"` +
+    `,"hop":${JSON.stringify(r.hop)},"kind":"outcome"${member('labels', r.labels)},"log":${quote(head.log)}` +
     `,"prev":"${head.hash}","received":${r.received},"result":"${r.result}","sent":${r.sent},"seq":${seq}` +
-    `,"sidecar":${quote(sidecar)},"status":${r.status},"time":${timeMs},"us":${r.us},"v":1}`;
+    `,"sidecar":${quote(sidecar)},"status":${r.status},"time":${timeMs}${member('tools', r.tools)},"us":${r.us},"v":1}`;
   return finishRecord(text, r.kind, head, seq);
 };
 

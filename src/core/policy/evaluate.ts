@@ -4,6 +4,7 @@
  * has to be looked at on every request.
  */
 
+import { type CompiledContent, compileContent } from '../content/compile.ts';
 import { evaluateCaveats } from '../delegation/caveats.ts';
 import type { LinkApprovals } from '../delegation/link-approvals.ts';
 import type { VerifiedChain } from '../delegation/model.ts';
@@ -28,6 +29,7 @@ export interface CompiledPolicy {
   readonly lists: readonly CompiledLists[];
   readonly routes: RouteTable;
   readonly rules: RuleIndex;
+  readonly content: CompiledContent;
 }
 
 export const compilePolicy = (policy: Policy, lists?: PolicyLists): CompiledPolicy => ({
@@ -35,6 +37,7 @@ export const compilePolicy = (policy: Policy, lists?: PolicyLists): CompiledPoli
   lists: (lists === undefined ? [policy.lists] : [policy.lists, lists]).map(compileLists),
   routes: new RouteTable(policy.routes),
   rules: new RuleIndex(policy.rules),
+  content: compileContent(policy.content ?? []),
 });
 
 export interface StandingRequest extends StandingFacts {
@@ -109,6 +112,7 @@ const NOTHING_LIVE: LiveFacts = {
   headers: () => ({}),
   size: -1,
   labels: [],
+  released: false,
 };
 
 /** Rules with a condition that stands are decided here: they hold from now on, or are gone. */
@@ -158,7 +162,10 @@ export const standingOf = (compiled: CompiledPolicy, request: StandingRequest): 
   const isWhole =
     (route.protocol ?? 'http') === 'http' &&
     !policy.demands.some(({ labels }) => labels !== undefined) &&
-    rules.every(({ condition }) => condition === undefined || condition.lasts === 'standing');
+    rules.every(
+      ({ rule, condition }) =>
+        rule.effect !== 'quarantine' && (condition === undefined || condition.lasts === 'standing'),
+    );
   return isWhole
     ? { ...standing, decision: decideItem(compiled, standing, NOTHING_LIVE, undefined) }
     : standing;
@@ -262,7 +269,8 @@ const decideItem = (
   const demanded = demandsOf(policy, required, labels);
   const shape = checkShape(demanded, chain, callee);
   if (shape !== undefined) return denied(shape, known);
-  if (ruled.quarantine) return denied(deny('quarantined', `rule ${rule} keeps this aside for review`), known);
+  if (ruled.quarantine && !live.released)
+    return denied(deny('quarantined', `rule ${rule} keeps this aside for review`), known);
   return grant({
     ...known,
     demanded: ruled.approve ? { ...demanded, approval: required } : demanded,

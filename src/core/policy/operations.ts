@@ -48,7 +48,8 @@ export const operationFault = (
 export const nameOf = ({ tool, prompt, resource, skill }: Operation): string =>
   tool || prompt || resource || skill;
 
-const methodMatches = (pattern: string, method: string): boolean =>
+/** `tools/call` or `notifications/*`. */
+export const methodMatches = (pattern: string, method: string): boolean =>
   pattern.endsWith('/*')
     ? method.startsWith(pattern.slice(0, -1)) && method.length >= pattern.length
     : pattern === method;

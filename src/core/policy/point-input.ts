@@ -1,7 +1,7 @@
 /** What decision points are asked with: everything that conditions can read, as one JSON document (docs/opa.md). */
 import { deny, grant, type Verdict } from '../verdict.ts';
 import type { Values } from './condition.ts';
-import { ENVIRONMENT } from './environment.ts';
+import { ENVIRONMENT, READABLE_HEADERS } from './environment.ts';
 
 /** A member that is added leaves it; one that changes its meaning or goes makes a new one. */
 export const INPUT_VERSION = 'hopgate.dev/v1';
@@ -17,6 +17,14 @@ const plain = (value: unknown): unknown => {
   return members;
 };
 
+/** Conditions may read `x-` headers, which stay in this process; some carry keys. */
+const withoutSecrets = (headers: unknown): unknown =>
+  Object.fromEntries(
+    Object.entries(headers as Readonly<Record<string, string>>).filter(([name]) =>
+      READABLE_HEADERS.has(name),
+    ),
+  );
+
 /**
  * Refuses with `rule_error` where a value can't be had (a query parameter or a header that occurs twice): what is left out would be
  * undefined in Rego, and `not` of it true.
@@ -31,7 +39,8 @@ export const pointInput = (values: Values): Verdict<Readonly<Record<string, unkn
       const made: Record<string, unknown> = {};
       for (const member of Object.keys(members)) {
         at = `${variable}.${member}`;
-        made[member] = plain(given[variable]?.[member]);
+        const value = given[variable]?.[member];
+        made[member] = plain(member === 'headers' ? withoutSecrets(value) : value);
       }
       input[variable] = made;
     }

@@ -39,6 +39,8 @@ export interface LiveFacts {
   readonly size: number;
   /** Of what the task has touched, without those of this request. */
   readonly labels: readonly string[];
+  /** A reviewer has released it, or it is not for this sidecar to keep: what wants it kept aside lets it go. */
+  readonly released: boolean;
 }
 
 const domainOf = (id: AgentId): string => trustDomainOf(id);

@@ -3,8 +3,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Transform } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { ReasonCode } from '../../core/reasons.ts';
-import { deny } from '../../core/verdict.ts';
-import type { Exchange, ExchangeResult } from '../../ports.ts';
+import { type Denial, deny } from '../../core/verdict.ts';
+import type {
+  BodyInspector,
+  BodyStep,
+  Exchange,
+  ExchangeResult,
+  OpenResponse,
+  ResponseNotes,
+  ResponseWatch,
+} from '../../ports.ts';
 import { sendProblem } from './problem.ts';
 import { readResponseHeaders } from './request-headers.ts';
 
@@ -30,9 +38,24 @@ export interface ExchangeOptions {
   readonly trusted: boolean;
   /** Reasons for a dispatcher that does not answer, and for one that breaks off. */
   readonly failures: { readonly unreachable: ReasonCode; readonly broken: ReasonCode };
-  /** Added to the response. */
-  readonly responseHeaders: readonly string[];
+  /** Added to the response; asked for when its head comes. */
+  readonly responseHeaders: () => readonly string[];
+  /** Hears what the other sidecar says of the data, when the head comes. Refuses what it can't read. */
+  readonly onLabels?: ((labels: string | undefined) => Denial | undefined) | undefined;
+  /** Looks at the request's body as it goes by. */
+  readonly inspector?: (BodyInspector & { readonly notes: () => ResponseNotes }) | undefined;
+  /** Looks at the response. */
+  readonly watch?: ResponseWatch | undefined;
 }
+
+interface Head {
+  readonly status: number;
+  readonly headers: readonly string[];
+  readonly contentLength: number | undefined;
+}
+
+const withoutLength = (headers: readonly string[]): readonly string[] =>
+  headers.filter((_, at) => headers[at - (at % 2)]?.toLowerCase() !== 'content-length');
 
 class Cut extends Error {
   readonly reason: ReasonCode;
@@ -56,22 +79,27 @@ const UNREACHABLE = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 
-/** Counts a chunked body, whose length nobody announced. */
-class BodyLimit extends Transform {
+/** Counts a body whose length nobody announced, and shows it to whoever looks at it as it goes by. */
+class BodyGate extends Transform {
   octets = 0;
   private readonly most: number;
-  constructor(most: number) {
+  private readonly inspector: BodyInspector | undefined;
+  constructor(most: number, inspector: BodyInspector | undefined) {
     super();
     this.most = most;
+    this.inspector = inspector;
   }
-  override _transform(
-    chunk: Buffer,
-    _encoding: string,
-    next: (error: Error | null, chunk?: Buffer) => void,
-  ): void {
+  override _transform(chunk: Buffer, _encoding: string, next: (error?: Error | null) => void): void {
     this.octets += chunk.length;
     if (this.octets > this.most) next(new Cut('http_body_too_large'));
-    else next(null, chunk);
+    else this.pass(this.inspector?.push(chunk) ?? { pass: [chunk] }, next);
+  }
+  override _flush(next: (error?: Error | null) => void): void {
+    this.pass(this.inspector?.end() ?? { pass: [] }, next);
+  }
+  private pass({ pass, denial }: BodyStep, next: (error?: Error | null) => void): void {
+    for (const chunk of pass) this.push(chunk);
+    next(denial === undefined ? null : new Cut(denial.reason));
   }
 }
 
@@ -83,10 +111,14 @@ class RunningExchange implements Dispatcher.DispatchHandler {
   private readonly options: ExchangeOptions;
   private readonly done: (result: ExchangeResult) => void;
   private controller: Dispatcher.DispatchController | undefined;
-  private limit: BodyLimit | undefined;
+  private gate: BodyGate | undefined;
   private cutReason: ReasonCode | undefined;
   private ended = false;
   private sent = 0;
+  /** Of the response, while it waits to be sent. */
+  private head: Head | undefined;
+  private open: OpenResponse | undefined;
+  private denial: Denial | undefined;
   /** Octets of body that the response announced. */
   private expected: number | undefined;
   private status = 0;
@@ -121,15 +153,15 @@ class RunningExchange implements Dispatcher.DispatchHandler {
   }
 
   private body(): IncomingMessage | Transform | Buffer | null {
-    const { request, hasBody, contentLength, body, maxBodyBytes, requestTimeoutMs } = this.options;
+    const { request, hasBody, contentLength, body, maxBodyBytes, requestTimeoutMs, inspector } = this.options;
     if (!hasBody) return null;
     if (body !== undefined) return body;
     request.setTimeout(requestTimeoutMs, () => this.cut('http_timeout'));
     request.once('end', () => request.setTimeout(0));
-    if (contentLength !== undefined) return request;
-    this.limit = new BodyLimit(maxBodyBytes);
-    request.once('error', (error) => this.limit?.destroy(error));
-    return request.pipe(this.limit);
+    if (contentLength !== undefined && inspector === undefined) return request;
+    this.gate = new BodyGate(maxBodyBytes, inspector);
+    request.once('error', (error) => this.gate?.destroy(error));
+    return request.pipe(this.gate);
   }
 
   /** Ends the exchange for a reason of ours: a revocation, an expiry, a shutdown. */
@@ -153,18 +185,59 @@ class RunningExchange implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, statusCode: number): void {
     // 1xx are between the two of them; the final response is what goes back.
     if (statusCode < 200) return;
+    const { watch, onLabels } = this.options;
+    const { headers, contentLength, labels } = readResponseHeaders((controller.rawHeaders ?? []) as Buffer[]);
+    const unreadable = onLabels?.(labels);
+    if (unreadable !== undefined) {
+      this.refuse(unreadable);
+      return;
+    }
+    this.head = { status: statusCode, headers, contentLength };
+    const opened = watch?.open(statusCode, headers, contentLength);
+    if (opened?.ok === false) {
+      this.refuse(opened);
+      return;
+    }
+    this.open = opened?.value;
+    if (this.open === undefined || this.open.headNow) this.sendHead();
+  }
+
+  /** The head goes before the first octet, and not before what was to be looked at first. */
+  private sendHead(): void {
+    if (this.head === undefined) return;
     const { response, responseHeaders } = this.options;
-    const { headers, contentLength } = readResponseHeaders((controller.rawHeaders ?? []) as Buffer[]);
-    headers.push(...responseHeaders);
-    this.expected = contentLength;
-    this.status = statusCode;
+    const { status, headers, contentLength } = this.head;
+    this.head = undefined;
+    const keepsLength = this.open?.keepsLength ?? true;
+    this.expected = keepsLength ? contentLength : undefined;
+    this.status = status;
     response.sendDate = false;
-    response.writeHead(statusCode, headers);
+    response.writeHead(status, [...(keepsLength ? headers : withoutLength(headers)), ...responseHeaders()]);
     // A stream's reader wants its headers now, not with the first event.
-    if (contentLength === undefined) response.flushHeaders();
+    if (this.expected === undefined) response.flushHeaders();
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.open === undefined) this.pass(controller, chunk);
+    else this.passStep(controller, this.open.inspector.push(chunk));
+  }
+
+  /** Whether all of it may go on. */
+  private passStep(controller: Dispatcher.DispatchController | undefined, step: BodyStep): boolean {
+    const { pass, denial } = step;
+    if (denial !== undefined && pass.length === 0) {
+      this.refuse(denial);
+      return false;
+    }
+    for (const octets of pass) {
+      this.sendHead();
+      this.pass(controller, Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength));
+    }
+    if (denial !== undefined) this.refuse(denial);
+    return denial === undefined;
+  }
+
+  private pass(controller: Dispatcher.DispatchController | undefined, chunk: Buffer): void {
     const { response } = this.options;
     this.sent += chunk.length;
     // A small body that is whole goes out in one string with its head: one write, where a buffer makes a list of two.
@@ -172,15 +245,24 @@ class RunningExchange implements Dispatcher.DispatchHandler {
       response.end(chunk.toString('latin1'), 'latin1');
       return;
     }
-    if (response.write(chunk)) return;
+    if (response.write(chunk) || controller === undefined) return;
     controller.pause();
     response.once('drain', () => controller.resume());
   }
 
   onResponseEnd(): void {
     const { response } = this.options;
+    if (this.open !== undefined && !this.passStep(undefined, this.open.inspector.end())) return;
+    this.sendHead();
     if (!response.writableEnded) response.end();
     this.finish('ok');
+  }
+
+  /** What was found in the response ends the exchange. */
+  private refuse(denial: Denial): void {
+    this.denial = denial;
+    this.cut(denial.reason);
+    this.finish(denial.reason);
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
@@ -197,6 +279,13 @@ class RunningExchange implements Dispatcher.DispatchHandler {
     return UNREACHABLE.has(code) ? this.options.failures.unreachable : this.options.failures.broken;
   }
 
+  private notes(): ResponseNotes | undefined {
+    const { inspector, watch } = this.options;
+    const [asked, answered] = [inspector?.notes(), watch?.notes];
+    if (asked === undefined || answered === undefined) return asked ?? answered;
+    return { content: [...asked.content, ...answered.content], tools: answered.tools };
+  }
+
   private finish(reason: ReasonCode | 'ok'): void {
     if (this.ended) return;
     this.ended = true;
@@ -206,7 +295,7 @@ class RunningExchange implements Dispatcher.DispatchHandler {
       // Half a response must not look like a whole one.
       if (response.headersSent) response.destroy();
       else {
-        const denial = deny(reason, 'the exchange was not completed');
+        const denial = this.denial ?? deny(reason, 'the exchange was not completed');
         sendProblem(response, denial, hop, trusted);
         this.status = response.headersSent ? response.statusCode : 0;
       }
@@ -214,8 +303,9 @@ class RunningExchange implements Dispatcher.DispatchHandler {
     this.done({
       status: this.status,
       result: reason,
-      received: this.limit?.octets ?? this.options.body?.length ?? contentLength ?? 0,
+      received: this.gate?.octets ?? this.options.body?.length ?? contentLength ?? 0,
       sent: this.sent,
+      notes: this.notes(),
     });
   }
 }

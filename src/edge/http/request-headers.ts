@@ -13,6 +13,7 @@ type Role =
   | 'grant'
   | 'context'
   | 'delegate'
+  | 'labels'
   | 'tracestate'
   | 'connection'
   | 'length'
@@ -53,6 +54,7 @@ const ROLES: Readonly<Record<string, Role>> = Object.assign(Object.create(null),
   'path-info': 'drop',
   'delegation-chain': 'chain',
   'delegation-grant': 'grant',
+  'delegation-labels': 'labels',
   'hopgate-context': 'context',
   'hopgate-delegate': 'delegate',
   tracestate: 'tracestate',
@@ -89,6 +91,8 @@ export interface RequestHeaders {
   readonly grant: string | undefined;
   readonly context: string | undefined;
   readonly delegate: string | undefined;
+  /** Of the data, as the other sidecar says. */
+  readonly labels: string | undefined;
   readonly fromBrowser: boolean;
   /** Whether a body is announced. */
   readonly hasBody: boolean;
@@ -114,7 +118,16 @@ const splitTracestate = (value: string): { readonly rest: string; readonly conte
 };
 
 const duplicate = (name: string): Denial => deny('http_header_duplicate', `${name} occurs twice`);
-const READ_ONCE = new Set<Role>(['chain', 'grant', 'context', 'delegate', 'length', 'transfer', 'single']);
+const READ_ONCE = new Set<Role>([
+  'chain',
+  'grant',
+  'context',
+  'delegate',
+  'labels',
+  'length',
+  'transfer',
+  'single',
+]);
 
 /** Reads `rawHeaders` of Node's parser. Refusals: `http_header_duplicate`, `http_upgrade`, `http_malformed`, `context_conflict`. */
 export const readRequestHeaders = (raw: readonly string[]): RequestHeaders => {
@@ -159,12 +172,17 @@ export const readRequestHeaders = (raw: readonly string[]): RequestHeaders => {
     grant: seen.grant,
     context: seen.context ?? trace?.context,
     delegate: seen.delegate,
+    labels: seen.labels,
     fromBrowser,
     hasBody: seen.transfer !== undefined || (contentLength !== undefined && contentLength > 0),
     contentLength,
     fault,
   };
 };
+
+/** Asks for the response as it is: one in a content coding could not be looked at. */
+export const withoutCodings = (headers: readonly string[]): string[] =>
+  headers.filter((_, at) => headers[at - (at % 2)]?.toLowerCase() !== 'accept-encoding');
 
 const KEPT = new Set(['host', 'content-length', 'content-type', 'authorization']);
 
@@ -197,8 +215,14 @@ const latin1 = (value: Buffer | string): string =>
 /** Response headers that go back: no hop-by-hop ones, and nothing of ours that an agent echoes. */
 export const readResponseHeaders = (
   raw: readonly (Buffer | string)[],
-): { readonly headers: string[]; readonly contentLength: number | undefined } => {
+): {
+  readonly headers: string[];
+  readonly contentLength: number | undefined;
+  /** Of the data, as the other sidecar says; of an agent it means nothing. */
+  readonly labels: string | undefined;
+} => {
   const headers: string[] = [];
+  let labels: string | undefined;
   let connection: string | undefined;
   let contentLength: number | undefined;
   for (let at = 0; at < raw.length; at += 2) {
@@ -206,6 +230,8 @@ export const readResponseHeaders = (
     const value = latin1(raw[at + 1] ?? '');
     const role = rememberedRole(name);
     if (role === 'connection') connection = connection === undefined ? value : `${connection},${value}`;
+    // Two of them are no list of labels any more.
+    else if (role === 'labels') labels = labels === undefined ? value : `${labels}  ${value}`;
     else if (role === 'tracestate') {
       const { rest } = splitTracestate(value);
       if (rest !== '') headers.push(name, rest);
@@ -214,5 +240,9 @@ export const readResponseHeaders = (
       headers.push(name, value);
     }
   }
-  return { headers: connection === undefined ? headers : withoutNamed(headers, connection), contentLength };
+  return {
+    headers: connection === undefined ? headers : withoutNamed(headers, connection),
+    contentLength,
+    labels,
+  };
 };

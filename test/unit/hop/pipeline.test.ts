@@ -5,7 +5,9 @@ import type { DecisionRecord, OutcomeRecord } from '../../../src/core/audit/reco
 import { compilePolicy } from '../../../src/core/policy/evaluate.ts';
 import { grant } from '../../../src/core/verdict.ts';
 import { LiveHops } from '../../../src/hop/forward.ts';
-import { type Path, takeHop } from '../../../src/hop/pipeline.ts';
+import type { Path } from '../../../src/hop/path.ts';
+import { takeHop } from '../../../src/hop/pipeline.ts';
+import { ToolWatch } from '../../../src/hop/tool-watch.ts';
 import { ChainVerifier } from '../../../src/hop/verify-chain.ts';
 import type { AuditPort, TrustSnapshot } from '../../../src/ports.ts';
 import { ALWAYS_FRESH, makeDomain, type TestBundleOptions } from '../../testkit/domain.ts';
@@ -47,6 +49,7 @@ const prepare = async () => {
     uses,
     live: new LiveHops(),
     chains: new ChainVerifier(),
+    tools: new ToolWatch(),
     trust: { current: () => grant(trust) },
   };
   const planning = domain.agent('planning/abc123');
@@ -62,6 +65,9 @@ const prepare = async () => {
       calleeHolder: undefined,
       method: 'GET',
       target: '/vpcs',
+      headers: [],
+      size: 0,
+      labels: [],
       chainText,
       grantText: undefined,
       last: undefined,

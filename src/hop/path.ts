@@ -1,0 +1,77 @@
+/** What the path of a hop works with, what a door hands to it, and what it hands back. */
+import type { Direction } from '../core/audit/record.ts';
+import type { Holder } from '../core/delegation/chain.ts';
+import type { AgentId } from '../core/spiffe-id.ts';
+import type { Denial, Verdict } from '../core/verdict.ts';
+import type {
+  ApprovalPort,
+  AuditPort,
+  Clock,
+  DecisionPoints,
+  EvidencePort,
+  Exchange,
+  McpSessionPort,
+  QuarantinePort,
+  TrustPort,
+  UseCounter,
+} from '../ports.ts';
+import type { LiveHops } from './forward.ts';
+import type { Permit, Refusal } from './permit.ts';
+import type { ToolWatch } from './tool-watch.ts';
+import type { ChainVerifier, Delegated } from './verify-chain.ts';
+
+export interface Path {
+  readonly clock: Clock;
+  readonly trust: TrustPort;
+  readonly audit: AuditPort;
+  readonly chains: ChainVerifier;
+  readonly uses: UseCounter;
+  readonly live: LiveHops;
+  /** Left out where nobody wants to know. */
+  readonly evidence?: EvidencePort | undefined;
+  /** Left out where there is no verifier to ask. */
+  readonly approvals?: ApprovalPort | undefined;
+  /** Other decision points, as this sidecar reaches them. */
+  readonly points?: DecisionPoints | undefined;
+  /** Left out where nothing is configured to be kept aside. */
+  readonly quarantine?: QuarantinePort | undefined;
+  readonly sessions?: McpSessionPort | undefined;
+  readonly tools: ToolWatch;
+}
+
+/** One request, as a door of the sidecar hands it over. */
+export interface HopRequest {
+  readonly direction: Direction;
+  readonly hop: string;
+  readonly caller: Holder;
+  readonly callee: AgentId;
+  /** Who a grant must name: the callee as it proved itself. */
+  readonly calleeHolder: Holder | undefined;
+  readonly method: string;
+  readonly target: string;
+  /** Name, value, name, value …, as they go on. */
+  readonly headers: readonly string[];
+  /** Octets of the body, as announced: 0 for none, undefined where nobody says. */
+  readonly size: number | undefined;
+  /** Of the data that the task has touched so far. */
+  readonly labels: readonly string[];
+  readonly chainText: string | undefined;
+  readonly grantText: string | undefined;
+  readonly last: Delegated | undefined;
+  /** Seconds. */
+  readonly sessionDeadline: number;
+  /** What the door itself found wrong; comes before all else, and is recorded like the rest. */
+  readonly fault: Denial | undefined;
+}
+
+/** What the door does with the answer. Exactly one of these is called, after the decision is on record. */
+export interface HopReply {
+  refuse(refusal: Refusal): void;
+  /**
+   * The whole body, read once and kept for the exchange: only asked for when it has a say in the decision. Without a bound,
+   * the most that a human can approve. Refuses with `http_body_too_large`, `http_timeout`, `client_aborted`, `caller_busy`.
+   */
+  body?(mostBytes?: number): Promise<Verdict<Buffer>>;
+  /** Builds the exchange; the permit is what it may rely on. */
+  exchange(permit: Permit, delegated: Delegated): Exchange;
+}

@@ -1,0 +1,160 @@
+/** What of a response goes on: MCP messages and content rules, in the order in which they see it. */
+import type { ToolNote } from '../core/audit/record.ts';
+import { ContentInspector } from '../core/content/inspect-stream.ts';
+import type { Finding } from '../core/content/model.ts';
+import { DEFAULT_MESSAGE_BYTES } from '../core/limits.ts';
+import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
+import type { BodyInspector, BodyStep, OpenResponse, ResponseNotes, ResponseWatch } from '../ports.ts';
+import { notesOf } from './content-notes.ts';
+import { headerValues } from './headers.ts';
+import { McpEvents, McpJson, McpWatch } from './mcp-response.ts';
+import type { Path } from './path.ts';
+import type { Permit } from './permit.ts';
+
+/** The watch over the response of a permitted request; undefined where nobody wants to know. */
+export const watchResponse = (path: Path, permit: Permit): ResponseWatch | undefined => {
+  const { route, input } = permit;
+  const selection = input.trust.policy.content.select('response', input.callee, route.name);
+  return route.protocol === 'mcp' || selection !== undefined ? new Watch(path, permit) : undefined;
+};
+
+/** The same of a request whose body goes on while it is looked at. */
+export const watchRequest = (
+  permit: Permit,
+  headers: readonly string[],
+  contentLength: number | undefined,
+): (BodyInspector & { readonly notes: () => ResponseNotes }) | undefined => {
+  const { route, input } = permit;
+  const selection = input.trust.policy.content.select('request', input.callee, route.name);
+  if (selection === undefined || selection.hold) return undefined;
+  const inspector = new ContentInspector(selection, { ...mediaOf(headers), contentLength });
+  return {
+    push: (chunk) => inspector.push(chunk),
+    end: () => inspector.end(),
+    notes: () => ({ content: notesOf(inspector.findings), tools: [] }),
+  };
+};
+
+const mediaOf = (headers: readonly string[]) => ({
+  contentType: headerValues(headers, 'content-type').at(-1),
+  contentEncoding: headerValues(headers, 'content-encoding').join(',') || undefined,
+});
+
+class Watch implements ResponseWatch {
+  private readonly path: Path;
+  private readonly permit: Permit;
+  private mcp: McpWatch | undefined;
+  private content: ContentInspector | undefined;
+
+  constructor(path: Path, permit: Permit) {
+    this.path = path;
+    this.permit = permit;
+  }
+
+  get notes(): ResponseNotes {
+    const findings: readonly Finding[] = this.content?.findings ?? [];
+    const tools: readonly ToolNote[] = this.mcp?.tools ?? [];
+    return { content: notesOf(findings), tools };
+  }
+
+  open(
+    status: number,
+    headers: readonly string[],
+    contentLength: number | undefined,
+  ): Verdict<OpenResponse | undefined> {
+    const stages: BodyInspector[] = [];
+    const { route, input } = this.permit;
+    const media = mediaOf(headers);
+    if (route.protocol === 'mcp' && status >= 200 && status < 300) {
+      const session = this.beginSession(headers);
+      if (session !== undefined) return session;
+      const stage = this.mcpStage(route.maxMessageBytes ?? DEFAULT_MESSAGE_BYTES, media);
+      if (!stage.ok)
+        return contentLength === 0 || status === 204 || status === 202 ? grant(undefined) : stage;
+      stages.push(stage.value);
+    }
+    const selection = input.trust.policy.content.select('response', input.callee, route.name);
+    if (selection !== undefined) {
+      this.content = new ContentInspector(selection, { ...media, contentLength });
+      const early = this.content.open();
+      if (early !== undefined) return early;
+      stages.push(this.content);
+    }
+    if (stages.length === 0) return grant(undefined);
+    const isStream = media.contentType?.toLowerCase().startsWith('text/event-stream') ?? false;
+    return grant({ inspector: new Stages(stages), keepsLength: this.mcp === undefined, headNow: isStream });
+  }
+
+  /** A session belongs to whoever began it. */
+  private beginSession(headers: readonly string[]): Denial | undefined {
+    const { input, delegated } = this.permit;
+    const { sessions } = this.path;
+    if (input.direction === 'outbound' || sessions === undefined || input.message?.ok !== true)
+      return undefined;
+    if (!input.message.value.operations.some(({ method }) => method === 'initialize')) return undefined;
+    const ids = headerValues(headers, 'mcp-session-id');
+    if (ids.length > 1) return deny('response_malformed', 'the server names two sessions');
+    const { chain } = delegated;
+    const owner = { caller: chain.holder.id, principal: chain.principal, task: chain.task };
+    return ids[0] === undefined ? undefined : sessions.begin(ids[0], owner);
+  }
+
+  private mcpStage(
+    mostBytes: number,
+    { contentType = '', contentEncoding }: ReturnType<typeof mediaOf>,
+  ): Verdict<BodyInspector> {
+    const type = contentType.toLowerCase().split(';', 1)[0]?.trim();
+    if (contentEncoding !== undefined && contentEncoding.toLowerCase() !== 'identity')
+      return deny('response_malformed', 'the server sends in a content coding, which nobody asked for');
+    const watch = new McpWatch(this.permit, this.path.tools);
+    this.mcp = watch;
+    if (type === 'application/json') return grant(new McpJson(watch, mostBytes));
+    if (type === 'text/event-stream') return grant(new McpEvents(watch, mostBytes));
+    return deny('response_malformed', 'the server sends neither JSON nor an event stream');
+  }
+}
+
+/** One behind the other: what the first lets go on, the next sees. */
+class Stages implements BodyInspector {
+  private readonly stages: readonly BodyInspector[];
+  constructor(stages: readonly BodyInspector[]) {
+    this.stages = stages;
+  }
+
+  push(chunk: Uint8Array): BodyStep {
+    return this.from(0, { pass: [chunk] });
+  }
+
+  end(): BodyStep {
+    let step: BodyStep = { pass: [] };
+    for (const stage of this.stages) {
+      const before = feed(stage, step);
+      if (before.denial !== undefined) return before;
+      const last = stage.end();
+      step = { pass: [...before.pass, ...last.pass], denial: last.denial };
+      if (step.denial !== undefined) return step;
+    }
+    return step;
+  }
+
+  private from(at: number, first: BodyStep): BodyStep {
+    let step = first;
+    for (const stage of this.stages.slice(at)) {
+      const next = feed(stage, step);
+      // What the one before has refused ends here, after what it let go on was looked at.
+      if (next.denial !== undefined) return next;
+      step = step.denial === undefined ? next : { pass: next.pass, denial: step.denial };
+    }
+    return step;
+  }
+}
+
+const feed = (stage: BodyInspector, { pass, denial }: BodyStep): BodyStep => {
+  const out: Uint8Array[] = [];
+  for (const chunk of pass) {
+    const step = stage.push(chunk);
+    out.push(...step.pass);
+    if (step.denial !== undefined) return { pass: out, denial: step.denial };
+  }
+  return { pass: out, denial };
+};

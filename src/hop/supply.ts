@@ -1,0 +1,160 @@
+/** What an open decision waits for: the body as a message, the body looked at, the word of other decision points. */
+import type { PointNote } from '../core/audit/record.ts';
+import type { ContentSelection } from '../core/content/compile.ts';
+import { type ContentOutcome, inspectBody } from '../core/content/inspect-body.ts';
+import { DEFAULT_MESSAGE_BYTES } from '../core/limits.ts';
+import type { Message } from '../core/message/message.ts';
+import { readMessage } from '../core/message/read-message.ts';
+import type { RouteRule } from '../core/policy/model.ts';
+import type { AgentId } from '../core/spiffe-id.ts';
+import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
+import { decide } from './decide.ts';
+import { headerValues } from './headers.ts';
+import type { HopReply, HopRequest, Path } from './path.ts';
+import type { AskedPoint, Decision, DecisionInput, PointsOutcome, Refusal, Undecided } from './permit.ts';
+import { changeOf, isBarred } from './tool-watch.ts';
+
+/** Gets it and decides again. Refuses with what reading the body refuses with, `message_*`, `mcp_session_*`. */
+export const supply = async (
+  path: Path,
+  request: HopRequest,
+  undecided: Undecided,
+  reply: HopReply,
+): Promise<Decision> => {
+  const { wanted, route, input } = undecided;
+  const more = await (wanted.what === 'message'
+    ? messageOf(path, request, route, input, reply)
+    : wanted.what === 'content'
+      ? contentOf(request, wanted.selection, input, reply)
+      : pointsOf(path, wanted.asked));
+  // What can't be read can't go on either: nothing of that is observed only.
+  if ('reason' in more) return withNotes(more, undecided);
+  return decide({ ...input, ...more, nowSeconds: Math.floor(path.clock.now() / 1000) });
+};
+
+/** A denial that fell in between, with what was known of the request by then. */
+export const withNotes = (
+  denial: Refusal,
+  { rule, required, labels, flags, shadow, message, content, opa }: Refusal,
+): Refusal => {
+  const known = { rule, required, labels, flags, shadow, message, content, opa };
+  const given = Object.entries(known).filter(([, value]) => value !== undefined);
+  return { ...Object.fromEntries(given), ...denial };
+};
+
+const bodyOf = async ({ body }: HopReply, mostBytes: number): Promise<Verdict<Buffer>> =>
+  body === undefined ? deny('internal', 'there is no way to read this body') : body(mostBytes);
+
+/** What follows the fixed part of the route's path: where an HTTP binding names its operation. */
+const pathBelow = ({ path }: RouteRule, whole: string): string => {
+  const fixed = path.endsWith('/*') ? path.slice(0, -2) : path;
+  const depth = fixed === '' ? 0 : fixed.split('/').length - 1;
+  return whole
+    .split('/')
+    .slice(depth + 1)
+    .map((segment) => `/${segment}`)
+    .join('');
+};
+
+const messageOf = async (
+  path: Path,
+  { method, target, headers, direction, caller, callee }: HopRequest,
+  route: RouteRule,
+  { delegated: { chain } }: DecisionInput,
+  reply: HopReply,
+): Promise<Partial<DecisionInput> | Denial> => {
+  const { protocol = 'http', maxMessageBytes = DEFAULT_MESSAGE_BYTES, skillMember } = route;
+  if (protocol === 'http') return deny('internal', 'the route has no protocol');
+  const octets = await bodyOf(reply, maxMessageBytes);
+  if (!octets.ok)
+    return octets.reason === 'http_body_too_large' ? deny('message_too_large', octets.detail) : octets;
+  if (protocol === 'mcp' && direction === 'inbound') {
+    const owner = { caller: caller.id, principal: chain.principal, task: chain.task };
+    const [id, ...others] = headerValues(headers, 'mcp-session-id');
+    if (others.length > 0) return deny('message_ambiguous', 'Mcp-Session-Id occurs twice');
+    const foreign = id === undefined ? undefined : path.sessions?.check(id, owner);
+    if (foreign !== undefined) return foreign;
+  }
+  const mark = target.indexOf('?');
+  const message = readMessage(
+    protocol,
+    {
+      octets: octets.value,
+      method,
+      path: pathBelow(route, mark === -1 ? target : target.slice(0, mark)),
+      query: mark === -1 ? '' : target.slice(mark + 1),
+      headers,
+    },
+    { skillMember },
+  );
+  return {
+    message: message.ok ? checkTools(path, route, callee, message.value) : message,
+    size: octets.value.length,
+  };
+};
+
+/** Tools that policy has approved as they were, and which are something else now. */
+const checkTools = (
+  { tools }: Path,
+  route: RouteRule,
+  callee: AgentId,
+  message: Message,
+): Verdict<Message> => {
+  for (const { tool } of message.operations) {
+    if (tool === '') continue;
+    const change = changeOf(route, tool, tools.last(callee, route.name, tool));
+    if (isBarred(route, change))
+      return deny(
+        'mcp_tool_changed',
+        change === 'unlisted' ? `nobody has approved ${tool}` : `${tool} is not what was approved`,
+      );
+  }
+  return grant(message);
+};
+
+const contentOf = async (
+  { headers }: HopRequest,
+  selection: ContentSelection,
+  { released = false, direction }: DecisionInput,
+  reply: HopReply,
+): Promise<Partial<DecisionInput> | Denial> => {
+  const octets = await bodyOf(reply, selection.holdBytes);
+  if (!octets.ok)
+    return octets.reason === 'http_body_too_large' ? deny('content_too_large', octets.detail) : octets;
+  // What is released, or for another to keep aside, still has to pass the rules that deny.
+  const rules =
+    released || direction === 'outbound'
+      ? selection.rules.filter(({ rule }) => rule.action !== 'quarantine')
+      : selection.rules;
+  const content: ContentOutcome = inspectBody(
+    { ...selection, rules },
+    {
+      octets: octets.value,
+      contentType: headerValues(headers, 'content-type').at(-1),
+      contentEncoding: headerValues(headers, 'content-encoding').join(',') || undefined,
+    },
+  );
+  return { content, size: octets.value.length };
+};
+
+/** All are asked at once; each has to say yes. */
+const pointsOf = async (
+  { points }: Path,
+  asked: readonly AskedPoint[],
+): Promise<{ readonly points: PointsOutcome }> => {
+  const answers = await Promise.all(
+    asked.map(({ point, path, input }) => points?.get(point)?.decide(path, input)),
+  );
+  const notes: PointNote[] = [];
+  let denial: Denial | undefined;
+  for (const [index, answer] of answers.entries()) {
+    const point = asked[index]?.point ?? '';
+    if (answer === undefined)
+      denial ??= deny('opa_unavailable', `this sidecar is not configured to ask decision point ${point}`);
+    else {
+      notes.push({ id: answer.decisionId, point });
+      if (!answer.ok) denial ??= { ok: false, reason: answer.reason, detail: `${point}: ${answer.detail}` };
+    }
+  }
+  return { points: { notes, denial } };
+};

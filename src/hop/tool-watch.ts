@@ -1,0 +1,39 @@
+/** What definitions of tools were seen last, so that a changed one is known before it is called (rug pull; SPEC.md section 13). */
+import { LRUCache } from 'lru-cache';
+import type { ToolNote } from '../core/audit/record.ts';
+import type { OfferedTool } from '../core/message/mcp-server.ts';
+import type { RouteRule } from '../core/policy/model.ts';
+import type { AgentId } from '../core/spiffe-id.ts';
+
+const MOST_SEEN = 65_536;
+const keyOf = (callee: AgentId, route: string, tool: string): string => `${callee} ${route} ${tool}`;
+
+/** How a definition stands to what policy has approved; undefined where there is nothing to say. */
+export const changeOf = (
+  { tools }: RouteRule,
+  name: string,
+  digest: string | undefined,
+): ToolNote['change'] | undefined => {
+  if (tools === undefined) return undefined;
+  const approved = Object.hasOwn(tools.approved, name) ? tools.approved[name] : undefined;
+  if (approved === undefined) return tools.unlisted === 'allow' ? undefined : 'unlisted';
+  return digest === undefined || digest === approved ? undefined : 'changed';
+};
+
+/** Whether such a tool is neither shown nor called. */
+export const isBarred = ({ tools }: RouteRule, change: ToolNote['change'] | undefined): boolean =>
+  change !== undefined && (change === 'changed' ? tools?.changed : tools?.unlisted) === 'deny';
+
+export class ToolWatch {
+  private readonly seen = new LRUCache<string, string>({ max: MOST_SEEN });
+
+  /** A server offers this now. */
+  see(callee: AgentId, route: string, { name, digest }: OfferedTool): void {
+    this.seen.set(keyOf(callee, route, name), digest);
+  }
+
+  /** Its digest when it was offered last; undefined where that was never seen here. */
+  last(callee: AgentId, route: string, tool: string): string | undefined {
+    return this.seen.get(keyOf(callee, route, tool));
+  }
+}

@@ -1,0 +1,68 @@
+/** A request body that has a say in the decision: read whole, once, within bounds, and then what goes on. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { deny, grant, type Verdict } from '../core/verdict.ts';
+import { readRequestBody } from '../edge/http/request-body.ts';
+
+/** What one agent has in memory here. */
+export interface BodyBudget {
+  readonly mostBytes: number;
+  heldBytes: number;
+}
+
+export interface HeldBodyOptions {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly hasBody: boolean;
+  /** Octets, when announced. */
+  readonly contentLength: number | undefined;
+  readonly idleMs: number;
+  readonly budget: BodyBudget;
+  /** Tells a client that waits to send. */
+  readonly onRead?: (() => void) | undefined;
+}
+
+export class HeldBody {
+  private readonly options: HeldBodyOptions;
+  private reading: Promise<Verdict<Buffer>> | undefined;
+  private whole: Buffer | undefined;
+
+  constructor(options: HeldBodyOptions) {
+    this.options = options;
+  }
+
+  /** What goes on, once it was read. */
+  get octets(): Buffer | undefined {
+    return this.whole;
+  }
+
+  /** Refuses with `http_body_too_large`, `http_timeout`, `client_aborted`, `caller_busy`. */
+  async read(mostBytes: number): Promise<Verdict<Buffer>> {
+    if (this.reading === undefined) {
+      this.reading = this.take(mostBytes);
+    }
+    const read = await this.reading;
+    if (read.ok && read.value.length > mostBytes) return tooLarge(read.value.length, mostBytes);
+    return read;
+  }
+
+  private async take(mostBytes: number): Promise<Verdict<Buffer>> {
+    const { request, response, hasBody, contentLength, idleMs, budget, onRead } = this.options;
+    if (!hasBody) return grant(Buffer.alloc(0));
+    if ((contentLength ?? 0) > mostBytes) return tooLarge(contentLength ?? 0, mostBytes);
+    const reserved = contentLength ?? mostBytes;
+    if (budget.heldBytes + reserved > budget.mostBytes)
+      return deny('caller_busy', `more than ${budget.mostBytes} octets of bodies wait to be decided on`);
+    budget.heldBytes += reserved;
+    response.once('close', () => {
+      budget.heldBytes -= reserved;
+    });
+    if (response.destroyed) return deny('client_aborted', 'the client went away');
+    onRead?.();
+    const read = await readRequestBody(request, { mostBytes, idleMs });
+    if (read.ok) this.whole = read.value;
+    return read;
+  }
+}
+
+const tooLarge = (octets: number, most: number) =>
+  deny('http_body_too_large', `${octets} octets, at most ${most} are read before a decision`);
