@@ -192,15 +192,15 @@ const TREE: Readonly<Record<string, TreeMutation>> = {
     ]);
     insert(object, random, `"${name}"`, other(random));
   }),
-  'prototype member': inObject((object, _, random) => {
+  'prototype member': (tree, random) => {
+    // Anywhere, and in empty objects too: what is read whole, such as arguments, stands deep.
+    const all = nodesOf(tree).filter((node): node is TreeObject => node.kind === 'object');
+    if (all.length === 0) return tree;
     const value = random.pick<unknown>([{ name: 'x', admin: true }, null, 'x', { arguments: {} }]);
-    insert(
-      object,
-      random,
-      random.pick(['"__proto__"', '"__proto__"', '"constructor"', '"prototype"']),
-      treeOf(value),
-    );
-  }),
+    const name = random.pick(['"__proto__"', '"__proto__"', '"\\u005f_proto__"', '"constructor"']);
+    insert(random.pick(all), random, name, treeOf(value));
+    return tree;
+  },
   'lost member': inObject((object, at) => {
     object.members.splice(at, 1);
   }),

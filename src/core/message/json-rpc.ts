@@ -22,8 +22,9 @@ export interface RpcResponse {
   readonly kind: 'response';
   /** Undefined in an error about a message whose id could not be read. */
   readonly id: RpcId | undefined;
-  /** Undefined in an error. */
+  /** One of the two. */
   readonly result: Json | undefined;
+  readonly error: JsonObject | undefined;
 }
 export type Envelope = RpcRequest | RpcNotification | RpcResponse;
 
@@ -62,9 +63,9 @@ const readAnswer = (value: JsonObject): Verdict<Envelope> => {
   if (!hasOnly(value, 'jsonrpc', 'id', 'result', 'error') || (result === undefined) === (error === undefined))
     return deny('message_malformed', 'an answer is not one result or one error');
   if (error !== undefined && !isObject(error)) return deny('message_malformed', 'the error is no object');
-  if (isId(id)) return grant({ kind: 'response', id, result });
+  if (isId(id)) return grant({ kind: 'response', id, result, error });
   return error !== undefined && (id === undefined || id === null)
-    ? grant({ kind: 'response', id: undefined, result: undefined })
+    ? grant({ kind: 'response', id: undefined, result: undefined, error })
     : deny('message_malformed', 'the id of an answer is neither a string nor a safe integer');
 };
 

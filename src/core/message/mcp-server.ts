@@ -9,7 +9,7 @@ import { misspelling, readName, readNames } from './spelling.ts';
 
 export type ServerMessage =
   | { readonly kind: 'response'; readonly id: RpcId | undefined; readonly result: Json | undefined }
-  /** `embedded`: it stands in the result of the request with this id, to be answered when that is tried again (2026-07-28). */
+  /** `embedded`: it stands in the answer to the request with this id, to be answered before that is tried again. */
   | {
       readonly kind: 'request';
       readonly method: string;
@@ -21,6 +21,10 @@ export type ServerMessage =
 /** Of a result, whatever its request was: what asks the client for something, and what may be filtered. */
 const RESULT = readNames('inputRequests', 'tools');
 const EMBEDDED = readNames('method');
+const ERROR = readNames('code', 'data');
+const ERROR_DATA = readNames('elicitations');
+/** Of 2025-11-25: the client is to open URLs, which stand in the error’s data, and then to try again. */
+const URL_ELICITATION_REQUIRED = -32042;
 const TOOL = readNames('name');
 
 const malformed = (what: string): Denial => deny('response_malformed', what);
@@ -46,6 +50,19 @@ const embeddedRequests = (result: Json | undefined, id: RpcId | undefined): Verd
   return grant(found);
 };
 
+/** An error that asks the user to open something is an elicitation, whichever way it comes. */
+const errorRequests = (error: JsonObject, id: RpcId | undefined): Verdict<ServerMessage[]> => {
+  const { code, data } = error;
+  const fault =
+    misspelling(error, ERROR, 'the error') ??
+    (data !== undefined && isObject(data) ? misspelling(data, ERROR_DATA, 'its data') : undefined);
+  if (fault !== undefined) return asResponse(fault);
+  const asks =
+    code === URL_ELICITATION_REQUIRED ||
+    (data !== undefined && isObject(data) && data.elicitations !== undefined);
+  return grant(asks ? [{ kind: 'request', method: 'elicitation/create', id, embedded: true }] : []);
+};
+
 const readMessagesOf = (envelope: Envelope): Verdict<readonly ServerMessage[]> => {
   switch (envelope.kind) {
     case 'request':
@@ -53,8 +70,8 @@ const readMessagesOf = (envelope: Envelope): Verdict<readonly ServerMessage[]> =
     case 'notification':
       return grant([{ kind: 'notification', method: envelope.method }]);
     case 'response': {
-      const { id, result } = envelope;
-      const embedded = embeddedRequests(result, id);
+      const { id, result, error } = envelope;
+      const embedded = error === undefined ? embeddedRequests(result, id) : errorRequests(error, id);
       return embedded.ok ? grant([{ kind: 'response', id, result }, ...embedded.value]) : embedded;
     }
   }
@@ -68,7 +85,7 @@ const readSent = (text: string): Verdict<{ readonly value: Json; readonly envelo
 };
 
 /**
- * What a server sends, one message or an array of them; requests that stand within a result come behind it.
+ * What a server sends, one message or an array of them; requests that stand within an answer come behind it.
  * Refuses with `response_malformed`.
  */
 export const readServerMessages = (text: string): Verdict<readonly ServerMessage[]> => {

@@ -44,6 +44,31 @@ describe('what a server of MCP sends', () => {
       ]);
   });
 
+  test('an error that has the client open a URL is an elicitation, told by its code or by its data', () => {
+    const error = (more: Record<string, unknown>) => ({
+      jsonrpc: '2.0',
+      id: 1,
+      error: { message: '', ...more },
+    });
+    const elicitations = [{ mode: 'url', url: 'https://evil.example/', elicitationId: 'e', message: 'open' }];
+    for (const one of [
+      { code: -32042 },
+      { code: -32042, data: { elicitations } },
+      { code: 1, data: { elicitations } },
+    ])
+      expect(read(error(one))).toMatchObject([
+        { kind: 'response' },
+        { kind: 'request', method: 'elicitation/create', id: 1, embedded: true },
+      ]);
+    expect(read(error({ code: -32000, data: { x: 1 } }))).toHaveLength(1);
+    for (const one of [
+      { code: 1, Code: -32042 },
+      { code: 1, data: { Elicitations: [] } },
+      { code: 1, DATA: {} },
+    ])
+      expect(read(error(one))).toBe('response_malformed');
+  });
+
   test.each([
     ['no JSON', 'data'],
     ['two values', '{}{}'],
