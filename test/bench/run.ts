@@ -1,5 +1,10 @@
 /**
  * `npm run bench`: what a hop costs (`spine.ts`). `npm run bench -- verifier`: how soon a word of the verifier holds everywhere, and
- * how large a trust domain may be. `--json` for programs, `--quick` for a look.
+ * how large a trust domain may be. `npm run bench -- policy`: what decisions cost. `--json` for programs, `--quick` for a look.
  */
-await (process.argv.includes('verifier') ? import('./verifier/run.ts') : import('./spine.ts'));
+const which = ['verifier', 'policy'].find((name) => process.argv.includes(name));
+await (which === 'verifier'
+  ? import('./verifier/run.ts')
+  : which === 'policy'
+    ? import('./policy/run.ts')
+    : import('./spine.ts'));

@@ -43,33 +43,22 @@ export interface LiveFacts {
   readonly released: boolean;
 }
 
-const domainOf = (id: AgentId): string => trustDomainOf(id);
-
-class AgentValues {
-  private readonly agent: AgentId;
-  private readonly facts: StandingFacts;
-  private readonly live: LiveFacts;
-  constructor(agent: AgentId, facts: StandingFacts, live: LiveFacts) {
-    this.agent = agent;
-    this.facts = facts;
-    this.live = live;
-  }
-  get id(): string {
-    return this.agent;
-  }
-  get type(): string {
-    return agentTypeOf(this.agent);
-  }
-  get domain(): string {
-    return domainOf(this.agent);
-  }
-  get attributes(): Readonly<Record<string, string>> {
-    return this.facts.registered.agent(this.agent);
-  }
-  get score(): bigint {
-    return BigInt(Math.trunc(this.live.score(this.agent)));
-  }
-}
+/** A plain object: the evaluator knows no other. Members are worked out when they are read. */
+const agentValues = (agent: AgentId, facts: StandingFacts, live: LiveFacts): object => ({
+  id: agent,
+  get type() {
+    return agentTypeOf(agent);
+  },
+  get domain() {
+    return trustDomainOf(agent);
+  },
+  get attributes() {
+    return facts.registered.agent(agent);
+  },
+  get score() {
+    return BigInt(Math.trunc(live.score(agent)));
+  },
+});
 
 /** Throws where a parameter occurs twice or can't be decoded: a condition that reads it then has no value. */
 const queryOf = (query: string): Record<string, string> => {
@@ -117,10 +106,10 @@ export const valuesOf = (
   const a2a = isMcp ? undefined : operation;
   return {
     get caller() {
-      return new AgentValues(chain.holder.id, facts, live);
+      return agentValues(chain.holder.id, facts, live);
     },
     get callee() {
-      return new AgentValues(facts.callee, facts, live);
+      return agentValues(facts.callee, facts, live);
     },
     principal: {
       id: chain.principal,
@@ -140,7 +129,7 @@ export const valuesOf = (
         return chain.links.map(({ delegatee }) => agentTypeOf(delegatee));
       },
       get domains() {
-        return chain.links.map(({ delegatee }) => domainOf(delegatee));
+        return chain.links.map(({ delegatee }) => trustDomainOf(delegatee));
       },
       get scopes() {
         return chain.leaf.scope;

@@ -2,11 +2,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { decisionPoints } from '../../src/config/decision-point-schema.ts';
-import { openDecisionPoints } from '../../src/edge/opa/decision-points.ts';
-import { makeLogger } from '../../src/edge/telemetry/log.ts';
-import { MESH_POLICY, usualRequest } from '../opa/mesh-policy.ts';
-import { buildBundle, findOpa, OpaServer, writeKey } from '../opa/opa-process.ts';
+import { decisionPoints } from '../../../src/config/decision-point-schema.ts';
+import { openDecisionPoints } from '../../../src/edge/opa/decision-points.ts';
+import { makeLogger } from '../../../src/edge/telemetry/log.ts';
+import type { PointVerdict } from '../../../src/ports.ts';
+import { MESH_POLICY, usualRequest } from '../../opa/mesh-policy.ts';
+import { buildBundle, findOpa, OpaServer, writeKey } from '../../opa/opa-process.ts';
 
 /** Microseconds of one decision, one at a time. */
 export interface DecisionTimes {
@@ -30,8 +31,11 @@ const timesOf = (sorted: Float64Array): DecisionTimes => ({
   p99: sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN,
 });
 
-/** Undefined where there is no opa. `each`: decisions of each kind. */
-export const measureOpa = async (each = 5000): Promise<OpaTimes | undefined> => {
+/** One that is asked again and again with the usual request; throws where it does not permit. */
+export type Asked = (name: 'rest' | 'wasm') => void | Promise<void>;
+
+/** The same Rego both ways, as long as `work` takes; undefined where there is no opa. */
+const withPoints = async <T>(work: (ask: Asked) => Promise<T>): Promise<T | undefined> => {
   if (findOpa() === undefined) return undefined;
   const directory = mkdtempSync(path.join(tmpdir(), 'hopgate-bench-opa-'));
   const socket = path.join(directory, 'opa.sock');
@@ -47,17 +51,37 @@ export const measureOpa = async (each = 5000): Promise<OpaTimes | undefined> => 
     stateDirectory: directory,
     log: makeLogger('silent'),
   });
+  const expect = (name: string, verdict: PointVerdict | undefined): void => {
+    if (verdict?.ok !== true) throw new Error(`${name} does not permit: ${verdict?.reason}`);
+  };
   try {
     await server.start();
     await points.start();
-    const decide = async (name: string, taken: Float64Array): Promise<void> => {
-      const point = points.get(name);
+    return await work((name) => {
+      const answer = points.get(name)?.decide(RULE, usualRequest);
+      if (answer instanceof Promise) return answer.then((verdict) => expect(name, verdict));
+      expect(name, answer);
+      return undefined;
+    });
+  } finally {
+    await points.stop();
+    await server.kill();
+    rmSync(directory, { recursive: true });
+  }
+};
+
+/** `each`: decisions of each kind. `beside` is what else is measured with the bundle at hand. */
+export const measureOpa = <T>(
+  each: number,
+  beside: (askInProcess: () => void) => T,
+): Promise<(OpaTimes & { readonly beside: T }) | undefined> =>
+  withPoints(async (ask) => {
+    const decide = async (name: 'rest' | 'wasm', taken: Float64Array): Promise<void> => {
       for (let index = 0; index < taken.length; index++) {
         const begun = performance.now();
-        const answer = point?.decide(RULE, usualRequest);
-        const verdict = answer instanceof Promise ? await answer : answer;
+        const answered = ask(name);
+        if (answered instanceof Promise) await answered;
         taken[index] = (performance.now() - begun) * 1000;
-        if (verdict?.ok !== true) throw new Error(`${name} does not permit: ${verdict?.reason}`);
       }
     };
     const [rest, inProcess] = [new Float64Array(each), new Float64Array(each)];
@@ -69,10 +93,10 @@ export const measureOpa = async (each = 5000): Promise<OpaTimes | undefined> => 
       await decide('wasm', inProcess.subarray(from, from + size));
     }
     const [restTimes, processTimes] = [timesOf(rest.sort()), timesOf(inProcess.sort())];
-    return { rest: restTimes, inProcess: processTimes, ratio: restTimes.p50 / processTimes.p50 };
-  } finally {
-    await points.stop();
-    await server.kill();
-    rmSync(directory, { recursive: true });
-  }
-};
+    return {
+      rest: restTimes,
+      inProcess: processTimes,
+      ratio: restTimes.p50 / processTimes.p50,
+      beside: beside(() => void ask('wasm')),
+    };
+  });
