@@ -5,7 +5,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { createTwoFilesPatch } from 'diff';
 import { policyEndpoints, type WholePolicyRevision } from '../api/policy.ts';
-import { parsePolicy } from '../config/policy.ts';
+import { type PlacedPolicy, parsePlacedPolicy } from '../config/policy.ts';
 import type { JsonObject } from '../core/encoding/json.ts';
 import { MAX_POLICY_BYTES } from '../core/limits.ts';
 import type { Policy } from '../core/policy/model.ts';
@@ -28,13 +28,18 @@ const GIT_TIMEOUT_MS = 5000;
 /** Its descriptor. */
 const STDIN = 0;
 
+export interface PolicyFile extends NamedPolicy {
+  readonly placed: PlacedPolicy;
+}
+
 /** A file, or with `-` stdin, checked: throws a `ConfigError` with every fault. */
-export const policyInFile = (file: string): NamedPolicy => {
+export const policyInFile = (file: string): PolicyFile => {
   const name = isStandardInput(file) ? 'stdin' : file;
   const source = readFileSync(name === file ? file : STDIN, 'utf8');
   if (Buffer.byteLength(source) > MAX_POLICY_BYTES)
     throw new CommandError(`${name}: more than ${MAX_POLICY_BYTES} octets, which no policy has`);
-  return { name, source, policy: parsePolicy(source, name) };
+  const placed = parsePlacedPolicy(source, name);
+  return { name, source, policy: placed.policy, placed };
 };
 
 const named = ({ n, source, policy }: WholePolicyRevision): NamedPolicy => {

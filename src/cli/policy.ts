@@ -1,17 +1,15 @@
 /** `hopgate policy`: check, publish, look at, compare and take back what is allowed. */
 import { policyEndpoints } from '../api/policy.ts';
-import { compileText } from '../verifier/policy/compile.ts';
 import { type Command, CommandError, EXIT } from './command.ts';
 import { usageError, withFaultLines } from './command-faults.ts';
-import { countWords, policyCounts } from './policy-counts.ts';
+import { checkCommand } from './policy-check.ts';
 import { approveCommand, publishCommand, rollbackCommand } from './policy-publish.ts';
-import { changesBetween, policyInFile, policyNamed, printChanges, textDiff } from './policy-words.ts';
+import { changesBetween, policyNamed, printChanges, textDiff } from './policy-words.ts';
 import { paint, print, printable, printJson, table } from './terminal.ts';
 import { describeMoment, nowSeconds } from './time-words.ts';
 import { VERIFIER_OPTIONS, type VerifierOptions, withVerifier } from './verifier-connection.ts';
 
 interface PolicyOptions extends VerifierOptions {
-  readonly file: string;
   readonly what: string | undefined;
   readonly with: string | undefined;
   readonly limit: number;
@@ -19,28 +17,6 @@ interface PolicyOptions extends VerifierOptions {
 }
 
 const JSON_OPTION = { json: { type: 'boolean', default: false, describe: 'One JSON object' } } as const;
-
-const check: Command = {
-  name: 'check <file>',
-  describe: 'What is wrong with a policy, by line and column; no verifier is asked',
-  options: (yargs) =>
-    yargs
-      .positional('file', { type: 'string', demandOption: true, describe: 'The policy, YAML' })
-      .options(JSON_OPTION)
-      .example('$0 policy check policy.yaml', 'exits with 1 when there is a fault'),
-  run: (given) =>
-    withFaultLines(async () => {
-      const { file, json } = given as unknown as PolicyOptions;
-      const { policy, source } = policyInFile(file);
-      const compiled = compileText(source, file);
-      if (!compiled.ok) throw new CommandError(compiled.detail);
-      const { revision } = policy;
-      const { digest } = compiled.value;
-      if (json) printJson({ ok: true, revision, digest, ...policyCounts(policy) });
-      else print(`${printable(revision)}: ${countWords(policy)}; nothing wrong. Digest ${digest}`);
-      return EXIT.ok;
-    }),
-};
 
 const show: Command = {
   name: 'show [what]',
@@ -150,7 +126,7 @@ const BELOW = 'policy: check, publish, diff, show, history, rollback or approve'
 export const command: Command = {
   name: 'policy',
   describe: 'What is allowed: check, publish, compare, roll back',
-  below: [check, publishCommand, diff, show, history, rollbackCommand, approveCommand],
+  below: [checkCommand, publishCommand, diff, show, history, rollbackCommand, approveCommand],
   options: (yargs) => yargs.demandCommand(1, BELOW),
   run: async () => {
     throw usageError(BELOW);

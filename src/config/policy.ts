@@ -13,8 +13,18 @@ import { nearest } from './nearest.ts';
 import { type PolicyConfig, policySchema } from './policy-schema.ts';
 import { toPolicy } from './to-policy.ts';
 
+/** A policy that can still say where each of its parts stands in the file. */
+export interface PlacedPolicy {
+  readonly policy: Policy;
+  /** Of a part, by its path in the core's policy. */
+  place(path: PolicyFault['path'], message: string): ConfigFault;
+}
+
 /** Throws {@link ConfigError} with every fault found. */
-export const parsePolicy = (text: string, file: string): Policy => {
+export const parsePolicy = (text: string, file: string): Policy => parsePlacedPolicy(text, file).policy;
+
+/** As {@link parsePolicy}. */
+export const parsePlacedPolicy = (text: string, file: string): PlacedPolicy => {
   const source = parseConfig(text, file, policySchema, MAX_POLICY_BYTES);
   const policy = toPolicy(source.value);
   const faults = [...scopeSetFaults(source), ...setInsteadFaults(source), ...coreFaults(source, policy)];
@@ -23,7 +33,7 @@ export const parsePolicy = (text: string, file: string): Policy => {
   const json = parseStrictObjectText(canonicalJson(policy));
   const read = json.ok ? readPolicy(json.value) : json;
   if (!read.ok) throw new ConfigError([source.fault([], read.detail)]);
-  return policy;
+  return { policy, place: (path, message) => source.fault(writtenPath(path), message) };
 };
 
 const scopeSetFaults = (source: Source<PolicyConfig>): ConfigFault[] => {
