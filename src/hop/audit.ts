@@ -97,5 +97,5 @@ const MAX_NAME = 128;
 const operationsOf = ({ operations }: Message) =>
   operations.map((operation) => ({
     method: operation.method.slice(0, MAX_NAME).toWellFormed(),
-    name: nameOf(operation).slice(0, MAX_NAME).toWellFormed(),
+    name: (nameOf(operation) || operation.taskId).slice(0, MAX_NAME).toWellFormed(),
   }));

@@ -28,7 +28,7 @@ export interface ContentNote {
 /** An operation of a message, as policy names it. */
 export interface OperationNote {
   readonly method: string;
-  /** Tool, prompt, resource or skill; '' for none. */
+  /** Tool, prompt, resource or skill, else the task that it is about; '' for none. */
   readonly name: string;
 }
 
