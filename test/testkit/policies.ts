@@ -96,31 +96,23 @@ const routeOf = (name: (typeof ROUTE_NAMES)[number]) => {
       { requiredKeys: ['approved'] },
     ),
   };
-  return fc
-    .tuple(
-      fc.record(
-        {
-          ...common,
-          path: fc.constant(protocol === 'a2a-rest' ? '/rest/*' : `/${name}`),
-          protocol: fc.constant(protocol),
-          operations: fc.array(operations(protocol), { minLength: 1, maxLength: 3 }),
-          maxMessage: fc.constantFrom('64KiB', '1MiB', 4096),
-          ...(protocol === 'mcp' ? mcp : { skillMember: fc.constantFrom('skill', 'x/y') }),
-        },
-        {
-          requiredKeys: [
-            'name',
-            'path',
-            'protocol',
-            'operations',
-            'labels',
-            ...(protocol === 'mcp' ? ['server'] : []),
-          ],
-        },
-      ),
-      observed,
-    )
-    .map(ended);
+  const members: Record<string, fc.Arbitrary<unknown>> = {
+    ...common,
+    path: fc.constant(protocol === 'a2a-rest' ? '/rest/*' : `/${name}`),
+    protocol: fc.constant(protocol),
+    operations: fc.array(operations(protocol), { minLength: 1, maxLength: 3 }),
+    maxMessage: fc.constantFrom('64KiB', '1MiB', 4096),
+    ...(protocol === 'mcp' ? mcp : { skillMember: fc.constantFrom('skill', 'x/y') }),
+  };
+  const requiredKeys = [
+    'name',
+    'path',
+    'protocol',
+    'operations',
+    'labels',
+    ...(protocol === 'mcp' ? ['server'] : []),
+  ];
+  return fc.tuple(fc.record(members, { requiredKeys }), observed).map(ended);
 };
 
 const named = <T extends object>(entry: fc.Arbitrary<T>, most: number) =>

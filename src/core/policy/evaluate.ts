@@ -190,14 +190,21 @@ export const decideStanding = (
   if (decision !== undefined) return withLabels(decision, standing, live);
   if (message === undefined) return decideItem(compiled, standing, live, undefined);
   const items: Allowed[] = [];
+  let aside: DecisionDenial | undefined;
   for (const [index, operation] of message.operations.entries()) {
     const item = decideItem(compiled, standing, live, operation);
-    if (!item.ok)
-      return message.batch
-        ? ({ ...item, detail: `item ${index + 1} of the batch: ${item.detail}` } as DecisionDenial)
-        : item;
-    items.push(item.value);
+    if (item.ok) {
+      items.push(item.value);
+      continue;
+    }
+    const denial = (
+      message.batch ? { ...item, detail: `item ${index + 1} of the batch: ${item.detail}` } : item
+    ) as DecisionDenial;
+    // What is kept aside may be released: not a batch of which another item is refused outright.
+    if (denial.reason !== 'quarantined') return denial;
+    aside ??= denial;
   }
+  if (aside !== undefined) return aside;
   return joinItems(compiled, items);
 };
 
