@@ -2,8 +2,10 @@
  * Everything that is wrong with a policy whose every value has its form (SPEC.md section 13). Sidecars refuse a bundle for the
  * first of these; people are told all of them, each with its place.
  */
+
+import { contentFaults } from './content-faults.ts';
 import { type PolicyFault, twiceFaults, unknownFaults, within } from './fault.ts';
-import type { ContentRule, DelegationRule, Policy, RouteRule, ScopeDemand } from './model.ts';
+import type { DelegationRule, Policy, RouteRule, ScopeDemand } from './model.ts';
 import { routeFaults } from './route-faults.ts';
 import { noRoute, ruleFaults } from './rule-faults.ts';
 
@@ -34,23 +36,6 @@ const edgeFaults = function* (rule: DelegationRule): Iterable<PolicyFault> {
   const [from, to] = [fromDomains?.join(), toDomains?.join()];
   if (crossing && fromDomains?.length === 1 && from === to)
     yield { path: ['crossing'], message: 'between one trust domain and itself nothing crosses' };
-};
-
-/** Of the rule alone; what detectors and patterns there are is told where they are compiled. */
-const contentRuleFault = ({ detectors, patterns, types, maxBytes }: ContentRule): string | undefined =>
-  detectors === undefined && patterns === undefined && types === undefined && maxBytes === undefined
-    ? 'looks for nothing: give detectors, patterns, types or maxBytes'
-    : undefined;
-
-const contentFaults = function* (
-  rule: ContentRule,
-  routes: ReadonlyMap<string, RouteRule>,
-): Iterable<PolicyFault> {
-  const message = contentRuleFault(rule);
-  if (message !== undefined) yield { path: [], message };
-  yield* within(['routes'], unknownFaults(rule.routes, routes, noRoute));
-  if (rule.shadow && rule.action === 'flag')
-    yield { path: ['shadow'], message: 'a flag decides nothing anyway: it is logged as it is' };
 };
 
 const labelsOf = (routes: readonly RouteRule[]): ReadonlySet<string> =>

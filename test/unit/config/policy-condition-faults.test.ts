@@ -284,6 +284,31 @@ describe('content and decision points', () => {
       ['15:56: content[0].routes[0]: no route has the name "raed"; did you mean "read"?'],
     ],
     [
+      'a detector that there is not',
+      'content:\n  - {name: a, action: deny, detectors: [pii, ssn]}\n',
+      ['15:46: content[0].detectors[1]: no detector is called "ssn": there are '],
+    ],
+    [
+      'a pattern that is none of RE2',
+      'content:\n  - name: a\n    action: deny\n    patterns:\n      good: AKIA\n      bad: "(a)\\\\1"\n',
+      ['19:7: content[0].patterns.bad: pattern "bad" is no RE2 expression'],
+    ],
+    [
+      'a media type that is none',
+      'content:\n  - {name: a, action: deny, types: [text/*, json]}\n',
+      ['15:45: content[0].types[1]: "json" is no media type'],
+    ],
+    [
+      'a response in quarantine',
+      'content:\n  - {name: a, action: quarantine, detectors: [pii]}\n',
+      ['15:5: content[0]: quarantine is for requests'],
+    ],
+    [
+      'a flag that keeps everybody waiting',
+      'content:\n  - {name: a, action: flag, mode: hold, detectors: [pii]}\n',
+      ['15:5: content[0]: flag with hold'],
+    ],
+    [
       'more held than can be',
       'content:\n  - {name: a, action: deny, detectors: [pii], holdBytes: 1GiB}\n',
       ['15:47: content[0].holdBytes: 16MiB at most'],
