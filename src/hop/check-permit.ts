@@ -5,8 +5,8 @@ import { type LinkApprovals, linkApprovalsOf, splitApproved } from '../core/dele
 import type { Allowed } from '../core/policy/evaluate.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import { chainContext, type TrustSnapshot } from '../ports.ts';
-import { approvalRequired, calleeDenial, decideAnew, demandDenial, timeDenial } from './decide.ts';
-import { type DecisionInput, isUnapproved, isUndecided, type Permit } from './permit.ts';
+import { approvalRequired, calleeDenial, decide, decideAnew, demandDenial, timeDenial } from './decide.ts';
+import { type Decision, type DecisionInput, isUnapproved, isUndecided, type Permit } from './permit.ts';
 
 /**
  * Whether a permit that was given earlier still holds: streams outlive the moment of their decision. `seen` is the
@@ -19,24 +19,35 @@ export const checkPermit = (
   seen: number,
 ): Denial | undefined => {
   const { delegated } = permit.input;
-  const { chain, chainText } = delegated;
+  const { chain, chainText, generation } = delegated;
   const isSame = trust.generation === seen;
-  let approvals = delegated.approvals;
+  // What nothing but time, trust and policy can change needs no second look while these are the same.
+  if (isSame && !permit.isLive)
+    return (
+      timeDenial({ ...permit.input, nowSeconds }, delegated.approvals, nowSeconds) ??
+      demandDenial(delegated, permit, trust, nowSeconds)
+    );
+  const input: DecisionInput = { ...permit.input, trust, nowSeconds };
+  // What is remembered of the chain is of the trust that it was verified under, which may be long gone.
+  if (trust.generation === generation) return refusalOf(permit, decide(input), delegated.approvals, trust);
   if (!isSame) {
     const verified = verifyChain(chainText, chain.holder, chainContext(trust, nowSeconds));
     if (!verified.ok) return verified;
-    approvals = linkApprovalsOf(verified.value, trust.bundle.approvers);
   }
-  const input: DecisionInput = { ...permit.input, trust, nowSeconds };
-  // What nothing but time, trust and policy can change needs no second look while these are the same.
-  if (isSame && !permit.isLive)
-    return timeDenial(input, approvals, nowSeconds) ?? demandDenial(delegated, permit, trust, nowSeconds);
-  const again = decideAnew(input, approvals);
-  if (again.ok) return isSame ? undefined : calleeDenial(input, trust);
+  const approvals = linkApprovalsOf(chain, trust.bundle.approvers);
+  return refusalOf(permit, decideAnew(input, approvals), approvals, trust) ?? calleeDenial(input, trust);
+};
+
+const refusalOf = (
+  permit: Permit,
+  again: Decision,
+  approvals: LinkApprovals,
+  trust: TrustSnapshot,
+): Denial | undefined => {
+  if (again.ok) return undefined;
   if (isUndecided(again))
     return deny(again.reason, 'policy now wants to know what was not asked when this began');
-  if (!isUnapproved(again)) return again;
-  return calleeDenial(input, trust) ?? checkApproved(permit, again.allowed, approvals, trust);
+  return isUnapproved(again) ? checkApproved(permit, again.allowed, approvals, trust) : again;
 };
 
 /** Another policy may ask for approval where the last one did not, and another bundle no longer know an approver. */

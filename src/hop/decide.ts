@@ -111,6 +111,7 @@ const OBSERVED: ReadonlySet<ReasonCode> = new Set<ReasonCode>([
   'rule_error',
   'quarantined',
   'score_too_low',
+  'approval_required',
   'content_denied',
   'content_type',
   'content_too_large',
@@ -161,32 +162,66 @@ const judge = (
 ): Decision => {
   if (!known.ok) return { ...known, cached };
   const { delegated, trust, nowSeconds, message } = input;
-  const { route } = known;
   if (wantsMessage(known) && message === undefined)
-    return timeDenial(input, approvals, nowSeconds) ?? { ...NOT_READ, wanted: MESSAGE, route, input };
-  const said = message?.ok ? { message: message.value } : {};
-  const ask: Observable = { standing: known, input, approvals, cached, notes: { cached, ...said } };
-  const decision: PolicyDecision =
-    message?.ok === false
-      ? { ...message, rule: '', required: known.base }
-      : decideStanding(trust.policy, known, liveOf(input, trust, nowSeconds), message?.value);
+    return (
+      timeDenial(input, approvals, nowSeconds) ?? { ...NOT_READ, wanted: MESSAGE, route: known.route, input }
+    );
+  const ask: Asked = { standing: known, input, approvals, cached };
+  const decision = ruled(known, input);
   if (!decision.ok) return refuse(decision, ask);
   const { value: allowed } = decision;
-  const { rule, required, demanded, labels, flags, shadow } = allowed;
-  const notes = { rule, required, labels, flags, shadow, ...ask.notes };
   const ended = timeDenial(input, approvals, nowSeconds);
-  if (ended !== undefined) return { ...notes, ...ended };
+  if (ended !== undefined) return { ...notesOf(allowed, ask), ...ended };
   const unmet =
     demandDenial(delegated, allowed, trust, nowSeconds) ??
     lookAt(known, input) ??
     askPoints(known, input, allowed);
-  if (unmet !== undefined)
-    return 'wanted' in unmet ? { ...notes, ...unmet } : refuse({ ...notes, ...unmet }, ask);
-  const { missing, by } = splitApproved(demanded.approval, approvals);
-  if (missing.length > 0 && input.direction === 'inbound')
-    return { ...notes, ...approvalRequired(missing), unapproved: missing, allowed, input };
+  if (unmet !== undefined) {
+    const denial = { ...notesOf(allowed, ask), ...unmet };
+    return 'wanted' in unmet ? denial : refuse(denial, ask);
+  }
+  const { missing, by } = splitApproved(allowed.demanded.approval, approvals);
+  if (missing.length > 0 && input.direction === 'inbound') {
+    const denial = { ...notesOf(allowed, ask), ...approvalRequired(missing) };
+    return isObserved(ask) ? refuse(denial, ask) : { ...denial, unapproved: missing, allowed, input };
+  }
   return grant(permitOf(allowed, input, cached, by, { isLive: known.decision === undefined }));
 };
+
+/** What policy's own words say; why it can't be known stands for it where the body can't be read. */
+const ruled = (known: Standing, input: DecisionInput): PolicyDecision => {
+  const { trust, nowSeconds, message, labels = NO_LABELS } = input;
+  if (message?.ok === false) return { ...message, rule: '', required: known.base };
+  // Nearly every request: nothing of it has a say any more.
+  if (known.decision !== undefined && labels.length === 0 && known.route.labels === undefined)
+    return known.decision;
+  return decideStanding(trust.policy, known, liveOf(input, trust, nowSeconds), message?.value);
+};
+
+/** What a decision was asked about. */
+interface Asked {
+  readonly standing: Standing;
+  readonly input: DecisionInput;
+  readonly approvals: LinkApprovals;
+  readonly cached: boolean;
+}
+
+/** What is known of a request that policy itself would allow. */
+const notesOf = (
+  { rule, required, labels, flags, shadow }: Allowed,
+  { input: { message }, cached }: Asked,
+): Partial<Refusal> => ({
+  rule,
+  required,
+  labels,
+  flags,
+  shadow,
+  cached,
+  ...(message?.ok && { message: message.value }),
+});
+
+const isObserved = ({ standing: { route }, input: { nowSeconds } }: Asked): boolean =>
+  nowSeconds < (route.observeUntil ?? 0);
 
 const MESSAGE = { what: 'message' } as const;
 
@@ -237,6 +272,7 @@ const askPoints = (
   input: DecisionInput,
   allowed: Allowed,
 ): Denial | Undecided | undefined => {
+  if (input.trust.policy.policy.decisionPoints === undefined) return undefined;
   const points = pointsFor(known, input);
   if (points.length === 0) return undefined;
   if (input.points !== undefined) return input.points.denial;
@@ -253,36 +289,27 @@ const askPoints = (
   return { ...NOT_ASKED, wanted: { what: 'points', asked }, route: known.route, input };
 };
 
-/** What a denial is held against where its route is observed only. */
-interface Observable {
-  readonly standing: Standing;
-  readonly input: DecisionInput;
-  readonly approvals: LinkApprovals;
-  readonly cached: boolean;
-  readonly notes: Partial<Refusal>;
-}
-
 /** A refusal, unless its route is observed only and policy alone denies. What is not policy's holds all the same. */
-const refuse = (
-  denial: DecisionDenial | Refusal,
-  { standing: { route, base }, input, approvals, cached, notes }: Observable,
-): Decision => {
-  const { delegated, trust, nowSeconds } = input;
+const refuse = (denial: DecisionDenial | Refusal, ask: Asked): Decision => {
+  const { standing: known, input, approvals, cached } = ask;
+  const { delegated, trust, nowSeconds, message } = input;
   const content = contentNotes(input);
   const opa = input.points?.notes ?? [];
   const refusal: Refusal = {
-    ...notes,
+    cached,
+    ...(message?.ok && { message: message.value }),
     ...denial,
     ...(content.length > 0 && { content }),
     ...(opa.length > 0 && { opa }),
   };
-  if (nowSeconds >= (route.observeUntil ?? 0) || !OBSERVED.has(denial.reason))
+  if (!isObserved(ask) || !OBSERVED.has(denial.reason))
     return denial.reason === 'quarantined' ? ({ ...refusal, input } as Quarantined) : refusal;
+  const { route, base } = known;
   const { rule = '', required = base, labels = input.labels ?? NO_LABELS, flags = [], shadow = [] } = denial;
   const allowed = { route, rule, required, labels, flags, shadow, demanded: NOTHING_DEMANDED };
   const ended =
     timeDenial(input, approvals, nowSeconds) ?? demandDenial(delegated, allowed, trust, nowSeconds);
-  if (ended !== undefined) return { rule, required, ...notes, ...ended };
+  if (ended !== undefined) return { ...refusal, ...ended };
   const { ok, reason, detail } = denial;
   return grant(permitOf(allowed, input, cached, [], { isLive: true, observed: { ok, reason, detail } }));
 };
