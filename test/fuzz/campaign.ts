@@ -79,6 +79,30 @@ const plainReadings = (
   return protocol === 'a2a' ? a2aReadings(body) : operations.map(({ method }) => restReading(method, body));
 };
 
+const BASE64 = /^=\?base64\?(.*)\?=$/;
+
+/** Of one message, what its headers say it is. Of several operations in it, the first. */
+const headerReading = (
+  headers: readonly string[],
+  operations: readonly Operation[],
+): readonly Reading[] | undefined => {
+  const header = (name: string) => {
+    const at = headers.findIndex((one, index) => index % 2 === 0 && one.toLowerCase() === name);
+    return at === -1 ? undefined : headers[at + 1];
+  };
+  const [method, sent] = [header('mcp-method'), header('mcp-name')];
+  if (method === undefined && sent === undefined) return undefined;
+  const [, base64] = BASE64.exec(sent ?? '') ?? [];
+  const name = base64 === undefined ? sent : Buffer.from(base64, 'base64').toString('utf8');
+  const [first, ...others] = operations;
+  const ours = first && (first.tool || first.prompt || first.resource || first.taskId);
+  const reading = {
+    method: method ?? first?.method ?? '',
+    ...(name === undefined || name === ours ? {} : { tool: `NAMED ${name}` }),
+  };
+  return [reading, ...others];
+};
+
 /** Asks every oracle of the protocol about a request that we permit. */
 const askA2a = makeA2aOracle();
 const askAll = async (
@@ -94,6 +118,8 @@ const askAll = async (
   if (protocol === 'mcp') {
     if (isHttp) return all;
     const [first = [], second = []] = await askMcp(input);
+    const routed = headerReading(input.headers, operations);
+    if (routed !== undefined) all.push(['a gateway that goes by Mcp-Method and Mcp-Name', routed]);
     all.push(['@modelcontextprotocol/sdk', first], ['@modelcontextprotocol/server', second]);
   } else if (!isHttp) all.push([`@a2a-js/sdk ${protocol}`, await askA2a(protocol, input)]);
   return all;
@@ -122,6 +148,8 @@ export interface CampaignOptions {
   /** Besides, readers in Go and Python, which must be there. */
   readonly languages?: boolean;
   readonly progress?: (report: Report) => void;
+  /** Each of the first differences, as soon as it is found. */
+  readonly onDifference?: (difference: Difference) => void;
 }
 
 interface Permitted {
@@ -138,6 +166,7 @@ const compare = (
   { one, operations }: Permitted,
   oracle: string,
   readings: readonly Reading[],
+  onDifference?: (difference: Difference) => void,
 ): void => {
   report.oracles[oracle] ??= { read: 0, refused: 0 };
   if (readings.length === 0) {
@@ -147,24 +176,32 @@ const compare = (
   report.oracles[oracle].read++;
   if (areSame(operations, readings)) return;
   report.differences++;
-  if (report.examples.length < 20)
-    report.examples.push(shown(one, oracle, plain(operations), plain(readings)));
+  if (report.examples.length >= 20) return;
+  const difference = shown(one, oracle, plain(operations), plain(readings));
+  report.examples.push(difference);
+  onDifference?.(difference);
 };
 
 /** Others read in rounds: a question to a process for each would be slow. */
 const ROUND = 2000;
 
-const askOthers = async (report: Report, others: OtherReaders, held: readonly Permitted[]): Promise<void> => {
+const askOthers = async (
+  report: Report,
+  others: OtherReaders,
+  held: readonly Permitted[],
+  onDifference?: (difference: Difference) => void,
+): Promise<void> => {
   const some = held.filter(({ one }) => one.input.octets.length > 0);
   const found = await others.read(
     some.map(({ one, operations }) => ({ ...one, operation: operations[0]?.method ?? '' })),
   );
   for (const [name, readings] of found)
-    for (const [at, permitted] of some.entries()) compare(report, permitted, name, readings[at] ?? []);
+    for (const [at, permitted] of some.entries())
+      compare(report, permitted, name, readings[at] ?? [], onDifference);
 };
 
 export const runCampaign = async (options: CampaignOptions): Promise<Report> => {
-  const { bodies, seed, languages = false, progress } = options;
+  const { bodies, seed, languages = false, progress, onDifference } = options;
   const random = new Random(seed);
   const others = languages ? otherReaders() : undefined;
   const report: Report = {
@@ -193,14 +230,14 @@ export const runCampaign = async (options: CampaignOptions): Promise<Report> => 
       const permitted = { one, operations: verdict.value.operations };
       report.permitted[one.protocol]++;
       for (const [oracle, readings] of await askAll(one, permitted.operations))
-        compare(report, permitted, oracle, readings);
+        compare(report, permitted, oracle, readings, onDifference);
       if (others !== undefined) held.push(permitted);
     } else if (one.mutations.length === 0 && report.validRefused.length < 20)
       report.validRefused.push(
         `${verdict.reason} ${verdict.detail}: ${JSON.stringify(shown(one, '', '', ''))}`,
       );
     if (others !== undefined && (held.length >= ROUND || report.bodies === bodies)) {
-      await askOthers(report, others, held);
+      await askOthers(report, others, held, onDifference);
       held = [];
     }
     if (report.bodies % 10_000 === 0) progress?.(report);

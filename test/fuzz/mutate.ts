@@ -27,6 +27,16 @@ const inObject =
     if (object !== undefined) change(object, random.below(object.members.length), random);
     return tree;
   };
+/** A member of this name, wherever it is. */
+const inNamed =
+  (name: string, change: (object: TreeObject, at: number, random: Random) => void): TreeMutation =>
+  (tree, random) => {
+    const all = objects(tree).flatMap((object) =>
+      object.members.flatMap(([one], at) => (one === name ? [[object, at] as const] : [])),
+    );
+    if (all.length > 0) change(...random.pick(all), random);
+    return tree;
+  };
 const inText =
   (form: RegExp, change: (text: string, random: Random) => string): TreeMutation =>
   (tree, random) => {
@@ -201,6 +211,23 @@ const TREE: Readonly<Record<string, TreeMutation>> = {
     insert(random.pick(all), random, name, treeOf(value));
     return tree;
   },
+  'another task in a resource name': inText(/^"tasks\//, (text) =>
+    text.replace(/^"tasks\/[^/"]*/, '"tasks/other'),
+  ),
+  'a message by its other name': inNamed('"message"', (object, at, random) => {
+    const [, value] = member(object, at);
+    if (random.once(2)) insert(object, random, '"request"', value);
+    else member(object, at)[0] = '"request"';
+  }),
+  'another skill': inNamed('"metadata"', (object, at, random) => {
+    const [, value] = member(object, at);
+    if (value.kind !== 'object') return;
+    const name = random.pick(['"skillId"', '"skillId"', '"skill_id"', '"SkillId"']);
+    value.members = [
+      ...value.members.filter(([other]) => other !== name),
+      [name, treeOf(random.pick(['other', 'read', ['read'], null]))],
+    ];
+  }),
   'lost member': inObject((object, at) => {
     object.members.splice(at, 1);
   }),

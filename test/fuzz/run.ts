@@ -18,6 +18,7 @@ const report = await runCampaign({
   bodies,
   seed,
   languages: process.argv.includes('--languages'),
+  onDifference: (difference) => process.stderr.write(`${JSON.stringify(difference)}\n`),
   progress: ({ bodies: done, differences }) => {
     if (done % 50_000 === 0)
       process.stderr.write(`${done} of ${bodies}, ${differences} differences, ${seconds()} s\n`);

@@ -89,6 +89,8 @@ const readSent = (text: string): Verdict<{ readonly value: Json; readonly envelo
  * Refuses with `response_malformed`.
  */
 export const readServerMessages = (text: string): Verdict<readonly ServerMessage[]> => {
+  // Streams begin with an event without data, so that the client has an id to resume from.
+  if (text === '') return grant([]);
   const sent = readSent(text);
   if (!sent.ok) return sent;
   const messages: ServerMessage[] = [];
@@ -141,6 +143,7 @@ export const rewriteResults = (
   text: string,
   rewrite: (id: RpcId | undefined, result: Json) => Json,
 ): Verdict<string> => {
+  if (text === '') return grant(text);
   const sent = readSent(text);
   if (!sent.ok) return sent;
   const { value, envelopes } = sent.value;

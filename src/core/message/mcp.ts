@@ -20,7 +20,10 @@ const META = readNames(REVISION_MEMBER);
 
 /** The operations of one envelope. What it carries besides is decided as if it were sent alone. */
 const readOperations = (envelope: Envelope): Verdict<readonly Operation[]> => {
-  if (envelope.kind === 'response') return grant([operation('response', 'response', { id: envelope.id })]);
+  if (envelope.kind === 'response')
+    return envelope.id === undefined
+      ? deny('message_malformed', 'an answer that says not to what')
+      : grant([operation('response', 'response', { id: envelope.id })]);
   const { kind, method, params } = envelope;
   const id = envelope.kind === 'request' ? envelope.id : undefined;
   const read = readMcpParams(method, params);

@@ -69,6 +69,12 @@ describe('what a server of MCP sends', () => {
       expect(read(error(one))).toBe('response_malformed');
   });
 
+  test('the event without data that a stream begins with holds no message; space alone is no such event', () => {
+    expect(read('')).toEqual([]);
+    expect(rewriteResults('', (_, value) => value)).toEqual({ ok: true, value: '' });
+    expect(read(' ')).toBe('response_malformed');
+  });
+
   test.each([
     ['no JSON', 'data'],
     ['two values', '{}{}'],

@@ -152,6 +152,8 @@ describe('attacks on the envelope', () => {
     ['an answer with result and error', { jsonrpc: '2.0', id: 1, result: {}, error: {} }],
     ['an answer with neither', { jsonrpc: '2.0', id: 1 }],
     ['an answer without an id', { jsonrpc: '2.0', result: {} }],
+    ['an error without an id', { jsonrpc: '2.0', error: { code: 1, message: '' } }],
+    ['an error with a null id', { jsonrpc: '2.0', id: null, error: { code: 1, message: '' } }],
     ['an answer with parameters', { jsonrpc: '2.0', id: 1, result: {}, params: {} }],
     ['our word for GET', rpc('http:GET')],
     ['our word for answers', rpc('response')],
