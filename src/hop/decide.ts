@@ -190,8 +190,9 @@ const judge = (
 
 /** What policy's own words say; why it can't be known stands for it where the body can't be read. */
 const ruled = (known: Standing, input: DecisionInput): PolicyDecision => {
-  const { trust, nowSeconds, message, labels = NO_LABELS } = input;
+  const { trust, nowSeconds, message, barred, labels = NO_LABELS } = input;
   if (message?.ok === false) return { ...message, rule: '', required: known.base };
+  if (barred !== undefined) return { ...barred, rule: '', required: known.base };
   // Nearly every request: nothing of it has a say any more.
   if (known.decision !== undefined && labels.length === 0 && known.route.labels === undefined)
     return known.decision;

@@ -66,6 +66,8 @@ export interface DecisionInput {
   readonly labels?: readonly string[] | undefined;
   /** What the body says, once it was read; or why it can't be known. */
   readonly message?: Verdict<Message> | undefined;
+  /** It calls a tool that is not what policy has approved. */
+  readonly barred?: Denial | undefined;
   /** What content rules found in the body, once it was looked at. */
   readonly content?: ContentOutcome | undefined;
   /** What other decision points have said, once they were asked. */

@@ -7,7 +7,7 @@ import type { Message } from '../core/message/message.ts';
 import { readMessage } from '../core/message/read-message.ts';
 import type { RouteRule } from '../core/policy/model.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
-import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
+import { type Denial, deny, type Verdict } from '../core/verdict.ts';
 import { decide } from './decide.ts';
 import { headerValues } from './headers.ts';
 import type { HopReply, HopRequest, Path } from './path.ts';
@@ -87,29 +87,28 @@ const messageOf = async (
     },
     { skillMember },
   );
-  return {
-    message: message.ok ? checkTools(path, route, callee, message.value) : message,
-    size: octets.value.length,
-  };
+  const barred = message.ok ? barredTool(path, route, callee, message.value) : undefined;
+  return { message, barred, size: octets.value.length };
 };
 
 /** Tools that policy has approved as they were, and which are something else now. */
-const checkTools = (
+const barredTool = (
   { tools }: Path,
   route: RouteRule,
   callee: AgentId,
   message: Message,
-): Verdict<Message> => {
+): Denial | undefined => {
   for (const { tool } of message.operations) {
     if (tool === '') continue;
     const change = changeOf(route, tool, tools.last(callee, route.name, tool));
+    const named = JSON.stringify(tool.slice(0, 64));
     if (isBarred(route, change))
       return deny(
         'mcp_tool_changed',
-        change === 'unlisted' ? `nobody has approved ${tool}` : `${tool} is not what was approved`,
+        change === 'unlisted' ? `nobody has approved ${named}` : `${named} is not what was approved`,
       );
   }
-  return grant(message);
+  return undefined;
 };
 
 const contentOf = async (

@@ -6,7 +6,7 @@ import {
   InMemoryTaskStore,
 } from '@modelcontextprotocol/sdk/experimental/tasks/stores/in-memory.js';
 import { completable } from '@modelcontextprotocol/sdk/server/completable.js';
-import { McpServer, ResourceTemplate } from '@modelcontextprotocol/sdk/server/mcp.js';
+import { McpServer, type RegisteredTool, ResourceTemplate } from '@modelcontextprotocol/sdk/server/mcp.js';
 import {
   type EventStore,
   StreamableHTTPServerTransport,
@@ -63,8 +63,8 @@ class Events implements EventStore {
 export class McpAgent {
   /** What came in, message by message. */
   readonly received: ReceivedMessage[] = [];
-  /** Description of `get_report`; another one is another tool. */
-  description = 'Reads a report';
+  private description = 'Reads a report';
+  private readonly reports: RegisteredTool[] = [];
   /** Calls that were given up by their client. */
   cancelled = 0;
   /** Servers by session. */
@@ -81,6 +81,12 @@ export class McpAgent {
 
   get methods(): readonly string[] {
     return this.received.map(({ method = 'response' }) => method);
+  }
+
+  /** Gives `get_report` another description in all sessions, and tells their clients. */
+  describe(description: string): void {
+    this.description = description;
+    for (const tool of this.reports) tool.update({ description });
   }
 
   /** Once the next call of `wait` is under way. */
@@ -151,10 +157,12 @@ export class McpAgent {
   }
 
   private addTools(server: McpServer): void {
-    server.registerTool(
-      'get_report',
-      { description: this.description, inputSchema: { path: z.string() } },
-      ({ path }) => text(`report ${path}`),
+    this.reports.push(
+      server.registerTool(
+        'get_report',
+        { description: this.description, inputSchema: { path: z.string() } },
+        ({ path }) => text(`report ${path}`),
+      ),
     );
     server.registerTool('delete_report', { description: 'Deletes a report' }, () => text('deleted'));
     server.registerTool(
