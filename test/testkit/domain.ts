@@ -29,7 +29,11 @@ import {
 } from '../../src/verifier/authority/certificates.ts';
 import { issueTokens, makeTokenId } from '../../src/verifier/authority/tokens.ts';
 import { issueBundle } from '../../src/verifier/local/bundle.ts';
-import type { AnchorEntry, RevocationEntry } from '../../src/verifier/publication/entries.ts';
+import type {
+  AnchorEntry,
+  AttributesEntry,
+  RevocationEntry,
+} from '../../src/verifier/publication/entries.ts';
 
 /** What a snapshot says of its age where no verifier stands behind it. */
 export const ALWAYS_FRESH = { freshAt: 1, maxStalenessSeconds: Number.POSITIVE_INFINITY };
@@ -95,6 +99,7 @@ export interface TestBundleOptions {
   readonly approvers?: readonly string[];
   /** Other trust domains whose agents are known here. */
   readonly federated?: readonly TestDomain[];
+  readonly attributes?: AttributesEntry;
 }
 
 export interface TestLinkOptions {
@@ -233,6 +238,7 @@ export class TestDomain {
       ),
       anchors: options.anchors ?? [...this.principals.values()].map(({ anchor }) => anchor),
       revoked: options.revoked ?? [],
+      attributes: options.attributes,
       ...(options.approvers && {
         approvers: options.approvers.map((name) => {
           const { uri, x } = this.principal(name);
