@@ -53,11 +53,8 @@ const CLASSES = {
     'message_ambiguous',
     'operation_unmatched',
     'delegation_denied',
-    'scope_too_deep',
-    'scope_too_long',
+    'mcp_session_foreign',
     'scope_foreign',
-    'content_denied',
-    'quarantined',
     'opa_denied',
   ],
   sloppy: [
@@ -77,13 +74,12 @@ const CLASSES = {
     'http_body_too_large',
     'http_pipelined',
     'caller_busy',
+    'scope_too_deep',
+    'scope_too_long',
     'message_type',
     'message_encoding',
     'message_too_large',
     'message_malformed',
-    'content_type',
-    'content_too_large',
-    'content_unreadable',
   ],
 } as const satisfies Partial<Record<OutcomeClass, readonly ReasonCode[]>>;
 

@@ -6,7 +6,7 @@ import { COUNTED, classOf } from '../../../../src/verifier/scores/outcomes.ts';
 const CODES = Object.keys(REASONS) as ReasonCode[];
 
 /** Stages in which the peer has proven its name, and what is refused is what it sent. */
-const AFTER_PROOF = new Set(['verify', 'decide', 'forward']);
+const AFTER_PROOF = new Set(['verify', 'read', 'decide', 'forward']);
 
 /** Of those stages, what says nothing of the peer, each for a reason; a new code must be put here or into the table. */
 const NOT_ITS_DOING: Readonly<Record<string, readonly ReasonCode[]>> = {
@@ -46,7 +46,26 @@ const NOT_ITS_DOING: Readonly<Record<string, readonly ReasonCode[]>> = {
     'approval_required',
     'approval_denied',
   ],
+  'of content that it may only pass on: who feeds it could provoke that in its name': [
+    'content_denied',
+    'content_type',
+    'content_too_large',
+    'content_unreadable',
+    'quarantined',
+  ],
+  'the policy’s own, or the tool server’s': [
+    'rule_error',
+    'mcp_session_unknown',
+    'mcp_tool_changed',
+    'mcp_server_request',
+    'response_malformed',
+  ],
   'ours, the upstream’s or the network’s': [
+    'quarantine_unavailable',
+    'opa_undefined',
+    'opa_result',
+    'opa_timeout',
+    'opa_unavailable',
     'approval_unavailable',
     'policy_unavailable',
     'http_timeout',
