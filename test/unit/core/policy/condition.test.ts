@@ -55,7 +55,7 @@ const compiled = (text: string): Condition => {
   if (!isCondition(made)) throw new Error(`${text}: ${made.message}`);
   return made;
 };
-const valueOf = (text: string, values = valuesFor()) => compiled(text).evaluate(values);
+const answerOf = (text: string, values = valuesFor()) => compiled(text).evaluate(values);
 
 describe('what a condition reads', () => {
   /** A literal of the type that a member has, to compare it with. */
@@ -71,9 +71,9 @@ describe('what a condition reads', () => {
   );
 
   test.each(members)('%s is there, and of its type', (name, type) => {
-    expect(valueOf(`${name} != ${OF_TYPE[type]} || true`)).toBe(true);
+    expect(answerOf(`${name} != ${OF_TYPE[type]} || true`)).toBe(true);
     // Not by the grace of `||`, which takes an error for false where the other side is true.
-    expect(valueOf(`${name} == ${OF_TYPE[type]} ? true : true`)).toBe(true);
+    expect(answerOf(`${name} == ${OF_TYPE[type]} ? true : true`)).toBe(true);
   });
 
   test.each([
@@ -96,7 +96,7 @@ describe('what a condition reads', () => {
     ['now < timestamp("2100-01-01T00:00:00Z")', true],
     ['caller.id.matches("^spiffe://[a-z.]+/agent/inventory/")', true],
   ] as const)('%s', (text, value) => {
-    expect(valueOf(text)).toBe(value);
+    expect(answerOf(text)).toBe(value);
   });
 
   test.each<[string, Lasts]>([
@@ -124,14 +124,14 @@ describe('what has no value', () => {
     'mcp.arguments.constructor == 1',
     'request.headers.nothing == "x"',
   ])('%s', (text) => {
-    expect(valueOf(text)).toBeUndefined();
+    expect(answerOf(text)).toBeUndefined();
   });
 
   test('a query parameter or a header that occurs twice, or that can’t be decoded', () => {
-    expect(valueOf('request.query.a == "1"', valuesFor({ query: 'a=1&a=2' }))).toBeUndefined();
-    expect(valueOf('request.query.a == "1"', valuesFor({ query: 'a=%ff' }))).toBeUndefined();
+    expect(answerOf('request.query.a == "1"', valuesFor({ query: 'a=1&a=2' }))).toBeUndefined();
+    expect(answerOf('request.query.a == "1"', valuesFor({ query: 'a=%ff' }))).toBeUndefined();
     const twice = valuesFor({ headers: ['x-env', 'a', 'X-ENV', 'b'] });
-    expect(valueOf('request.headers["x-env"] == "a"', twice)).toBeUndefined();
+    expect(answerOf('request.headers["x-env"] == "a"', twice)).toBeUndefined();
   });
 });
 
@@ -157,6 +157,6 @@ describe('what is no condition', () => {
 
   test('a pattern that would take a backtracking engine for ever takes none here', () => {
     const slow = valuesFor({ query: `a=${'a'.repeat(50_000)}!` });
-    expect(valueOf('request.query.a.matches("^(a+)+$")', slow)).toBe(false);
+    expect(answerOf('request.query.a.matches("^(a+)+$")', slow)).toBe(false);
   });
 });
