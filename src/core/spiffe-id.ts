@@ -45,6 +45,9 @@ export const agentTypeOf = (id: AgentId): string => {
   return path.length === 3 ? (path[1] ?? '') : 'client';
 };
 
+/** The one pattern that stands for an agent and all others of its type. */
+export const anyInstanceOf = (id: AgentId): IdPattern => `${id.slice(0, id.lastIndexOf('/'))}/*` as IdPattern;
+
 /** Whether an agent ID matches a pattern. */
 export const idMatches = (pattern: IdPattern | AgentId, id: AgentId): boolean => {
   if (!pattern.endsWith('/*')) return pattern === id;

@@ -1,6 +1,6 @@
 /** Allowlists and blocklists (SPEC.md section 13). */
 import type { VerifiedChain } from '../delegation/model.ts';
-import type { AgentId } from '../spiffe-id.ts';
+import { type AgentId, anyInstanceOf } from '../spiffe-id.ts';
 import { type Denial, deny } from '../verdict.ts';
 import type { PolicyLists } from './model.ts';
 
@@ -20,7 +20,7 @@ export const compileLists = ({ allowAgents, blockAgents, blockPrincipals }: Poli
 
 /** An ID is matched by itself and by the one pattern that has `*` in place of its last segment (SPEC.md section 3). */
 const listed = (patterns: ReadonlySet<string>, id: AgentId): boolean =>
-  patterns.has(id) || patterns.has(`${id.slice(0, id.lastIndexOf('/'))}/*`);
+  patterns.has(id) || patterns.has(anyInstanceOf(id));
 
 /** Lists alone: the callee of an outbound hop, the agents of a chain. Refuses with `list_*`. */
 export const checkAgentLists = (lists: CompiledLists, id: AgentId): Denial | undefined => {

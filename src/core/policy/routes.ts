@@ -1,12 +1,13 @@
 /** The route table: callee, method and path to required scopes (SPEC.md section 13). */
 import { isScopeLiteral, isScopeSegment, type ScopeLiteral } from '../delegation/scope.ts';
-import { type AgentId, idMatches } from '../spiffe-id.ts';
+import { type AgentId, anyInstanceOf } from '../spiffe-id.ts';
 import { deny, grant, type Verdict } from '../verdict.ts';
 import type { RouteRule } from './model.ts';
 import { TEMPLATE } from './template.ts';
 
 interface CompiledRoute {
   readonly rule: RouteRule;
+  readonly place: number;
   readonly segments: readonly string[];
   /** Ends in `/*`: one or more further segments. */
   readonly open: boolean;
@@ -20,36 +21,54 @@ export interface RouteMatch {
   readonly required: readonly ScopeLiteral[];
 }
 
+/** A first segment that is a template, or a path that is open from its root. */
+const ANY_FIRST = '';
+/** No list of callees. */
+const ANY_CALLEE = '';
+
 export class RouteTable {
-  // First segment to candidates, in order: cost follows the routes that can match.
-  private readonly byFirst = new Map<string, CompiledRoute[]>();
-  private readonly anyFirst: CompiledRoute[] = [];
+  // Callee (or the pattern of its type), then first segment, to routes: cost follows those that can match.
+  private readonly byCallee = new Map<string, Map<string, CompiledRoute[]>>();
 
   constructor(rules: readonly RouteRule[]) {
-    const compiled = rules.map((rule): CompiledRoute => {
+    for (const [place, rule] of rules.entries()) {
       const open = rule.path.endsWith('/*');
-      return { rule, open, segments: (open ? rule.path.slice(0, -2) : rule.path).split('/').slice(1) };
-    });
-    for (const route of compiled) {
-      const first = route.segments[0];
-      if (first === undefined || first.startsWith('{')) {
-        this.anyFirst.push(route);
-        for (const list of this.byFirst.values()) list.push(route);
-      } else {
-        const list = this.byFirst.get(first) ?? [...this.anyFirst];
-        list.push(route);
-        this.byFirst.set(first, list);
+      const segments = (open ? rule.path.slice(0, -2) : rule.path).split('/').slice(1);
+      const route: CompiledRoute = { rule, place, open, segments };
+      const [first = ANY_FIRST] = segments;
+      // A path of one slash has an empty first segment, and no template has that.
+      const key = first.startsWith('{') || segments.length === 0 ? ANY_FIRST : `/${first}`;
+      for (const callee of rule.callees ?? [ANY_CALLEE]) this.enter(callee, key, route);
+    }
+  }
+
+  private enter(callee: string, first: string, route: CompiledRoute): void {
+    const table = this.byCallee.get(callee) ?? new Map<string, CompiledRoute[]>();
+    this.byCallee.set(callee, table);
+    const list = table.get(first);
+    if (list === undefined) table.set(first, [route]);
+    else list.push(route);
+  }
+
+  /** Those that may match, in the order of the policy. */
+  private candidates(callee: AgentId, first: string): readonly CompiledRoute[] {
+    const found: (readonly CompiledRoute[])[] = [];
+    for (const name of [callee, anyInstanceOf(callee), ANY_CALLEE]) {
+      const table = this.byCallee.get(name);
+      for (const key of [`/${first}`, ANY_FIRST]) {
+        const list = table?.get(key);
+        if (list !== undefined) found.push(list);
       }
     }
+    return found.length <= 1 ? (found[0] ?? []) : found.flat().sort((a, b) => a.place - b.place);
   }
 
   /** The first route that matches. Refuses with `route_unmatched`, `route_value`. */
   match(callee: AgentId, method: string, path: string): Verdict<RouteMatch> {
     const segments = path.split('/').slice(1);
-    for (const route of this.byFirst.get(segments[0] ?? '') ?? this.anyFirst) {
+    for (const route of this.candidates(callee, segments[0] ?? '')) {
       const { rule } = route;
       if (rule.methods !== undefined && !rule.methods.includes(method)) continue;
-      if (rule.callees !== undefined && !rule.callees.some((pattern) => idMatches(pattern, callee))) continue;
       const values = matchSegments(route, segments);
       if (values !== undefined) return requiredScopes(rule, values);
     }

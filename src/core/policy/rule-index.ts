@@ -1,5 +1,5 @@
 /** Rules by what they select, so that a decision costs what can apply to it and not what there is. */
-import { type AgentId, agentTypeOf } from '../spiffe-id.ts';
+import { type AgentId, agentTypeOf, anyInstanceOf } from '../spiffe-id.ts';
 import { type Condition, compileCondition, isCondition } from './condition.ts';
 import type { AccessRule } from './model.ts';
 
@@ -19,8 +19,6 @@ export interface Selected {
   /** Every agent of the chain, the caller included. */
   readonly agents: readonly AgentId[];
 }
-
-const anyInstance = (id: AgentId): string => `${id.slice(0, id.lastIndexOf('/'))}/*`;
 
 type Table = Map<string, CompiledRule[]>;
 
@@ -68,12 +66,12 @@ export class RuleIndex {
     };
     add(this.byRoute, route);
     add(this.byCallee, callee);
-    add(this.byCallee, anyInstance(callee));
+    add(this.byCallee, anyInstanceOf(callee));
     add(this.byPrincipal, principal);
     if (this.byAgent.size + this.byType.size > 0) {
       for (const agent of agents) {
         add(this.byAgent, agent);
-        add(this.byAgent, anyInstance(agent));
+        add(this.byAgent, anyInstanceOf(agent));
         add(this.byType, agentTypeOf(agent));
       }
     }
