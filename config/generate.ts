@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { CONTRACT } from '../src/api/contract.ts';
 import { openApiDocument } from '../src/api/openapi.ts';
 import { policySchema } from '../src/config/policy-schema.ts';
+import { policyTestSchema } from '../src/config/policy-test-schema.ts';
 import { sidecarSchema } from '../src/config/sidecar-schema.ts';
 import { verifierSchema } from '../src/config/verifier-schema.ts';
 import { renderReference } from './reference.ts';
@@ -14,6 +15,7 @@ import { renderReference } from './reference.ts';
 const KINDS = [
   { name: 'sidecar', kind: 'Sidecar', schema: sidecarSchema },
   { name: 'policy', kind: 'Policy', schema: policySchema },
+  { name: 'policy-test', kind: 'PolicyTest', schema: policyTestSchema, example: 'policy.test.yaml' },
   { name: 'verifier', kind: 'Verifier', schema: verifierSchema },
 ] as const;
 
@@ -30,7 +32,7 @@ const toJsonSchema = (schema: z.ZodType): z.core.JSONSchema.BaseSchema =>
 
 /** File names in this folder to their content. */
 export const generateFiles = (): Readonly<Record<string, string>> => {
-  const schemas = KINDS.map(({ name, kind, schema }) => ({ name, kind, json: toJsonSchema(schema) }));
+  const schemas = KINDS.map(({ schema, ...kind }) => ({ ...kind, json: toJsonSchema(schema) }));
   const files = schemas.map(({ name, kind, json: { $schema, ...rest } }) => [
     `${name}.schema.json`,
     `${JSON.stringify({ $schema, $id: `https://hopgate.dev/schemas/v1/${name}.schema.json`, title: `Hopgate ${kind}`, ...rest }, null, 2)}\n`,

@@ -8,6 +8,8 @@ interface Kind {
   readonly name: string;
   readonly kind: string;
   readonly json: Schema;
+  /** File in this folder, where it has another name. */
+  readonly example?: string;
 }
 
 const INTRODUCTION = `# Configuration reference
@@ -40,6 +42,8 @@ Let an editor check as you type, with this as the first line:
 | local address | \`127.0.0.1:port\`, \`[::1]:port\` or \`unix:/path\` (107 octets at most); no names |
 | file | the name of a file, never its content |
 | agent ID or type | \`spiffe://company.com/agent/inventory/1\`, \`spiffe://company.com/client/alice\`; a type: \`spiffe://company.com/agent/inventory/*\` |
+| agent ID | \`spiffe://company.com/agent/inventory/1\`, \`spiffe://company.com/client/alice\` |
+| reason code | \`rule_denied\`, \`ok\`: of [the table](../src/core/SPEC.md#16-reason-codes) |
 | agent type | \`planning\`; \`client\` for principals' own clients |
 | principal | a URI: \`mailto:alice@company.com\` |
 | scope pattern | \`cloud:read\`; \`cloud:*\` is one or more further segments; \`ec2:Describe*\` is a prefix in the last segment |
@@ -56,6 +60,7 @@ Let an editor check as you type, with this as the first line:
 | digest | 43 characters of base64url: the SHA-256 of a tool’s definition (SPEC.md section 13) |
 | detector | \`injection\`, \`secrets\` or \`pii\` |
 | RE2 pattern | a [regular expression of RE2](https://github.com/google/re2/wiki/Syntax): without back references and look-around, and so in linear time |
+| JSON value | text, a number, true, false, null, a list or a map |
 | media type | \`application/json\`, \`text/*\` |
 | path in OPA | names joined by \`/\`, as in OPA’s data: \`hopgate/authz/allow\` |
 | time | RFC 3339, with its zone: \`2026-12-31T00:00:00Z\` |
@@ -108,11 +113,11 @@ const renderAttributes = (): string =>
     attributeRow('now', NOW),
   ].join('\n')}\n`;
 
-const renderKind = ({ name, kind, json }: Kind): string =>
+const renderKind = ({ name, kind, json, example = `${name}.yaml` }: Kind): string =>
   [
     `## kind: ${kind}`,
     '',
-    `${json.description} Example: [${name}.yaml](${name}.yaml).`,
+    `${json.description} Example: [${example}](${example}).`,
     '',
     ...renderSection({ kind, path: '', schema: json }),
   ].join('\n');

@@ -41,6 +41,13 @@ const concerned = (
   return scopes === undefined ? required : required.filter((scope) => isCovered(scopes, scope));
 };
 
+/** Whether a demand is about a request that requires these scopes, with data of these labels. */
+export const isConcerned = (
+  demand: ScopeDemand,
+  required: readonly ScopeLiteral[],
+  labels: readonly string[],
+): boolean => concerned(demand, required, labels).length > 0;
+
 export const demandsOf = (
   { demands }: Pick<Policy, 'demands'>,
   required: readonly ScopeLiteral[],

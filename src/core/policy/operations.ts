@@ -65,18 +65,24 @@ const matches = ({ methods, names }: OperationRule, operation: Operation): boole
   return name !== '' && names.some((pattern) => nameMatches(pattern, name));
 };
 
+/** The rule that names what an operation needs: the first of its route that matches. */
+export const operationRuleFor = (
+  { operations = [] }: RouteRule,
+  operation: Operation,
+): OperationRule | undefined => operations.find((one) => matches(one, operation));
+
 /**
  * The scopes that one operation requires besides the route's own. Refuses with `operation_unmatched`, and with `route_value`
  * where a value is missing or is not one segment.
  */
 export const operationScopes = (
-  { name, operations = [] }: RouteRule,
+  route: RouteRule,
   operation: Operation,
   values: ReadonlyMap<string, string>,
 ): Verdict<readonly ScopeLiteral[]> => {
-  const rule = operations.find((one) => matches(one, operation));
+  const rule = operationRuleFor(route, operation);
   if (rule === undefined)
-    return deny('operation_unmatched', `route ${name} has nothing for ${describe(operation)}`);
+    return deny('operation_unmatched', `route ${route.name} has nothing for ${describe(operation)}`);
   const { method, tool, prompt, skill } = operation;
   const all = new Map([...values, ['method', method], ['tool', tool], ['prompt', prompt], ['skill', skill]]);
   const scopes: ScopeLiteral[] = [];
