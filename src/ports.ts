@@ -219,6 +219,8 @@ export interface ResponseWatch {
     headers: readonly string[],
     contentLength: number | undefined,
   ): Verdict<OpenResponse | undefined>;
+  /** Octets with which a response that is cut can say why, so that nobody takes it for a whole one; `problem` is JSON. */
+  closing(problem: string): Uint8Array | undefined;
   readonly notes: ResponseNotes;
 }
 

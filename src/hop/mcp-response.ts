@@ -1,97 +1,25 @@
-/** What an MCP server sends back, message by message: its own requests, and the tools that it offers (SPEC.md section 13). */
-import type { ToolNote } from '../core/audit/record.ts';
+/** What an MCP server's messages come in: one JSON answer, a stream of events, or nothing. */
 import { EventStream, type StreamPiece } from '../core/content/event-stream.ts';
-import type { JsonObject } from '../core/encoding/json.ts';
-import { isObject } from '../core/encoding/members.ts';
-import { filterTools, readServerMessages, rewriteResults, toolsOf } from '../core/message/mcp-server.ts';
-import { methodMatches } from '../core/policy/operations.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import type { BodyInspector, BodyStep } from '../ports.ts';
-import { mayCall } from './decide.ts';
-import type { Permit } from './permit.ts';
-import { changeOf, isBarred, type ToolWatch } from './tool-watch.ts';
+import type { McpWatch } from './mcp-watch.ts';
 
 const NOTHING: BodyStep = { pass: [] };
 const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-/** Looks at what a server says, whatever it comes in. */
-export class McpWatch {
-  private readonly permit: Permit;
-  private readonly watch: ToolWatch;
-  private readonly found = new Map<string, ToolNote>();
-
-  constructor(permit: Permit, watch: ToolWatch) {
-    this.permit = permit;
-    this.watch = watch;
-  }
-
-  get tools(): readonly ToolNote[] {
-    return [...this.found.values()];
-  }
-
-  /** The text that goes on in place of this one; itself where nothing is left out. Refuses with `response_malformed`, `mcp_server_request`. */
-  pass(text: string): Verdict<string> {
-    const messages = readServerMessages(text);
-    if (!messages.ok) return messages;
-    let lists = false;
-    for (const message of messages.value) {
-      if (message.kind === 'request') {
-        const { serverRequests = [] } = this.permit.route;
-        if (!serverRequests.some((pattern) => methodMatches(pattern, message.method)))
-          return deny(
-            'mcp_server_request',
-            `${JSON.stringify(message.method.slice(0, 64))} is not for the server to ask`,
-          );
-      } else if (message.kind === 'response') {
-        const { result } = message;
-        if (result === undefined || !isObject(result) || result.tools === undefined) continue;
-        const seen = this.seeTools(result);
-        if (seen !== undefined) return seen;
-        lists = true;
-      }
-    }
-    return lists
-      ? rewriteResults(text, (_, result) => (isObject(result) ? this.shown(result) : result))
-      : grant(text);
-  }
-
-  private seeTools(result: JsonObject): Denial | undefined {
-    const tools = toolsOf(result);
-    if (!tools.ok) return tools;
-    const { route, input } = this.permit;
-    for (const tool of tools.value) {
-      this.watch.see(input.callee, route.name, tool);
-      const change = changeOf(route, tool.name, tool.digest);
-      if (change !== undefined)
-        this.found.set(tool.name, { change, digest: tool.digest, name: tool.name.slice(0, 128) });
-    }
-    return undefined;
-  }
-
-  /** The list without what is barred and, where the route says so, without what this chain may not call. */
-  private shown(result: JsonObject): JsonObject {
-    const tools = toolsOf(result);
-    if (!tools.ok) return result;
-    const { route } = this.permit;
-    const kept = new Set<string>();
-    for (const { name, digest } of tools.value) {
-      if (isBarred(route, changeOf(route, name, digest))) continue;
-      if (route.tools?.filter !== true || mayCall(this.permit, name)) kept.add(name);
-    }
-    return kept.size === tools.value.length ? result : filterTools(result, (name) => kept.has(name));
-  }
-}
 
 /** One JSON answer: held until it is whole. */
 export class McpJson implements BodyInspector {
   private readonly watch: McpWatch;
   private readonly mostBytes: number;
+  private readonly isError: boolean;
   private readonly held: Uint8Array[] = [];
   private size = 0;
 
-  constructor(watch: McpWatch, mostBytes: number) {
+  /** `isError`: of an answer with an error status. */
+  constructor(watch: McpWatch, mostBytes: number, isError: boolean) {
     this.watch = watch;
     this.mostBytes = mostBytes;
+    this.isError = isError;
   }
 
   push(chunk: Uint8Array): BodyStep {
@@ -105,9 +33,26 @@ export class McpJson implements BodyInspector {
     if (this.size === 0) return NOTHING;
     const octets = Buffer.concat(this.held, this.size);
     const text = decode(octets);
-    const passed = text === undefined ? NOT_UTF8 : this.watch.pass(text);
+    if (text === undefined) return { pass: [], denial: NOT_UTF8 };
+    const passed = this.isError ? this.watch.passError(text) : this.watch.pass(text);
     if (!passed.ok) return { pass: [], denial: passed };
     return { pass: [passed.value === text ? octets : Buffer.from(passed.value)] };
+  }
+}
+
+/** What is neither JSON nor a stream says nothing to a client. Beside an acceptance (202) some servers send a word; it is left out. */
+export class McpNothing implements BodyInspector {
+  private readonly octets: 'drop' | 'refuse';
+  constructor(octets: 'drop' | 'refuse') {
+    this.octets = octets;
+  }
+
+  push(chunk: Uint8Array): BodyStep {
+    return chunk.length === 0 || this.octets === 'drop' ? NOTHING : { pass: [], denial: NEITHER };
+  }
+
+  end(): BodyStep {
+    return NOTHING;
   }
 }
 
@@ -151,6 +96,7 @@ export class McpEvents implements BodyInspector {
   }
 }
 
+const NEITHER = deny('response_malformed', 'the server sends neither JSON nor an event stream');
 const NOT_UTF8 = deny('response_malformed', 'what the server sends is not UTF-8');
 const tooLarge = (most: number): Denial =>
   deny('response_malformed', `larger than ${most} octets, so that it can’t be read`);

@@ -7,7 +7,8 @@ import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import type { BodyInspector, BodyStep, OpenResponse, ResponseNotes, ResponseWatch } from '../ports.ts';
 import { notesOf } from './content-notes.ts';
 import { headerValues } from './headers.ts';
-import { McpEvents, McpJson, McpWatch } from './mcp-response.ts';
+import { McpEvents, McpJson, McpNothing } from './mcp-response.ts';
+import { McpWatch } from './mcp-watch.ts';
 import type { Path } from './path.ts';
 import type { Permit } from './permit.ts';
 
@@ -40,10 +41,13 @@ const mediaOf = (headers: readonly string[]) => ({
   contentEncoding: headerValues(headers, 'content-encoding').join(',') || undefined,
 });
 
+const NO_STAGE = grant(undefined);
+
 class Watch implements ResponseWatch {
   private readonly path: Path;
   private readonly permit: Permit;
   private mcp: McpWatch | undefined;
+  private isStream = false;
   private content: ContentInspector | undefined;
 
   constructor(path: Path, permit: Permit) {
@@ -65,13 +69,13 @@ class Watch implements ResponseWatch {
     const stages: BodyInspector[] = [];
     const { route, input } = this.permit;
     const media = mediaOf(headers);
-    if (route.protocol === 'mcp' && status >= 200 && status < 300) {
-      const session = this.beginSession(headers);
+    if (route.protocol === 'mcp') {
+      const session = status < 300 ? this.beginSession(headers) : undefined;
       if (session !== undefined) return session;
-      const stage = this.mcpStage(route.maxMessageBytes ?? DEFAULT_MESSAGE_BYTES, media);
-      if (!stage.ok)
-        return contentLength === 0 || status === 204 || status === 202 ? grant(undefined) : stage;
-      stages.push(stage.value);
+      const mostBytes = route.maxMessageBytes ?? DEFAULT_MESSAGE_BYTES;
+      const stage = contentLength === 0 ? NO_STAGE : this.mcpStage(status, mostBytes, media);
+      if (!stage.ok) return stage;
+      if (stage.value !== undefined) stages.push(stage.value);
     }
     const selection = input.trust.policy.content.select('response', input.callee, route.name);
     if (selection !== undefined) {
@@ -81,8 +85,16 @@ class Watch implements ResponseWatch {
       stages.push(this.content);
     }
     if (stages.length === 0) return grant(undefined);
-    const isStream = media.contentType?.toLowerCase().startsWith('text/event-stream') ?? false;
-    return grant({ inspector: new Stages(stages), keepsLength: this.mcp === undefined, headNow: isStream });
+    this.isStream = typeOf(media) === 'text/event-stream';
+    return grant({
+      inspector: new Stages(stages),
+      keepsLength: this.mcp === undefined,
+      headNow: this.isStream,
+    });
+  }
+
+  closing(problem: string): Uint8Array | undefined {
+    return this.isStream ? this.mcp?.errors(problem) : undefined;
   }
 
   /** A session belongs to whoever began it. */
@@ -99,20 +111,31 @@ class Watch implements ResponseWatch {
     return ids[0] === undefined ? undefined : sessions.begin(ids[0], owner);
   }
 
+  /** Undefined for what is no message, and which no client of MCP reads as one. */
   private mcpStage(
+    status: number,
     mostBytes: number,
-    { contentType = '', contentEncoding }: ReturnType<typeof mediaOf>,
-  ): Verdict<BodyInspector> {
-    const type = contentType.toLowerCase().split(';', 1)[0]?.trim();
-    if (contentEncoding !== undefined && contentEncoding.toLowerCase() !== 'identity')
-      return deny('response_malformed', 'the server sends in a content coding, which nobody asked for');
+    media: ReturnType<typeof mediaOf>,
+  ): Verdict<BodyInspector | undefined> {
+    const type = typeOf(media);
+    const isError = status >= 300;
+    if (isError && type !== 'application/json' && type !== 'text/event-stream') return grant(undefined);
     const watch = new McpWatch(this.permit, this.path.tools);
     this.mcp = watch;
-    if (type === 'application/json') return grant(new McpJson(watch, mostBytes));
-    if (type === 'text/event-stream') return grant(new McpEvents(watch, mostBytes));
-    return deny('response_malformed', 'the server sends neither JSON nor an event stream');
+    if (status === 202) return grant(new McpNothing('drop'));
+    const { contentEncoding } = media;
+    if (contentEncoding !== undefined && contentEncoding.toLowerCase() !== 'identity')
+      return deny('response_malformed', 'the server sends in a content coding, which nobody asked for');
+    if (type === 'application/json') return grant(new McpJson(watch, mostBytes, isError));
+    if (type !== 'text/event-stream') return grant(new McpNothing('refuse'));
+    return isError
+      ? deny('response_malformed', `a stream with status ${status}`)
+      : grant(new McpEvents(watch, mostBytes));
   }
 }
+
+const typeOf = ({ contentType = '' }: ReturnType<typeof mediaOf>): string | undefined =>
+  contentType.toLowerCase().split(';', 1)[0]?.trim();
 
 /** One behind the other: what the first lets go on, the next sees. */
 class Stages implements BodyInspector {

@@ -204,9 +204,14 @@ describe('MCP through two sidecars', () => {
     });
   });
 
-  it('what the server asks of its client within a stream is cut, and on record', async () => {
+  it('what the server asks of its client within a stream ends it with an error, and is on record', async () => {
     server.before = { jsonrpc: '2.0', id: 7, method: 'sampling/createMessage', params: {} };
-    await expect(call('ping')).rejects.toThrow();
+    const { body } = await call('ping');
+    expect(body).not.toContain('sampling/createMessage","params');
+    expect(JSON.parse(body.slice(body.indexOf('data: ') + 6))).toMatchObject({
+      id: 1,
+      error: { code: -32603, data: { code: 'mcp_server_request' } },
+    });
     expect(outcome()).toMatchObject({ result: 'mcp_server_request' });
     server.before = { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 'x' } };
     expect((await call('ping')).body).toContain('notifications/message');

@@ -13,7 +13,7 @@ import type {
   ResponseNotes,
   ResponseWatch,
 } from '../../ports.ts';
-import { sendProblem } from './problem.ts';
+import { problemOf, sendProblem } from './problem.ts';
 import { readResponseHeaders } from './request-headers.ts';
 
 export interface ExchangeOptions {
@@ -67,6 +67,11 @@ class Cut extends Error {
 
 /** Up to here, octets through a Latin-1 string (which keeps each of them) are cheaper than a second piece. */
 const ONE_WRITE_BYTES = 4096;
+
+/** Cut by us, and not for a reason that its reader would hear. */
+const SILENT = new Set<ReasonCode>(['client_aborted', 'draining']);
+/** Milliseconds that the last octets of a cut response have. */
+const LINGER_MS = 1000;
 
 const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
 const UNREACHABLE = new Set([
@@ -286,14 +291,29 @@ class RunningExchange implements Dispatcher.DispatchHandler {
     return { content: [...asked.content, ...answered.content], tools: answered.tools };
   }
 
+  /** Half a response must not look like a whole one. */
+  private breakOff(): void {
+    const { response, watch, hop, trusted } = this.options;
+    const why = this.cutReason;
+    const denial =
+      why === undefined || SILENT.has(why) ? undefined : (this.denial ?? deny(why, 'it was cut'));
+    const last = denial && watch?.closing(problemOf(denial, hop, trusted).body);
+    if (last === undefined) {
+      response.destroy();
+      return;
+    }
+    const late = setTimeout(() => response.destroy(), LINGER_MS).unref();
+    response.once('close', () => clearTimeout(late));
+    response.end(last);
+  }
+
   private finish(reason: ReasonCode | 'ok'): void {
     if (this.ended) return;
     this.ended = true;
     const { response, contentLength, hop, trusted } = this.options;
     response.off('close', this.onClientClose);
     if (reason !== 'ok') {
-      // Half a response must not look like a whole one.
-      if (response.headersSent) response.destroy();
+      if (response.headersSent) this.breakOff();
       else {
         const denial = this.denial ?? deny(reason, 'the exchange was not completed');
         sendProblem(response, denial, hop, trusted);

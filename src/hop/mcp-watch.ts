@@ -1,0 +1,116 @@
+/** What an MCP server says, message by message: its own requests, and the tools that it offers (SPEC.md section 13). */
+import type { ToolNote } from '../core/audit/record.ts';
+import type { Json, JsonObject } from '../core/encoding/json.ts';
+import { isObject } from '../core/encoding/members.ts';
+import { readJsonResponse } from '../core/message/json-body.ts';
+import type { RpcId } from '../core/message/json-rpc.ts';
+import { filterTools, readServerMessages, rewriteResults, toolsOf } from '../core/message/mcp-server.ts';
+import { foldName } from '../core/message/spelling.ts';
+import { methodMatches } from '../core/policy/operations.ts';
+import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
+import { mayCall } from './decide.ts';
+import type { Permit } from './permit.ts';
+import { changeOf, isBarred, type ToolWatch } from './tool-watch.ts';
+
+/** Of JSON-RPC. */
+const INTERNAL_ERROR = -32603;
+
+/** Looks at what a server says, whatever it comes in. */
+export class McpWatch {
+  private readonly permit: Permit;
+  private readonly watch: ToolWatch;
+  private readonly found = new Map<string, ToolNote>();
+  /** Ids of requests that wait for their answer. */
+  private readonly waiting = new Set<RpcId>();
+
+  constructor(permit: Permit, watch: ToolWatch) {
+    this.permit = permit;
+    this.watch = watch;
+    const { message } = permit.input;
+    for (const { id } of message?.ok ? message.value.operations : [])
+      if (id !== undefined) this.waiting.add(id);
+  }
+
+  get tools(): readonly ToolNote[] {
+    return [...this.found.values()];
+  }
+
+  /** The text that goes on in place of this one; itself where nothing is left out. Refuses with `response_malformed`, `mcp_server_request`. */
+  pass(text: string): Verdict<string> {
+    const messages = readServerMessages(text);
+    if (!messages.ok) return messages;
+    let lists = false;
+    for (const message of messages.value) {
+      if (message.kind === 'request') {
+        const { serverRequests = [] } = this.permit.route;
+        if (!serverRequests.some((pattern) => methodMatches(pattern, message.method)))
+          return deny(
+            'mcp_server_request',
+            `${JSON.stringify(message.method.slice(0, 64))} is not for the server to ask`,
+          );
+      } else if (message.kind === 'response') {
+        const { result } = message;
+        if (result === undefined || !isObject(result) || result.tools === undefined) continue;
+        const seen = this.seeTools(result);
+        if (seen !== undefined) return seen;
+        lists = true;
+      }
+    }
+    const passed = lists
+      ? rewriteResults(text, (_, result) => (isObject(result) ? this.shown(result) : result))
+      : grant(text);
+    if (passed.ok)
+      for (const message of messages.value)
+        if (message.kind === 'response' && message.id !== undefined) this.waiting.delete(message.id);
+    return passed;
+  }
+
+  /** The same of an answer with an error status, which may be no message at all. */
+  passError(text: string): Verdict<string> {
+    const value = readJsonResponse(text);
+    if (!value.ok) return value;
+    const items: readonly Json[] = Array.isArray(value.value) ? value.value : [value.value];
+    const isMessage = items.some(
+      (item) => isObject(item) && Object.keys(item).some((name) => foldName(name) === 'jsonrpc'),
+    );
+    return isMessage ? this.pass(text) : grant(text);
+  }
+
+  /** Events that end a stream: an error to each request that waits. A client would go on waiting for its answer else. */
+  errors(problem: string): Uint8Array | undefined {
+    if (this.waiting.size === 0) return undefined;
+    const data = JSON.parse(problem) as { code: string; title: string };
+    const error = { code: INTERNAL_ERROR, message: `Hopgate: ${data.code}: ${data.title}`, data };
+    // Half an event may stand before them.
+    let events = '\n\n';
+    for (const id of this.waiting)
+      events += `event: message\ndata: ${JSON.stringify({ jsonrpc: '2.0', id, error })}\n\n`;
+    return Buffer.from(events);
+  }
+
+  private seeTools(result: JsonObject): Denial | undefined {
+    const tools = toolsOf(result);
+    if (!tools.ok) return tools;
+    const { route, input } = this.permit;
+    for (const tool of tools.value) {
+      this.watch.see(input.callee, route.name, tool);
+      const change = changeOf(route, tool.name, tool.digest);
+      if (change !== undefined)
+        this.found.set(tool.name, { change, digest: tool.digest, name: tool.name.slice(0, 128) });
+    }
+    return undefined;
+  }
+
+  /** The list without what is barred and, where the route says so, without what this chain may not call. */
+  private shown(result: JsonObject): JsonObject {
+    const tools = toolsOf(result);
+    if (!tools.ok) return result;
+    const { route } = this.permit;
+    const kept = new Set<string>();
+    for (const { name, digest } of tools.value) {
+      if (isBarred(route, changeOf(route, name, digest))) continue;
+      if (route.tools?.filter !== true || mayCall(this.permit, name)) kept.add(name);
+    }
+    return kept.size === tools.value.length ? result : filterTools(result, (name) => kept.has(name));
+  }
+}
