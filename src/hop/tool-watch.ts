@@ -5,7 +5,7 @@ import type { OfferedTool } from '../core/message/mcp-server.ts';
 import type { RouteRule } from '../core/policy/model.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
 
-const MOST_SEEN = 65_536;
+const MOST_SEEN = 16_384;
 const keyOf = (callee: AgentId, route: string, tool: string): string => `${callee} ${route} ${tool}`;
 
 /** How a definition stands to what policy has approved; undefined where there is nothing to say. */

@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { type Denial, deny } from '../core/verdict.ts';
 import type { Clock, McpSessionPort, SessionOwner } from '../ports.ts';
 
-const MOST_SESSIONS = 65_536;
+const MOST_SESSIONS = 16_384;
 /** Of all sessions, what one caller may hold: one that begins ever more ends its own. */
 const SHARE = 1 / 4;
 const MAX_ID = 512;

@@ -10,17 +10,20 @@ const MOST_TASKS = 65_536;
 const NONE: readonly string[] = [];
 
 export class TaskLabels {
-  private readonly tasks = new LRUCache<string, readonly string[]>({ max: MOST_TASKS });
+  // Made with the first label: it takes a megabyte, and most sidecars never see one.
+  private tasks: LRUCache<string, readonly string[]> | undefined;
 
   of(chain: Pick<VerifiedChain, 'task' | 'principal'>): readonly string[] {
-    return this.tasks.get(keyOf(chain)) ?? NONE;
+    return this.tasks?.get(keyOf(chain)) ?? NONE;
   }
 
   add(chain: Pick<VerifiedChain, 'task' | 'principal'>, labels: readonly string[]): void {
     if (labels.length === 0) return;
     const known = this.of(chain);
     const all = new Set([...known, ...labels]);
-    if (all.size > known.length) this.tasks.set(keyOf(chain), [...all].sort());
+    if (all.size === known.length) return;
+    this.tasks ??= new LRUCache({ max: MOST_TASKS });
+    this.tasks.set(keyOf(chain), [...all].sort());
   }
 }
 

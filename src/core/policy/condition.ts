@@ -211,7 +211,7 @@ const compile = (text: string): Condition | ConditionFault => {
   }
 };
 
-const compiled = new LRUCache<string, Condition | ConditionFault>({ max: 16_384 });
+const compiled = new LRUCache<string, Condition | ConditionFault>({ max: 4096 });
 
 /** A condition, or why the text is none. Remembered by its text: policies change, most of their conditions don't. */
 export const compileCondition = (text: string): Condition | ConditionFault => {
