@@ -129,6 +129,8 @@ export class McpAgent {
     const transport = new StreamableHTTPServerTransport({
       ...(stateless ? {} : { sessionIdGenerator: () => randomUUID() }),
       enableJsonResponse: json,
+      // Comments between events, far more often than anybody would want them.
+      keepAliveMs: 5,
       ...(resumable ? { eventStore: this.events, retryInterval: 1 } : {}),
       onsessioninitialized: (id) => void this.sessions.set(id, { server, transport }),
       onsessionclosed: (id) => void this.sessions.delete(id),
@@ -178,14 +180,23 @@ export class McpAgent {
         return text(`counted to ${to}`);
       },
     );
-    server.registerTool('wait', { description: 'Waits' }, async ({ signal, closeSSEStream }) => {
-      signal.addEventListener('abort', () => this.cancelled++);
-      const released = new Promise<void>((resolve) => this.waiting.push(resolve));
-      if (this.options.resumable === true) closeSSEStream?.();
-      for (const resolve of this.started.splice(0)) resolve();
-      await released;
-      return text('waited');
-    });
+    server.registerTool(
+      'wait',
+      { description: 'Waits' },
+      async ({ signal, closeSSEStream, _meta, sendNotification }) => {
+        signal.addEventListener('abort', () => this.cancelled++);
+        const released = this.nextRelease();
+        if (_meta?.progressToken !== undefined)
+          await sendNotification({
+            method: 'notifications/progress',
+            params: { progressToken: _meta.progressToken, progress: 0 },
+          });
+        if (this.options.resumable === true) closeSSEStream?.();
+        for (const resolve of this.started.splice(0)) resolve();
+        await released;
+        return text('waited');
+      },
+    );
     server.experimental.tasks.registerToolTask(
       'job',
       { description: 'Works for longer', execution: { taskSupport: 'required' } },

@@ -18,12 +18,19 @@ export const connectMcp = async (
   url: string,
   {
     capabilities = {},
+    sessionId,
     prepare,
-  }: { readonly capabilities?: ClientCapabilities; readonly prepare?: (client: Client) => void } = {},
+  }: {
+    readonly capabilities?: ClientCapabilities;
+    /** Of a session that somebody has begun: nothing is initialized. */
+    readonly sessionId?: string;
+    readonly prepare?: (client: Client) => void;
+  } = {},
 ): Promise<ConnectedClient> => {
   const client = new Client({ name: 'planning', version: '1.0.0' }, { capabilities });
   const transport = new StreamableHTTPClientTransport(new URL(url), {
     fetch: through.fetch,
+    ...(sessionId !== undefined && { sessionId }),
     reconnectionOptions: {
       initialReconnectionDelay: 1,
       maxReconnectionDelay: 1,
