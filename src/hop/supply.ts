@@ -6,6 +6,7 @@ import { DEFAULT_MESSAGE_BYTES } from '../core/limits.ts';
 import type { Message } from '../core/message/message.ts';
 import { readMessage } from '../core/message/read-message.ts';
 import type { RouteRule } from '../core/policy/model.ts';
+import { pathBelow } from '../core/policy/routes.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
 import { type Denial, deny, type Verdict } from '../core/verdict.ts';
 import { decide } from './decide.ts';
@@ -45,17 +46,6 @@ export const withNotes = (
 const bodyOf = async ({ body }: HopReply, mostBytes: number): Promise<Verdict<Buffer>> =>
   body === undefined ? deny('internal', 'there is no way to read this body') : body(mostBytes);
 
-/** What follows the fixed part of the route's path: where an HTTP binding names its operation. */
-const pathBelow = ({ path }: RouteRule, whole: string): string => {
-  const fixed = path.endsWith('/*') ? path.slice(0, -2) : path;
-  const depth = fixed === '' ? 0 : fixed.split('/').length - 1;
-  return whole
-    .split('/')
-    .slice(depth + 1)
-    .map((segment) => `/${segment}`)
-    .join('');
-};
-
 const messageOf = async (
   path: Path,
   { method, target, headers, direction, caller, callee }: HopRequest,
@@ -81,7 +71,7 @@ const messageOf = async (
     {
       octets: octets.value,
       method,
-      path: pathBelow(route, mark === -1 ? target : target.slice(0, mark)),
+      path: pathBelow(route.path, mark === -1 ? target : target.slice(0, mark)),
       query: mark === -1 ? '' : target.slice(mark + 1),
       headers,
     },

@@ -10,6 +10,7 @@ import { decisionCases } from './make/decision.ts';
 import { handshakeCases } from './make/handshake.ts';
 import { jwsCases } from './make/jws.ts';
 import { keyCases } from './make/keys.ts';
+import { messageCases } from './make/message.ts';
 import { policyCases } from './make/policy.ts';
 import { quarantineCases } from './make/quarantine.ts';
 import { revocationCases } from './make/revocation.ts';
@@ -40,6 +41,7 @@ export const GROUPS = {
   revocation: revocationCases,
   target: targetCases,
   policy: policyCases,
+  message: messageCases,
   decision: decisionCases,
   audit: auditCases,
 } as const satisfies Record<string, () => Case[]>;

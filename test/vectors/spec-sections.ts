@@ -1,5 +1,6 @@
-/** The generated sections of src/core/SPEC.md: the table of reason codes and the worked examples. */
+/** The generated sections of src/core/SPEC.md: reason codes, what conditions can read, and the worked examples. */
 import { readFile, writeFile } from 'node:fs/promises';
+import { type Attribute, ENVIRONMENT, NOW as TIME } from '../../src/core/policy/environment.ts';
 import { REASONS } from '../../src/core/reasons.ts';
 import { NOW } from './make/case.ts';
 import { EXAMPLES, type Example } from './make/examples.ts';
@@ -16,6 +17,18 @@ export const reasonTable = (): string => {
   return ['| code | stage | status | peer | meaning |', '| --- | --- | --- | --- | --- |', ...rows].join(
     '\n',
   );
+};
+
+/** One row an attribute, in the order of the code. */
+export const environmentTable = (): string => {
+  const row = (name: string, { type, meaning }: Attribute): string =>
+    `| \`${name}\` | \`${type}\` | ${meaning} |`;
+  const rows = Object.entries(ENVIRONMENT).flatMap(([variable, members]) =>
+    Object.entries(members as Readonly<Record<string, Attribute>>).map(([member, attribute]) =>
+      row(`${variable}.${member}`, attribute),
+    ),
+  );
+  return ['| attribute | type | what |', '| --- | --- | --- |', ...rows, row('now', TIME)].join('\n');
 };
 
 const wrap = (text: string): string => {
@@ -48,8 +61,10 @@ export const readBlocks = (text: string): ReadonlyMap<string, string> =>
     [...text.matchAll(BLOCK)].map(([, name = '', content = '']) => [name, content.replaceAll('\n', '')]),
   );
 
+type Generated = 'reasons' | 'environment' | 'examples';
+
 /** What stands between the markers of a section. */
-export const betweenMarkers = (text: string, name: 'reasons' | 'examples'): string =>
+export const betweenMarkers = (text: string, name: Generated): string =>
   text.slice(endOfMarker(text, `<!-- ${name}:begin`), text.indexOf(`<!-- ${name}:end -->`));
 
 const endOfMarker = (text: string, marker: string): number => {
@@ -58,7 +73,7 @@ const endOfMarker = (text: string, marker: string): number => {
   return text.indexOf('-->', at) + 3;
 };
 
-const replaceBetween = (text: string, name: 'reasons' | 'examples', content: string): string => {
+const replaceBetween = (text: string, name: Generated, content: string): string => {
   const [begin, end] = [endOfMarker(text, `<!-- ${name}:begin`), text.indexOf(`<!-- ${name}:end -->`)];
   if (end < begin) throw new Error(`SPEC.md lacks the end of ${name}`);
   return `${text.slice(0, begin)}\n\n${content}\n\n${text.slice(end)}`;
@@ -66,7 +81,10 @@ const replaceBetween = (text: string, name: 'reasons' | 'examples', content: str
 
 /** A specification with its generated sections made anew. */
 export const updateSpecification = (text: string): string =>
-  replaceBetween(replaceBetween(text, 'reasons', reasonTable()), 'examples', workedExamples());
+  Object.entries({ reasons: reasonTable, environment: environmentTable, examples: workedExamples }).reduce(
+    (made, [name, content]) => replaceBetween(made, name as Generated, content()),
+    text,
+  );
 
 export const writeSpecification = async (): Promise<void> =>
   writeFile(SPECIFICATION, updateSpecification(await readFile(SPECIFICATION, 'utf8')));

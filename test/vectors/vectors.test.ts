@@ -23,6 +23,7 @@ const STAGES: ReadonlySet<Stage> = new Set([
   'identify',
   'handshake',
   'verify',
+  'read',
   'decide',
   'trust',
   'audit',

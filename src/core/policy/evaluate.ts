@@ -269,7 +269,7 @@ const decideItem = (
   const caveat = evaluateCaveats(chain.leaf.caveats, {
     callee,
     path: facts.path,
-    tool: toolOf(operation),
+    tool: toolOf(operation, route.protocol),
     ...(approvals === undefined ? {} : { approvals }),
   });
   if (caveat !== undefined) return denied(caveat, known);

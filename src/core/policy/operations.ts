@@ -120,8 +120,11 @@ const UPKEEP = new Set([
  * What a `tool` caveat is held against: the tool or skill; `null` for what keeps an MCP session going and calls nothing, to
  * which such a caveat does not apply; undefined for all else.
  */
-export const toolOf = (operation: Operation | undefined): string | null | undefined => {
+export const toolOf = (
+  operation: Operation | undefined,
+  protocol: Protocol | undefined,
+): string | null | undefined => {
   if (operation === undefined) return undefined;
   const { tool, skill, method } = operation;
-  return tool || skill || (UPKEEP.has(method) ? null : undefined);
+  return tool || skill || (protocol === 'mcp' && UPKEEP.has(method) ? null : undefined);
 };

@@ -26,6 +26,17 @@ const ANY_FIRST = '';
 /** No list of callees. */
 const ANY_CALLEE = '';
 
+/** What follows the fixed part of a route's path, where an HTTP binding names its operation: '' or `/…`. */
+export const pathBelow = (path: string, whole: string): string => {
+  const fixed = path.endsWith('/*') ? path.slice(0, -2) : path;
+  const depth = fixed === '' ? 0 : fixed.split('/').length - 1;
+  return whole
+    .split('/')
+    .slice(depth + 1)
+    .map((segment) => `/${segment}`)
+    .join('');
+};
+
 export class RouteTable {
   // Callee (or the pattern of its type), then first segment, to routes: cost follows those that can match.
   private readonly byCallee = new Map<string, Map<string, CompiledRoute[]>>();

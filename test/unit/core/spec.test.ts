@@ -45,7 +45,7 @@ describe('the specification', () => {
   });
 
   it('says of every code of the protocol when it is given', () => {
-    const protocol = new Set(['parse', 'handshake', 'verify', 'decide', 'trust', 'audit']);
+    const protocol = new Set(['parse', 'handshake', 'verify', 'read', 'decide', 'trust', 'audit']);
     // Both tell of the sidecar, not of what it was sent.
     const ofTheSidecar = new Set(['denied', 'policy_unavailable']);
     const said = new Set(named(prose));

@@ -1,6 +1,6 @@
 /** Trust bundles. */
 import { type Case, NOW } from './case.ts';
-import { POLICY as POLICY_JSON } from './policy.ts';
+import { POLICY as POLICY_JSON } from './policy-required.ts';
 import { b64u, type Claims, jcs, key, sha256, withSignature } from './signing.ts';
 import { identityKey, mixedOrderKey, nonCanonical, plusGroupOrder } from './torsion.ts';
 import {

@@ -22,9 +22,11 @@ import { verifyTimestamp } from '../../../src/core/trust/timestamp.ts';
 import { verifyWit } from '../../../src/core/trust/wit.ts';
 import type { Group } from '../groups.ts';
 import type { Case } from '../make/case.ts';
-import { issuersOf, runChain, runDecision, runRevocation } from './chain.ts';
+import { issuersOf, runChain, runRevocation } from './chain.ts';
+import { runDecision } from './decision.ts';
 import { runHandshake } from './handshake.ts';
 import { runJws } from './jws.ts';
+import { runMessage } from './message.ts';
 import { must, type Outcome, outcomeOf } from './outcome.ts';
 
 const runSpiffe = ({ id }: { readonly id: string }): Outcome => {
@@ -230,6 +232,7 @@ const RUNNERS: Readonly<Record<Group, (input: never, now: number) => Outcome>> =
   revocation: runRevocation,
   target: ({ target }: { readonly target: string }) => outcomeOf(parseTarget(target)),
   policy: runPolicy,
+  message: runMessage,
   decision: runDecision,
   audit: runAudit,
 };
