@@ -23,8 +23,8 @@ export interface Difference {
 export interface Report {
   bodies: number;
   readonly seed: number;
-  /** By how they were made. */
-  readonly made: { valid: number; mutated: number; noise: number };
+  /** By how they were made; unchanged: by mutations that found nothing to change. */
+  readonly made: { valid: number; mutated: number; unchanged: number; noise: number };
   readonly permitted: Record<'mcp' | 'a2a' | 'a2a-rest', number>;
   /** Of what we permitted: how often an oracle read it too, and how often it refused. */
   readonly oracles: Record<string, { read: number; refused: number }>;
@@ -200,6 +200,12 @@ const askOthers = async (
       compare(report, permitted, name, readings[at] ?? [], onDifference);
 };
 
+const kindOf = ({ mutations, changed }: Mutant): keyof Report['made'] => {
+  if (mutations.length === 0) return 'valid';
+  if (mutations[0] === 'noise') return 'noise';
+  return changed ? 'mutated' : 'unchanged';
+};
+
 export const runCampaign = async (options: CampaignOptions): Promise<Report> => {
   const { bodies, seed, languages = false, progress, onDifference } = options;
   const random = new Random(seed);
@@ -207,7 +213,7 @@ export const runCampaign = async (options: CampaignOptions): Promise<Report> => 
   const report: Report = {
     bodies: 0,
     seed,
-    made: { valid: 0, mutated: 0, noise: 0 },
+    made: { valid: 0, mutated: 0, unchanged: 0, noise: 0 },
     permitted: { mcp: 0, a2a: 0, 'a2a-rest': 0 },
     oracles: {},
     verdicts: {},
@@ -219,8 +225,7 @@ export const runCampaign = async (options: CampaignOptions): Promise<Report> => 
   while (report.bodies < bodies) {
     const one = makeOne(random);
     report.bodies++;
-    const isNoise = one.mutations[0] === 'noise';
-    report.made[one.mutations.length === 0 ? 'valid' : isNoise ? 'noise' : 'mutated']++;
+    report.made[kindOf(one)]++;
     const verdict = readMessage(one.protocol, one.input);
     for (const name of one.mutations.length === 0 ? ['valid'] : new Set(one.mutations)) {
       report.verdicts[name] ??= {};

@@ -473,6 +473,8 @@ export interface Mutant {
   readonly input: MessageInput;
   /** Names of what was done to it; none: it is valid. */
   readonly mutations: readonly string[];
+  /** Whether that came to anything: not every request has what a mutation changes. */
+  readonly changed: boolean;
 }
 
 /** The request after `count` mutations. */
@@ -489,9 +491,11 @@ export const mutant = (valid: Sent, count: number, random: Random): Mutant => {
     sent = HEAD[name]?.(sent, random) ?? sent;
   }
   let octets: Buffer = Buffer.from(tree === undefined ? '' : textOf(tree));
+  const before = valid.body === undefined ? '' : JSON.stringify(valid.body);
   for (const name of chosen) octets = OCTETS[name]?.(octets, random) ?? octets;
   const { protocol, method, path, query, headers } = sent;
-  return { protocol, input: { octets, method, path, query, headers }, mutations: chosen };
+  const changed = sent !== valid || octets.toString('latin1') !== Buffer.from(before).toString('latin1');
+  return { protocol, input: { octets, method, path, query, headers }, mutations: chosen, changed };
 };
 
 const TOKENS = [
@@ -531,5 +535,6 @@ export const noise = (valid: Sent, random: Random): Mutant => {
     protocol,
     input: { octets: Buffer.from(text), method, path, query, headers },
     mutations: ['noise'],
+    changed: true,
   };
 };
