@@ -39,6 +39,7 @@ const compileRule = (rule: ContentRule): CompiledRule => {
   const own = Object.entries(rule.patterns ?? {}).map(([name, source]) => ({
     id: `${PATTERN_SET}/${name}`,
     source: foldText(source),
+    needs: [],
     caseMatters: true as const,
   }));
   return {
@@ -102,7 +103,7 @@ export const compileContent = (rules: readonly ContentRule[]): CompiledContent =
 
 const MAX_PATTERN_LENGTH = 2048;
 /** Instructions of RE2's machine: what one character may cost at worst. */
-const MAX_PROGRAM = 5000;
+const MAX_PROGRAM = 1000;
 const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const TYPE = /^[a-z0-9][a-z0-9!#$&^_.+-]*\/(?:\*|[a-z0-9][a-z0-9!#$&^_.+-]*)$/;
 

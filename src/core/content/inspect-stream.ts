@@ -206,10 +206,19 @@ export class ContentInspector {
     const scan = new TextScan(this.sets, this.counts);
     const found = [...scan.push(texts.join('\n')), ...scan.end()];
     this.judgement.see(found, number);
+    this.bounded();
   }
 
   private see(found: Parameters<Judgement['see']>[0]): void {
     if (found.length > 0) this.judgement.see(found);
+    this.bounded();
+  }
+
+  private bounded(): void {
+    if (this.counts.text.exhausted || this.counts.base64.exhausted)
+      this.judgement.unreadable(
+        'text that is made of what patterns look for, and can’t be looked at within bounds',
+      );
   }
 
   private readable(broken: boolean): void {

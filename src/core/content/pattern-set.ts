@@ -1,11 +1,19 @@
-/** Patterns that are looked for together: one automaton says which occur, in linear time, and only those are then located. */
+/**
+ * Patterns that are looked for together, in two steps. RE2 is linear, but a pattern with counted gaps costs it thousands of times as much on text
+ * made for it as on other text (measured: 0.02 MB/s), since each place in a gap is a state. So an automaton without gaps looks for what the patterns
+ * need, all in one pass; and only where all that a pattern needs stands close together is it looked for itself. How often that may be
+ * is bounded by whoever asks: see `Scanner`.
+ */
 import { RE2JS, RE2Set } from 're2js';
+import { type Phrase, PhraseMachine } from './phrases.ts';
 
 export interface PatternSpec {
-  /** `injection/ignore-previous`. */
+  /** `injection/ignore-previous`. Several may share one. */
   readonly id: string;
   /** RE2, over folded text. Group 1, where there is one, is what is found; else all of it. */
   readonly source: string;
+  /** RE2 without gaps or large counts: each occurs within what `source` matches. None: it is looked for everywhere. */
+  readonly needs: readonly string[];
   /** Whether large and small letters differ; they don't unless it is given. */
   readonly caseMatters?: true;
   /** What a pattern can't say, of what group 1 matched: a checksum, entropy. */
@@ -25,10 +33,16 @@ export interface Hit {
 interface Compiled {
   readonly spec: PatternSpec;
   readonly expression: RE2JS;
+  /** Indices of what it needs. */
+  readonly needs: readonly number[];
 }
 
-/** Of the automaton: states beyond that are forgotten and made again. */
-const AUTOMATON_BYTES = 33_554_432;
+/** What of the needs of a set stands in some text: an index each. */
+export type Present = ReadonlySet<number>;
+
+/** Of the automaton; what the detectors here need takes a fraction. */
+const AUTOMATON_BYTES = 67_108_864;
+const NONE: Present = new Set();
 
 export const flagsOf = ({ caseMatters }: Pick<PatternSpec, 'caseMatters'>): number =>
   caseMatters === true ? RE2JS.MULTILINE : RE2JS.MULTILINE | RE2JS.CASE_INSENSITIVE;
@@ -37,29 +51,64 @@ export class PatternSet {
   readonly detector: string;
   /** Whether it is looked for in what is no text, too. */
   readonly inOctets: boolean;
-  private readonly patterns: readonly Compiled[];
-  private readonly sets: readonly { readonly set: RE2Set; readonly first: number }[];
+  private readonly phrases: PhraseMachine | undefined;
+  private readonly gate: RE2Set | undefined;
+  /** By the first thing that they need; -1 for those that need nothing. */
+  private readonly byNeed = new Map<number, Compiled[]>();
 
-  constructor(detector: string, specs: readonly PatternSpec[], inOctets: boolean) {
+  constructor(
+    detector: string,
+    specs: readonly PatternSpec[],
+    inOctets: boolean,
+    phrases: readonly Phrase[] = [],
+  ) {
     this.detector = detector;
+    this.phrases = phrases.length === 0 ? undefined : new PhraseMachine(phrases);
     this.inOctets = inOctets;
-    // A set has one kind of letters.
-    const sorted = [...specs].sort((a, b) => flagsOf(a) - flagsOf(b));
-    this.patterns = sorted.map((spec) => ({ spec, expression: RE2JS.compile(spec.source, flagsOf(spec)) }));
-    this.sets = [...new Set(sorted.map(flagsOf))].map((flags) => {
-      const set = new RE2Set(RE2Set.UNANCHORED, flags, AUTOMATON_BYTES);
-      for (const spec of sorted) if (flagsOf(spec) === flags) set.add(spec.source);
-      set.compile();
-      return { set, first: sorted.findIndex((spec) => flagsOf(spec) === flags) };
-    });
+    const needs = new Map<string, number>();
+    for (const spec of specs) {
+      const own = spec.needs.map((need) => (spec.caseMatters === true ? need : `(?i:${need})`));
+      for (const need of own) if (!needs.has(need)) needs.set(need, needs.size);
+      const indices = own.map((need) => needs.get(need) ?? -1);
+      const compiled = { spec, expression: RE2JS.compile(spec.source, flagsOf(spec)), needs: indices };
+      const first = indices[0] ?? -1;
+      this.byNeed.set(first, [...(this.byNeed.get(first) ?? []), compiled]);
+    }
+    if (needs.size === 0) return;
+    this.gate = new RE2Set(RE2Set.UNANCHORED, RE2JS.MULTILINE, AUTOMATON_BYTES);
+    for (const need of needs.keys()) this.gate.add(need);
+    this.gate.compile();
   }
 
-  /** Every hit in the window, pattern by pattern, of those that `wanted` still wants; it is asked again after each. */
-  *hits(window: string, wanted: (pattern: string) => boolean): Generator<Hit, void, void> {
-    for (const { set, first } of this.sets) {
-      for (const index of set.match(window)) {
-        const { spec, expression } = this.patterns[first + index] as Compiled;
-        if (!wanted(spec.id)) continue;
+  /** Whether something is looked for everywhere. */
+  get always(): boolean {
+    return this.phrases !== undefined || this.byNeed.has(-1);
+  }
+
+  /** What of the needs stands in a text. */
+  present(text: string): Present {
+    const found = this.gate?.match(text);
+    return found === undefined || found.length === 0 ? NONE : new Set(found);
+  }
+
+  /**
+   * Every hit in the window, pattern by pattern, of patterns whose needs are present and that `wanted` still wants; it is asked again after
+   * each hit. `tried` is told of each pattern that the window is searched for, and stops it all by false.
+   */
+  *hits(
+    window: string,
+    present: Present,
+    wanted: (pattern: string) => boolean,
+    tried: () => boolean,
+  ): Generator<Hit, void, void> {
+    for (const { pattern, start, end } of this.phrases?.find(window) ?? [])
+      if (wanted(pattern)) yield { pattern, start, end, at: start, length: end - start };
+    for (const need of [-1, ...present]) {
+      for (const { spec, expression, needs } of this.byNeed.get(need) ?? []) {
+        if (!wanted(spec.id) || !needs.every((one) => present.has(one))) continue;
+        // The automaton of one pattern says no faster than a search does.
+        if (need === -1 && !expression.test(window)) continue;
+        if (!tried()) return;
         const matcher = expression.matcher(window);
         while (matcher.find()) {
           const group = matcher.groupCount() > 0 && matcher.start(1) !== -1 ? 1 : 0;

@@ -12,22 +12,30 @@ import {
   isSteuerId,
 } from './validators.ts';
 
-const number = (id: string, source: string, isReal?: (text: string) => boolean): PatternSpec => ({
+const number = (
+  id: string,
+  source: string,
+  isReal?: (text: string) => boolean,
+  need = source,
+): PatternSpec => ({
   id: `pii/${id}`,
   // Not a part of a longer number, of a name or of a fraction.
   source: `(?:^|[^a-z0-9_.:/=+-]|[ :=(]-)(${source})(?:$|[^a-z0-9_-])`,
+  needs: [need],
   ...(isReal !== undefined && { isReal }),
 });
 
 /** Behind a word, with a few others between. */
 const behind = (
   id: string,
-  words: string,
+  names: string,
   source: string,
   isReal?: (text: string) => boolean,
+  need = '[0-9][0-9 ./-]*[0-9]',
 ): PatternSpec => ({
   id: `pii/${id}`,
-  source: `(?:^|[^a-z])(?:${words})(?:[^a-z0-9][^0-9]{0,23}[^a-z0-9]|[^a-z0-9]{1,4})(${source})(?:$|[^a-z0-9])`,
+  source: `(?:^|[^a-z])(?:${names})(?:[^a-z0-9][^0-9]{0,23}[^a-z0-9]|[^a-z0-9]{1,4})(${source})(?:$|[^a-z0-9])`,
+  needs: [`(?:^|[^a-z])(?:${names})[^a-z0-9]`, need],
   ...(isReal !== undefined && { isReal }),
 });
 
@@ -39,8 +47,14 @@ export const PII: readonly PatternSpec[] = [
     'card',
     '(?:4[0-9]{3}|5[1-5][0-9]{2}|2[2-7][0-9]{2}|6(?:011|5[0-9]{2}|4[4-9][0-9])|35(?:2[89]|[3-8][0-9]))[ -]?[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}(?:[0-9]{3})?|3[47][0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{5}|3(?:0[0-5]|[68][0-9])[0-9][ -]?[0-9]{6}[ -]?[0-9]{4}',
     isLuhn,
+    '[3-6][0-9][0-9][0-9][ -]?[0-9][0-9][0-9][0-9][ -]?[0-9][0-9][0-9]',
   ),
-  number('iban', '[a-z]{2}[0-9]{2}(?:[ -]?[a-z0-9]{4}){2,7}(?:[ -]?[a-z0-9]{1,4})?', isIban),
+  number(
+    'iban',
+    '[a-z]{2}[0-9]{2}(?:[ -]?[a-z0-9]{4}){2,7}(?:[ -]?[a-z0-9]{1,4})?',
+    isIban,
+    '[a-z][a-z][0-9][0-9][ -]?[a-z0-9][a-z0-9][a-z0-9][a-z0-9][ -]?[a-z0-9]*[0-9][0-9]',
+  ),
   number('us-ssn', '[0-9]{3}-[0-9]{2}-[0-9]{4}', isSsn),
   behind(
     'us-ssn-named',
@@ -108,6 +122,7 @@ export const PII: readonly PatternSpec[] = [
   {
     id: 'pii/email',
     source: '(?:^|[^a-z0-9._%+-])([a-z0-9][a-z0-9._%+-]{0,63}@(?:[a-z0-9-]{1,40}\\.){1,4}[a-z]{2,18})',
+    needs: ['@[a-z0-9-]+\\.[a-z]'],
     isReal: (text) => !EXAMPLE_HOST.test(text),
   },
   number(
@@ -117,6 +132,7 @@ export const PII: readonly PatternSpec[] = [
       const digits = text.replace(/[^0-9]/g, '').length;
       return digits >= 9 && digits <= 15 && !/555[ .-]?01[0-9]{2}$/.test(text);
     },
+    '\\+[1-9][0-9 .()-]*[0-9]|\\([2-9][0-9][0-9]\\) ?[2-9]|[2-9][0-9][0-9][.-][2-9][0-9][0-9][.-][0-9]',
   ),
   behind(
     'phone-named',
@@ -132,6 +148,7 @@ export const PII: readonly PatternSpec[] = [
     'ip(?: address|v4)?|from|client|host|remote',
     '(?:[0-9]{1,3}\\.){3}[0-9]{1,3}',
     isPublicIp,
+    '[0-9]\\.[0-9]+\\.[0-9]+\\.[0-9]',
   ),
   behind(
     'medical-record',
@@ -141,5 +158,7 @@ export const PII: readonly PatternSpec[] = [
   number(
     'street-address',
     '[0-9]{1,5} (?:[nsew]\\.? )?(?:[a-z]{2,15} ){1,3}(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|way|place|pl)\\.?,? (?:(?:apt|suite|unit|#)\\.? ?[a-z0-9]{1,5},? )?[a-z .]{2,25},? [a-z]{2},? [0-9]{5}(?:-[0-9]{4})?',
+    undefined,
+    '[a-z][a-z],? [0-9][0-9][0-9][0-9][0-9]',
   ),
 ];

@@ -170,3 +170,8 @@ export const isJwtHead = (text: string): boolean => {
 /** A form with so much structure that only examples of its documentation are to be told from it. */
 export const isNoExample = (text: string): boolean =>
   !/example|xxxxx|00000000|12345678901234567890/i.test(text);
+
+/** Between a name and a host in a URL: none of the words that stand there in documentation. */
+export const isUrlPassword = (text: string): boolean =>
+  !/^(?:password|passw?d?|pwd|secret|user|x+|\*+|\$.*|\{.*|%s|\.+)$/i.test(text) &&
+  !/example|changeme|your|redacted|\$\{|\{\{/i.test(text);
