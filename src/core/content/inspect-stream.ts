@@ -76,16 +76,16 @@ export class ContentInspector {
     this.sets = this.reading?.kind === 'octets' ? sets.filter((set) => set.inOctets) : sets;
     this.holdBytes = whole ? Number.MAX_SAFE_INTEGER : selection.holdBytes;
     this.hold = selection.hold;
+    this.events =
+      this.reading?.kind === 'events'
+        ? new EventStream({ maxEventBytes: this.holdBytes, tooLarge: 'content_too_large' })
+        : undefined;
     const stopping = selection.rules.filter(({ stops }) => stops);
     this.stopping = stopping.length > 0;
     this.mostBytes = Math.min(
       ...stopping.map(({ rule }) => rule.maxBytes ?? Number.MAX_SAFE_INTEGER),
       this.holdsAll ? this.holdBytes : Number.MAX_SAFE_INTEGER,
     );
-    this.events =
-      this.reading?.kind === 'events'
-        ? new EventStream({ maxEventBytes: this.holdBytes, tooLarge: 'content_too_large' })
-        : undefined;
     this.reader =
       this.reading === undefined || this.events !== undefined ? undefined : new TextReader(this.reading);
     this.scan = new TextScan(this.sets, this.counts);

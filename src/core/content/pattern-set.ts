@@ -80,11 +80,6 @@ export class PatternSet {
     this.gate.compile();
   }
 
-  /** Whether something is looked for everywhere. */
-  get always(): boolean {
-    return this.phrases !== undefined || this.byNeed.has(-1);
-  }
-
   /** What of the needs stands in a text. */
   present(text: string): Present {
     const found = this.gate?.match(text);

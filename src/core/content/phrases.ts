@@ -87,8 +87,7 @@ const MOST_TRAILS = 8;
 const MOST_PARTS = 8;
 
 const isLetter = (code: number): boolean => code >= 0x61 && code <= 0x7a;
-const OPENS = new Set([...' ,:;."\'*_([-'].map((sign) => sign.charCodeAt(0)));
-const CLOSES = new Set([...' ,:;."\'*_)(]-'].map((sign) => sign.charCodeAt(0)));
+const BETWEEN = new Set([...' ,:;."\'*_()[]-'].map((sign) => sign.charCodeAt(0)));
 const APOSTROPHE = 0x27;
 const LF = 0x0a;
 
@@ -126,8 +125,8 @@ export class PhraseMachine {
     let before = LF;
     for (let at = 0; at < text.length; at++) {
       const code = lower(text.charCodeAt(at));
-      // In words of other letters each may be the first: there need be no spaces between them.
-      if (code > 0x7e || !isLetter(before)) {
+      // Not within a word; of other letters each may be the first, since there need be no spaces between words.
+      if (!isLetter(before) || !isLetter(code)) {
         const first = this.next(this.root, code);
         if (first !== null) this.follow(text, at, first, trails, found);
       }
@@ -182,7 +181,9 @@ export class PhraseMachine {
       return;
     }
     const after = lower(text.charCodeAt(end));
-    if (phrase.words && end < text.length && (isLetter(after) || after === APOSTROPHE)) return;
+    // Where the end of the string was a part of it, nothing follows.
+    const isOver = end >= text.length || text.charCodeAt(end - 1) === LF;
+    if (phrase.words && !isOver && (isLetter(after) || after === APOSTROPHE)) return;
     const known = found.some((hit) => hit.pattern === phrase.id && hit.start === from);
     if (!known) found.push({ pattern: phrase.id, start: from, end: Math.min(end, text.length) });
   }
@@ -190,7 +191,7 @@ export class PhraseMachine {
   private reaches(text: string, trail: Trail, start: number, most: number, isWords: boolean): boolean {
     const distance = start - trail.end;
     if (distance < (isWords ? 1 : 0) || distance > most) return false;
-    if (isWords && !(OPENS.has(text.charCodeAt(trail.end)) && CLOSES.has(text.charCodeAt(start - 1))))
+    if (isWords && !(BETWEEN.has(text.charCodeAt(trail.end)) && BETWEEN.has(text.charCodeAt(start - 1))))
       return false;
     const border = text.indexOf('\n', trail.end);
     return border === -1 || border >= start;

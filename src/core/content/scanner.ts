@@ -3,17 +3,17 @@
  * with what stands before and behind it, so that what is found does not depend on the pieces.
  */
 import { type Finding, MAX_FINDINGS_OF_PATTERN } from './model.ts';
-import type { Hit, PatternSet, Present } from './pattern-set.ts';
+import type { Hit, PatternSet } from './pattern-set.ts';
 
 /** Characters that a segment has, and that may follow it: no match that is longer than the latter is sure to be seen. */
 export const SEGMENT = 2048;
 export const LONGEST_MATCH = 512;
-/** Before a segment, so that a pattern sees that a word begins there; and behind it, for needs that the border cuts. */
+/** And that stand before it, so that a pattern sees that a word begins there. */
 const BEFORE = 16;
-const BEHIND = 48;
 /** Searches for one pattern in one segment: so many for nothing, and one more for so many characters. */
 const FREE_SEARCHES = 512;
-const CHARACTERS_PER_SEARCH = 64;
+const CHARACTERS_PER_SEARCH = 256;
+const CHARACTERS_PER_GLANCE_SEARCH = 16;
 
 /** What was found, whoever's rule asks. */
 export type Sighting = Pick<Finding, 'pattern' | 'view' | 'at' | 'length'> & { readonly set: PatternSet };
@@ -22,6 +22,7 @@ export type Sighting = Pick<Finding, 'pattern' | 'view' | 'at' | 'length'> & { r
 export class SightingCount {
   private readonly seen = new Map<string, number>();
   private searches = 0;
+  private glances = 0;
   private characters = 0;
   /**
    * The text has so much of what patterns need, and so little of the patterns, that it can't be looked at within the bound: it was
@@ -36,6 +37,10 @@ export class SightingCount {
     if (this.searches > FREE_SEARCHES + this.characters / CHARACTERS_PER_SEARCH) this.exhausted = true;
     return !this.exhausted;
   };
+
+  /** Whether a glance may search once more. Whoever sends octet by octet gets fewer glances, and is looked at by segments all the same. */
+  readonly glanced = (): boolean =>
+    ++this.glances <= FREE_SEARCHES + this.characters / CHARACTERS_PER_GLANCE_SEARCH;
 
   count(pattern: string): void {
     this.seen.set(pattern, (this.seen.get(pattern) ?? 0) + 1);
@@ -55,8 +60,6 @@ export class Scanner {
   private base = 0;
   /** Where the next segment begins. */
   private segment = 0;
-  /** What is present in it, by set, where that was looked at with the one before. */
-  private ahead: readonly Present[] | undefined;
   /** Up to where `glance` has looked. */
   private glanced = 0;
 
@@ -69,7 +72,7 @@ export class Scanner {
   push(text: string): Sighting[] {
     this.text += text;
     const found: Sighting[] = [];
-    while (this.length - this.segment >= SEGMENT + LONGEST_MATCH + BEHIND) this.look(found);
+    while (this.length - this.segment >= SEGMENT + LONGEST_MATCH) this.look(found);
     this.forget();
     return found;
   }
@@ -90,24 +93,15 @@ export class Scanner {
     const start = Math.max(this.base, Math.min(this.glanced, this.length) - LONGEST_MATCH);
     this.glanced = this.length;
     const window = this.text.slice(start - this.base);
-    const { wanted, tried } = this.counts;
+    const { wanted, glanced } = this.counts;
     for (const set of this.sets)
-      for (const hit of set.hits(window, set.present(window), wanted, tried))
+      for (const hit of set.hits(window, set.present(window), wanted, glanced))
         if (hit.end < window.length && (start === 0 || hit.start > 0)) return this.sighting(set, hit, start);
     return undefined;
   }
 
   private get length(): number {
     return this.base + this.text.length;
-  }
-
-  private slice(from: number, to: number): string {
-    return this.text.slice(Math.max(from, this.base) - this.base, to - this.base);
-  }
-
-  private presentIn(segment: number): readonly Present[] {
-    const text = this.slice(segment, segment + SEGMENT + BEHIND);
-    return this.sets.map((set) => set.present(text));
   }
 
   /** Looks at the next segment. */
@@ -117,16 +111,10 @@ export class Scanner {
     this.segment = end;
     counts.read(Math.min(SEGMENT, this.length - segment));
     if (counts.exhausted) return;
-    const here = this.ahead ?? this.presentIn(segment);
-    const next = end < this.length ? this.presentIn(end) : undefined;
-    this.ahead = next;
     const start = Math.max(0, segment - BEFORE);
-    let window: string | undefined;
-    for (const [index, set] of this.sets.entries()) {
-      const present = union(here[index], next?.[index]);
-      if (present.size === 0 && !set.always) continue;
-      window ??= this.slice(start, end + LONGEST_MATCH);
-      for (const hit of set.hits(window, present, counts.wanted, counts.tried)) {
+    const window = this.text.slice(start - this.base, end + LONGEST_MATCH - this.base);
+    for (const set of this.sets) {
+      for (const hit of set.hits(window, set.present(window), counts.wanted, counts.tried)) {
         const at = start + hit.start;
         // What begins before was the last segment's, what begins behind is the next one's.
         if (at < segment || at >= end) continue;
@@ -148,10 +136,3 @@ export class Scanner {
     return { set, pattern: hit.pattern, view: this.view, at: start + hit.at, length: hit.length };
   }
 }
-
-const NONE: Present = new Set();
-
-const union = (one: Present = NONE, other: Present = NONE): Present => {
-  if (other.size === 0) return one;
-  return one.size === 0 ? other : new Set([...one, ...other]);
-};

@@ -71,9 +71,8 @@ class Decoder {
 
   push(octets: Uint8Array, last: boolean): string {
     try {
-      if (this.strict !== undefined) return this.strict.decode(octets, { stream: !last });
+      this.strict?.decode(octets, { stream: !last });
     } catch {
-      // What came before in the same sequence is lost to the other decoder: a character at most, and it is broken.
       this.broken = true;
       this.strict = undefined;
     }

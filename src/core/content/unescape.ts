@@ -18,8 +18,10 @@ const INNER_ESCAPE = /\\(?:u([0-9a-fA-F]{4})|([nrt"\\/]))/g;
 const isHex = (code: number): boolean =>
   (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x46) || (code >= 0x61 && code <= 0x66);
 
+export type Escapes = 'json' | 'inner' | 'unicode';
+
 /** Where an escape begins that the text breaks off in; the text's length where there is none. */
-const unfinishedAt = (text: string): number => {
+const unfinishedAt = (text: string, escapes: Escapes): number => {
   let at = text.length - 1;
   for (let digits = 0; digits < 3 && at >= 0 && isHex(text.charCodeAt(at)); digits++) at--;
   // Digits are of an escape only behind its u.
@@ -27,10 +29,9 @@ const unfinishedAt = (text: string): number => {
   else at = text.length - 1;
   let run = 0;
   while (text.charCodeAt(at - run) === 0x5c) run++;
-  return run % 2 === 1 ? at : text.length;
+  // Two of them are one, where that is read; else each could begin an escape.
+  return run % 2 === 1 || (run > 0 && escapes === 'unicode') ? at : text.length;
 };
-
-export type Escapes = 'json' | 'inner' | 'unicode';
 
 /**
  * `json`: quotes around strings become LF, white space a space, escapes what they stand for. `inner`: what is left in strings that hold JSON
@@ -46,7 +47,7 @@ export class Unescape {
 
   push(text: string): string {
     const whole = this.rest + text;
-    const end = unfinishedAt(whole);
+    const end = unfinishedAt(whole, this.escapes);
     this.rest = whole.slice(end);
     return this.undo(whole.slice(0, end));
   }
