@@ -113,8 +113,13 @@ describe('sessions of an MCP server', () => {
     client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => {
       updated.push(params.uri);
     });
-    await client.subscribeResource({ uri: 'report://2026/q3' });
-    await expect.poll(() => updated).toContain('report://2026/q3');
+    // What is told before the stream is open is lost: the client asks again.
+    await expect
+      .poll(async () => {
+        await client.subscribeResource({ uri: 'report://2026/q3' });
+        return updated;
+      })
+      .toContain('report://2026/q3');
     const gone = () =>
       records(SERVER).filter(({ kind, result }) => kind === 'outcome' && result === 'client_aborted').length;
     const before = gone();
