@@ -4,6 +4,7 @@ import { type Command, CommandError, EXIT } from './command.ts';
 import { usageError, withFaultLines } from './command-faults.ts';
 import { checkCommand } from './policy-check.ts';
 import { approveCommand, publishCommand, rollbackCommand } from './policy-publish.ts';
+import { replayCommand } from './policy-replay.ts';
 import { testCommand } from './policy-test.ts';
 import { changesBetween, policyNamed, printChanges, textDiff } from './policy-words.ts';
 import { paint, print, printable, printJson, table } from './terminal.ts';
@@ -122,12 +123,22 @@ const history: Command = {
   },
 };
 
-const BELOW = 'policy: check, test, publish, diff, show, history, rollback or approve';
+const BELOW = 'policy: check, test, replay, publish, diff, show, history, rollback or approve';
 
 export const command: Command = {
   name: 'policy',
   describe: 'What is allowed: check, publish, compare, roll back',
-  below: [checkCommand, testCommand, publishCommand, diff, show, history, rollbackCommand, approveCommand],
+  below: [
+    checkCommand,
+    testCommand,
+    replayCommand,
+    publishCommand,
+    diff,
+    show,
+    history,
+    rollbackCommand,
+    approveCommand,
+  ],
   options: (yargs) => yargs.demandCommand(1, BELOW),
   run: async () => {
     throw usageError(BELOW);

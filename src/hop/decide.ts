@@ -20,10 +20,10 @@ import {
   wantsMessage,
 } from '../core/policy/evaluate.ts';
 import type { DecisionPointRule } from '../core/policy/model.ts';
+import { OBSERVED } from '../core/policy/observed.ts';
 import { pointInput } from '../core/policy/point-input.ts';
 import { parseTarget } from '../core/policy/target.ts';
 import { type LiveFacts, readableHeaders, valuesOf } from '../core/policy/values.ts';
-import type { ReasonCode } from '../core/reasons.ts';
 import { idMatches } from '../core/spiffe-id.ts';
 import { checkAge } from '../core/trust/freshness.ts';
 import { type Denial, deny, grant } from '../core/verdict.ts';
@@ -91,37 +91,6 @@ export const calleeDenial = (
   { bundle }: TrustSnapshot,
 ): Denial | undefined =>
   calleeHolder && bundle.revocations.checkHolder(calleeHolder.id, calleeHolder.key.thumbprint);
-
-/** What `enforcement: observe` lets through: what policy says, and never who somebody is, what a chain proves or what was revoked. */
-const OBSERVED: ReadonlySet<ReasonCode> = new Set<ReasonCode>([
-  'message_type',
-  'message_encoding',
-  'message_malformed',
-  'message_ambiguous',
-  'operation_unmatched',
-  'mcp_tool_changed',
-  'route_value',
-  'delegation_denied',
-  'scope_missing',
-  'scope_too_deep',
-  'scope_too_long',
-  'scope_foreign',
-  'rule_denied',
-  'rule_unmatched',
-  'rule_error',
-  'quarantined',
-  'score_too_low',
-  'approval_required',
-  'content_denied',
-  'content_type',
-  'content_too_large',
-  'content_unreadable',
-  'opa_denied',
-  'opa_undefined',
-  'opa_result',
-  'opa_timeout',
-  'opa_unavailable',
-]);
 
 /**
  * Decides one request. Counted uses (`uses.ts`) cost a write and come last.

@@ -27,7 +27,7 @@ export interface LogState {
 }
 
 export class LogVerifier {
-  private readonly issuers: Issuers;
+  private readonly issuers: Issuers | undefined;
   private head: LogHead = { log: '', seq: 0, hash: '', checkpoint: '' };
   private sidecar = '';
   private lines = 0;
@@ -35,7 +35,8 @@ export class LogVerifier {
   private stopped = false;
   private closed = false;
 
-  constructor(issuers: Issuers) {
+  /** Without issuers no signature is looked at: what is then found whole was chained so by whoever wrote it. */
+  constructor(issuers: Issuers | undefined) {
     this.issuers = issuers;
   }
 
@@ -78,7 +79,7 @@ export class LogVerifier {
       return deny('audit_order', `record ${seq} does not follow the one before it`);
     const at = first ? { ...head, log: record.log as string } : head;
     const isCheckpoint = record.kind === 'checkpoint';
-    if (isCheckpoint) {
+    if (isCheckpoint && this.issuers !== undefined) {
       const denial = verifyCheckpoint(
         record as unknown as CheckpointRecord,
         at,
