@@ -49,17 +49,23 @@ export class HeldBody {
     const { request, response, hasBody, contentLength, idleMs, budget, onRead } = this.options;
     if (!hasBody) return grant(Buffer.alloc(0));
     if ((contentLength ?? 0) > mostBytes) return tooLarge(contentLength ?? 0, mostBytes);
-    const reserved = contentLength ?? mostBytes;
+    // Whoever has left by now is not heard leaving: what is reserved then would be so for ever.
+    if (response.destroyed) return deny('client_aborted', 'the client went away');
+    let reserved = contentLength ?? mostBytes;
     if (budget.heldBytes + reserved > budget.mostBytes)
       return deny('caller_busy', `more than ${budget.mostBytes} octets of bodies wait to be decided on`);
     budget.heldBytes += reserved;
     response.once('close', () => {
       budget.heldBytes -= reserved;
     });
-    if (response.destroyed) return deny('client_aborted', 'the client went away');
     onRead?.();
     const read = await readRequestBody(request, { mostBytes, idleMs });
-    if (read.ok) this.whole = read.value;
+    if (!read.ok) return read;
+    this.whole = read.value;
+    // Where nobody announced a length, all that may come was reserved.
+    const spare = response.destroyed ? 0 : reserved - read.value.length;
+    budget.heldBytes -= spare;
+    reserved -= spare;
     return read;
   }
 }

@@ -184,6 +184,7 @@ export class InboundRequests {
     if (mostBytes !== undefined) return held.read(mostBytes);
     if (caller.beforeApprover >= MAX_BEFORE_APPROVER)
       return deny('caller_busy', `${session.peer.id} has ${MAX_BEFORE_APPROVER} requests before an approver`);
+    if (response.destroyed) return deny('client_aborted', 'the client went away');
     caller.beforeApprover++;
     response.once('close', () => {
       caller.beforeApprover--;
@@ -205,8 +206,7 @@ export class InboundRequests {
     const { chain } = permit.delegated;
     const { route } = permit;
     const watch = watchResponse(path, permit);
-    const inspector =
-      body === undefined ? watchRequest(permit, headers.forwarded, headers.contentLength) : undefined;
+    const inspector = watchRequest(permit, headers.forwarded, body?.length ?? headers.contentLength);
     const forwarded = watch === undefined ? headers.forwarded : withoutCodings(headers.forwarded);
     labels.add(chain, permit.labels);
     this.verified.addTo(forwarded, session, permit, hop);

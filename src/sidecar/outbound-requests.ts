@@ -173,8 +173,7 @@ export class OutboundRequests {
     const { path, labels } = this.parts;
     const { chain } = held;
     const watch = watchResponse(path, permit);
-    const inspector =
-      body === undefined ? watchRequest(permit, headers.forwarded, headers.contentLength) : undefined;
+    const inspector = watchRequest(permit, headers.forwarded, body?.length ?? headers.contentLength);
     const forwarded = watch === undefined ? headers.forwarded : withoutCodings(headers.forwarded);
     labels.add(chain, permit.labels);
     if (permit.labels.length > 0) forwarded.push('delegation-labels', permit.labels.join(' '));

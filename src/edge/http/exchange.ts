@@ -119,6 +119,8 @@ class RunningExchange implements Dispatcher.DispatchHandler {
   private gate: BodyGate | undefined;
   private cutReason: ReasonCode | undefined;
   private ended = false;
+  /** For the client to take what it was sent. */
+  private waiting = false;
   private sent = 0;
   /** Of the response, while it waits to be sent. */
   private head: Head | undefined;
@@ -140,6 +142,12 @@ class RunningExchange implements Dispatcher.DispatchHandler {
       this.finish('client_aborted');
       return this.cut;
     }
+    const found = this.lookAtHeld();
+    if (found !== undefined) {
+      this.denial = found;
+      this.finish(found.reason);
+      return this.cut;
+    }
     response.once('close', this.onClientClose);
     dispatcher.dispatch(
       {
@@ -155,6 +163,13 @@ class RunningExchange implements Dispatcher.DispatchHandler {
       this,
     );
     return this.cut;
+  }
+
+  /** A body that is in hand is looked at before any of it goes on. */
+  private lookAtHeld(): Denial | undefined {
+    const { body, inspector } = this.options;
+    if (body === undefined || inspector === undefined) return undefined;
+    return inspector.push(body).denial ?? inspector.end().denial;
   }
 
   private body(): IncomingMessage | Transform | Buffer | null {
@@ -223,6 +238,7 @@ class RunningExchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.ended) return;
     if (this.open === undefined) this.pass(controller, chunk);
     else this.passStep(controller, this.open.inspector.push(chunk));
   }
@@ -250,9 +266,14 @@ class RunningExchange implements Dispatcher.DispatchHandler {
       response.end(chunk.toString('latin1'), 'latin1');
       return;
     }
-    if (response.write(chunk) || controller === undefined) return;
+    if (response.write(chunk) || controller === undefined || this.waiting) return;
+    // Once, however many events one chunk held.
+    this.waiting = true;
     controller.pause();
-    response.once('drain', () => controller.resume());
+    response.once('drain', () => {
+      this.waiting = false;
+      controller.resume();
+    });
   }
 
   onResponseEnd(): void {

@@ -1,0 +1,79 @@
+/** What a held body costs its sender's budget: from its first octet until the exchange is over, and not a moment longer. */
+import { EventEmitter } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { PassThrough } from 'node:stream';
+import { expect, test } from 'vitest';
+import { type BodyBudget, HeldBody } from '../../../src/sidecar/held-body.ts';
+
+class Request extends PassThrough {
+  setTimeout(): this {
+    return this;
+  }
+}
+
+const arrange = (contentLength: number | undefined, mostBytes = 1000) => {
+  const request = new Request();
+  const response = Object.assign(new EventEmitter(), { destroyed: false });
+  const budget: BodyBudget = { mostBytes, heldBytes: 0 };
+  const body = new HeldBody({
+    request: request as unknown as IncomingMessage,
+    response: response as unknown as ServerResponse,
+    hasBody: true,
+    contentLength,
+    idleMs: 1000,
+    budget,
+  });
+  const close = (): void => {
+    response.destroyed = true;
+    response.emit('close');
+  };
+  return { request, budget, body, close };
+};
+
+test('all that may come is reserved, then what came, then nothing', async () => {
+  const { request, budget, body, close } = arrange(undefined);
+  const read = body.read(400);
+  expect(budget.heldBytes).toBe(400);
+  request.end('hello');
+  expect(await read).toMatchObject({ ok: true, value: Buffer.from('hello') });
+  expect(budget.heldBytes).toBe(5);
+  close();
+  expect(budget.heldBytes).toBe(0);
+});
+
+test('a client that left before the body was asked for leaves nothing behind', async () => {
+  const { budget, body, close } = arrange(undefined);
+  close();
+  expect(await body.read(400)).toMatchObject({ reason: 'client_aborted' });
+  expect(budget.heldBytes).toBe(0);
+});
+
+test('nor does one that leaves meanwhile, or sends too much', async () => {
+  const leaving = arrange(undefined);
+  const left = leaving.body.read(400);
+  leaving.request.destroy();
+  leaving.close();
+  expect(await left).toMatchObject({ reason: 'client_aborted' });
+  expect(leaving.budget.heldBytes).toBe(0);
+
+  const large = arrange(undefined);
+  const read = large.body.read(4);
+  large.request.end('hello');
+  expect(await read).toMatchObject({ reason: 'http_body_too_large' });
+  large.close();
+  expect(large.budget.heldBytes).toBe(0);
+});
+
+test('what does not fit is refused, and costs nothing', async () => {
+  const { budget, body } = arrange(1001);
+  expect(await body.read(2000)).toMatchObject({ reason: 'caller_busy' });
+  expect(budget.heldBytes).toBe(0);
+});
+
+test('what was read is not larger than whoever asks for it next allows', async () => {
+  const { request, body } = arrange(5);
+  request.end('hello');
+  expect(await body.read(400)).toMatchObject({ ok: true });
+  expect(await body.read(4)).toMatchObject({ reason: 'http_body_too_large' });
+  expect(await body.read(5)).toMatchObject({ ok: true });
+});
