@@ -12,6 +12,7 @@ import { operation } from '../core/message/operation.ts';
 import { NOTHING_DEMANDED } from '../core/policy/demands.ts';
 import {
   type Allowed,
+  checkCaveats,
   type DecisionDenial,
   decideStanding,
   type PolicyDecision,
@@ -131,11 +132,11 @@ const judge = (
 ): Decision => {
   if (!known.ok) return { ...known, cached };
   const { delegated, trust, nowSeconds, message } = input;
-  if (wantsMessage(known) && message === undefined)
+  const ask: Asked = { standing: known, input, approvals, cached };
+  if (message === undefined && (wantsMessage(known) || (hasMessage(known) && isObserved(ask))))
     return (
       timeDenial(input, approvals, nowSeconds) ?? { ...NOT_READ, wanted: MESSAGE, route: known.route, input }
     );
-  const ask: Asked = { standing: known, input, approvals, cached };
   const decision = ruled(known, input);
   if (!decision.ok) return refuse(decision, ask);
   const { value: allowed } = decision;
@@ -195,18 +196,24 @@ const isObserved = ({ standing: { route }, input: { nowSeconds } }: Asked): bool
 
 const MESSAGE = { what: 'message' } as const;
 
+/** Whether there is a message to read: what policy denies without it goes on where it is observed only, and is read first. */
+const hasMessage = ({ route: { protocol = 'http' } }: Standing): boolean => protocol !== 'http';
+
 /** Whether the same chain may call another tool of the same server, as far as that is known without its arguments. */
-export const mayCall = ({ input }: Permit, tool: string): boolean => {
+export const callable = ({ input }: Permit): ((tool: string) => boolean) => {
   const { trust, delegated, nowSeconds } = input;
   const known = standing(input, delegated.approvals);
-  if (!known.ok) return false;
-  const call: Message = {
-    protocol: 'mcp',
-    batch: false,
-    operations: [operation('request', 'tools/call', { tool })],
+  if (!known.ok) return () => false;
+  const live = liveOf(input, trust, nowSeconds);
+  return (tool) => {
+    const call: Message = {
+      protocol: 'mcp',
+      batch: false,
+      operations: [operation('request', 'tools/call', { tool })],
+    };
+    const decision = decideStanding(trust.policy, known, live, call);
+    return decision.ok || decision.reason === 'rule_error';
   };
-  const decision = decideStanding(trust.policy, known, liveOf(input, trust, nowSeconds), call);
-  return decision.ok || decision.reason === 'rule_error';
 };
 
 /** The body, where a rule holds it back until it was looked at; what it found, where it was. */
@@ -277,8 +284,11 @@ const refuse = (denial: DecisionDenial | Refusal, ask: Asked): Decision => {
   const { route, base } = known;
   const { rule = '', required = base, labels = input.labels ?? NO_LABELS, flags = [], shadow = [] } = denial;
   const allowed = { route, rule, required, labels, flags, shadow, demanded: NOTHING_DEMANDED };
+  // A rule that denies comes before what the chain itself forbids, and to observe is to look away from the rule alone.
   const ended =
-    timeDenial(input, approvals, nowSeconds) ?? demandDenial(delegated, allowed, trust, nowSeconds);
+    timeDenial(input, approvals, nowSeconds) ??
+    checkCaveats(known, message?.ok ? message.value : undefined) ??
+    demandDenial(delegated, allowed, trust, nowSeconds);
   if (ended !== undefined) return { ...refusal, ...ended };
   const { ok, reason, detail } = denial;
   return grant(permitOf(allowed, input, cached, [], { isLive: true, observed: { ok, reason, detail } }));

@@ -1,11 +1,13 @@
 /** What an MCP server's messages come in: one JSON answer, a stream of events, or nothing. */
 import { EventStream, type StreamPiece } from '../core/content/event-stream.ts';
+import { isMessageText } from '../core/message/mcp-server.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import type { BodyInspector, BodyStep } from '../ports.ts';
 import type { McpWatch } from './mcp-watch.ts';
 
 const NOTHING: BodyStep = { pass: [] };
 const utf8 = new TextDecoder('utf-8', { fatal: true });
+const lenient = new TextDecoder();
 
 /** One JSON answer: held until it is whole. */
 export class McpJson implements BodyInspector {
@@ -15,7 +17,7 @@ export class McpJson implements BodyInspector {
   private readonly held: Uint8Array[] = [];
   private size = 0;
 
-  /** `isError`: of an answer with an error status. */
+  /** `isError`: of an answer with an error status, which may be no message at all. */
   constructor(watch: McpWatch, mostBytes: number, isError: boolean) {
     this.watch = watch;
     this.mostBytes = mostBytes;
@@ -32,9 +34,11 @@ export class McpJson implements BodyInspector {
   end(): BodyStep {
     if (this.size === 0) return NOTHING;
     const octets = Buffer.concat(this.held, this.size);
+    // The page of an error, which no client reads as a message.
+    if (this.isError && !isMessageText(lenient.decode(octets))) return { pass: [octets] };
     const text = decode(octets);
     if (text === undefined) return { pass: [], denial: NOT_UTF8 };
-    const passed = this.isError ? this.watch.passError(text) : this.watch.pass(text);
+    const passed = this.watch.pass(text);
     if (!passed.ok) return { pass: [], denial: passed };
     return { pass: [passed.value === text ? octets : Buffer.from(passed.value)] };
   }
@@ -87,6 +91,7 @@ export class McpEvents implements BodyInspector {
 
   private piece({ data, octets, broken, besides }: StreamPiece): Verdict<Uint8Array> {
     if (broken) return NOT_UTF8;
+    if (besides !== '' && hasOddLine(besides)) return ODD_LINE;
     // Comments, ids and events without data say nothing to a client of MCP.
     if (data === undefined || data === '') return grant(octets);
     const passed = this.watch.pass(data);
@@ -96,6 +101,15 @@ export class McpEvents implements BodyInspector {
   }
 }
 
+/** Of a stream, what is no data by the standard: readers that are kinder take it for data all the same. */
+const LIKE_DATA = /^\s*(?:data\s*(?::|$)|[{[])/im;
+// Python's `splitlines`, by which some clients read, ends a line at each of these.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+const LINE_ENDS = /[\v\f\x1c-\x1e\x85\u2028\u2029]/;
+
+const hasOddLine = (besides: string): boolean => LINE_ENDS.test(besides) || LIKE_DATA.test(besides);
+
+const ODD_LINE = deny('response_malformed', 'a line of the stream that some clients take for data');
 const NEITHER = deny('response_malformed', 'the server sends neither JSON nor an event stream');
 const NOT_UTF8 = deny('response_malformed', 'what the server sends is not UTF-8');
 const tooLarge = (most: number): Denial =>

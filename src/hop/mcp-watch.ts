@@ -1,17 +1,18 @@
 /** What an MCP server says, message by message: its own requests, and the tools that it offers (SPEC.md section 13). */
 import type { ToolNote } from '../core/audit/record.ts';
-import type { Json, JsonObject } from '../core/encoding/json.ts';
+import type { JsonObject } from '../core/encoding/json.ts';
 import { isObject } from '../core/encoding/members.ts';
-import { readJsonResponse } from '../core/message/json-body.ts';
 import type { RpcId } from '../core/message/json-rpc.ts';
 import { filterTools, readServerMessages, rewriteResults, toolsOf } from '../core/message/mcp-server.ts';
-import { foldName } from '../core/message/spelling.ts';
 import { methodMatches } from '../core/policy/operations.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
-import { mayCall } from './decide.ts';
+import { callable } from './decide.ts';
 import type { Permit } from './permit.ts';
 import { changeOf, isBarred, type ToolWatch } from './tool-watch.ts';
 
+/** On record. Of tools that nobody has approved a server may offer as many as it likes; those that changed are bounded by policy. */
+const MOST_NOTES = 100;
+const MAX_NAME = 128;
 /** Of JSON-RPC. */
 const INTERNAL_ERROR = -32603;
 
@@ -65,17 +66,6 @@ export class McpWatch {
     return passed;
   }
 
-  /** The same of an answer with an error status, which may be no message at all. */
-  passError(text: string): Verdict<string> {
-    const value = readJsonResponse(text);
-    if (!value.ok) return value;
-    const items: readonly Json[] = Array.isArray(value.value) ? value.value : [value.value];
-    const isMessage = items.some(
-      (item) => isObject(item) && Object.keys(item).some((name) => foldName(name) === 'jsonrpc'),
-    );
-    return isMessage ? this.pass(text) : grant(text);
-  }
-
   /** Events that end a stream: an error to each request that waits. A client would go on waiting for its answer else. */
   errors(problem: string): Uint8Array | undefined {
     if (this.waiting.size === 0) return undefined;
@@ -93,10 +83,11 @@ export class McpWatch {
     if (!tools.ok) return tools;
     const { route, input } = this.permit;
     for (const tool of tools.value) {
-      this.watch.see(input.callee, route.name, tool);
+      this.watch.see(input.callee, route, tool);
       const change = changeOf(route, tool.name, tool.digest);
-      if (change !== undefined)
-        this.found.set(tool.name, { change, digest: tool.digest, name: tool.name.slice(0, 128) });
+      if (change === undefined || (change === 'unlisted' && this.found.size >= MOST_NOTES)) continue;
+      const name = tool.name.slice(0, MAX_NAME).toWellFormed();
+      this.found.set(tool.name, { change, digest: tool.digest, name });
     }
     return undefined;
   }
@@ -106,10 +97,11 @@ export class McpWatch {
     const tools = toolsOf(result);
     if (!tools.ok) return result;
     const { route } = this.permit;
+    const mayCall = callable(this.permit);
     const kept = new Set<string>();
     for (const { name, digest } of tools.value) {
       if (isBarred(route, changeOf(route, name, digest))) continue;
-      if (route.tools?.filter !== true || mayCall(this.permit, name)) kept.add(name);
+      if (route.tools?.filter !== true || mayCall(name)) kept.add(name);
     }
     return kept.size === tools.value.length ? result : filterTools(result, (name) => kept.has(name));
   }

@@ -3,6 +3,7 @@ import type { ToolNote } from '../core/audit/record.ts';
 import { ContentInspector } from '../core/content/inspect-stream.ts';
 import type { Finding } from '../core/content/model.ts';
 import { DEFAULT_MESSAGE_BYTES } from '../core/limits.ts';
+import { checkMedia } from '../core/message/media.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import type { BodyInspector, BodyStep, OpenResponse, ResponseNotes, ResponseWatch } from '../ports.ts';
 import { notesOf } from './content-notes.ts';
@@ -36,8 +37,9 @@ export const watchRequest = (
   };
 };
 
+/** Two types are none that is known: readers differ in which of them they take. */
 const mediaOf = (headers: readonly string[]) => ({
-  contentType: headerValues(headers, 'content-type').at(-1),
+  contentType: headerValues(headers, 'content-type').join(', ') || undefined,
   contentEncoding: headerValues(headers, 'content-encoding').join(',') || undefined,
 });
 
@@ -111,26 +113,29 @@ class Watch implements ResponseWatch {
     return ids[0] === undefined ? undefined : sessions.begin(ids[0], owner);
   }
 
-  /** Undefined for what is no message, and which no client of MCP reads as one. */
   private mcpStage(
     status: number,
     mostBytes: number,
     media: ReturnType<typeof mediaOf>,
-  ): Verdict<BodyInspector | undefined> {
+  ): Verdict<BodyInspector> {
     const type = typeOf(media);
     const isError = status >= 300;
-    if (isError && type !== 'application/json' && type !== 'text/event-stream') return grant(undefined);
     const watch = new McpWatch(this.permit, this.path.tools);
     this.mcp = watch;
     if (status === 202) return grant(new McpNothing('drop'));
     const { contentEncoding } = media;
     if (contentEncoding !== undefined && contentEncoding.toLowerCase() !== 'identity')
       return deny('response_malformed', 'the server sends in a content coding, which nobody asked for');
-    if (type === 'application/json') return grant(new McpJson(watch, mostBytes, isError));
-    if (type !== 'text/event-stream') return grant(new McpNothing('refuse'));
-    return isError
-      ? deny('response_malformed', `a stream with status ${status}`)
-      : grant(new McpEvents(watch, mostBytes));
+    if (isError && type === 'text/event-stream')
+      return deny('response_malformed', `a stream with status ${status}`);
+    // Of an error some clients read the body whatever its type says.
+    if (isError) return grant(new McpJson(watch, mostBytes, true));
+    const isJson = type === 'application/json';
+    if (!isJson && type !== 'text/event-stream') return grant(new McpNothing('refuse'));
+    // In another charset the same octets are another message; readers of streams heed it.
+    const fault = checkMedia(media, [type]);
+    if (fault !== undefined) return deny('response_malformed', fault.detail);
+    return grant(isJson ? new McpJson(watch, mostBytes, false) : new McpEvents(watch, mostBytes));
   }
 }
 

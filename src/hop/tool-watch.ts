@@ -27,9 +27,10 @@ export const isBarred = ({ tools }: RouteRule, change: ToolNote['change'] | unde
 export class ToolWatch {
   private readonly seen = new LRUCache<string, string>({ max: MOST_SEEN });
 
-  /** A server offers this now. */
-  see(callee: AgentId, route: string, { name, digest }: OfferedTool): void {
-    this.seen.set(keyOf(callee, route, name), digest);
+  /** A server offers this now. Of what nobody approved nothing is kept, so that no server can crowd out what was. */
+  see(callee: AgentId, route: RouteRule, { name, digest }: OfferedTool): void {
+    if (route.tools !== undefined && Object.hasOwn(route.tools.approved, name))
+      this.seen.set(keyOf(callee, route.name, name), digest);
   }
 
   /** Its digest when it was offered last; undefined where that was never seen here. */

@@ -5,7 +5,7 @@ import { isObject } from '../encoding/members.ts';
 import { type Denial, deny, grant, type Verdict } from '../verdict.ts';
 import { readJsonResponse } from './json-body.ts';
 import { type Envelope, type Envelopes, type RpcId, readEnvelopes } from './json-rpc.ts';
-import { misspelling, readName, readNames } from './spelling.ts';
+import { foldName, misspelling, readName, readNames } from './spelling.ts';
 
 export type ServerMessage =
   | { readonly kind: 'response'; readonly id: RpcId | undefined; readonly result: Json | undefined }
@@ -84,6 +84,23 @@ const readSent = (text: string): Verdict<{ readonly value: Json; readonly envelo
   return envelopes.ok ? grant({ value: value.value, envelopes: envelopes.value }) : asResponse(envelopes);
 };
 
+/** Whether some client could take a text for messages: JSON as any reader has it, with the member that says so. */
+export const isMessageText = (text: string): boolean => {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return false;
+  }
+  const items: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return items.some(
+    (item) =>
+      typeof item === 'object' &&
+      item !== null &&
+      Object.keys(item).some((name) => foldName(name) === 'jsonrpc'),
+  );
+};
+
 /**
  * What a server sends, one message or an array of them; requests that stand within an answer come behind it.
  * Refuses with `response_malformed`.
@@ -102,6 +119,9 @@ export const readServerMessages = (text: string): Verdict<readonly ServerMessage
   return grant(messages);
 };
 
+/** Of one answer; a server that has more sends them page by page. */
+const MOST_TOOLS = 1000;
+
 export interface OfferedTool {
   readonly name: string;
   /** base64url SHA-256 over the canonical JSON (RFC 8785, so numbers are doubles) of the whole definition, 43 characters. */
@@ -112,6 +132,7 @@ export interface OfferedTool {
 export const toolsOf = (result: Json | undefined): Verdict<readonly OfferedTool[]> => {
   if (result === undefined || !isObject(result) || !Array.isArray(result.tools))
     return malformed('the result lists no tools');
+  if (result.tools.length > MOST_TOOLS) return malformed(`more than ${MOST_TOOLS} tools in one answer`);
   const fault = misspelling(result, RESULT, 'the result');
   if (fault !== undefined) return asResponse(fault);
   const tools = new Map<string, OfferedTool>();

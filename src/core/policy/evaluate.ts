@@ -234,8 +234,43 @@ const joinItems = ({ policy }: CompiledPolicy, items: readonly Allowed[]): Polic
     required,
     demanded: { ...demanded, approval: required.filter((scope) => approval.has(scope)) },
     flags: [...new Set(items.flatMap(({ flags }) => flags))],
-    shadow: items.flatMap(({ shadow }) => shadow),
+    shadow: shadowsOf(items),
   });
+};
+
+/** Each once: a batch may have many items, and a policy many rules in shadow. */
+const shadowsOf = (items: readonly Allowed[]): readonly ShadowNote[] => {
+  const notes = new Map(
+    items.flatMap(({ shadow }) => shadow).map((note) => [`${note.effect} ${note.rule}`, note]),
+  );
+  return [...notes.values()];
+};
+
+const caveatDenial = (
+  { chain, callee, path, approvals }: StandingRequest,
+  { protocol }: RouteRule,
+  operation: Operation | undefined,
+): Denial | undefined =>
+  evaluateCaveats(chain.leaf.caveats, {
+    callee,
+    path,
+    tool: toolOf(operation, protocol),
+    ...(approvals === undefined ? {} : { approvals }),
+  });
+
+/**
+ * What the chain itself forbids, whatever policy says: for all operations of the message, or of one that nobody could read.
+ * Refuses with `caveat_*`, `approval_invalid`.
+ */
+export const checkCaveats = (
+  { facts, route }: Standing,
+  message: Message | undefined,
+): Denial | undefined => {
+  for (const operation of message?.operations ?? [undefined]) {
+    const denial = caveatDenial(facts, route, operation);
+    if (denial !== undefined) return denial;
+  }
+  return undefined;
 };
 
 const decideItem = (
@@ -265,13 +300,7 @@ const decideItem = (
   const { rule, flags, shadow } = ruled;
   const known = { rule, required, route, flags, shadow, labels };
   if (ruled.denial !== undefined) return denied(ruled.denial, known);
-  const { approvals } = facts;
-  const caveat = evaluateCaveats(chain.leaf.caveats, {
-    callee,
-    path: facts.path,
-    tool: toolOf(operation, route.protocol),
-    ...(approvals === undefined ? {} : { approvals }),
-  });
+  const caveat = caveatDenial(facts, route, operation);
   if (caveat !== undefined) return denied(caveat, known);
   const demanded = demandsOf(policy, required, labels);
   const shape = checkShape(demanded, chain, callee);
