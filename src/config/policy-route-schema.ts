@@ -83,10 +83,10 @@ export const route = z
         'All of these are required, whatever the body says. Literals; {name} is filled from the path. May be left out where operations name theirs.',
       ),
     protocol: z
-      .enum(['http', 'mcp', 'a2a', 'a2a-rest'])
+      .enum(['http', 'mcp', 'a2a', 'a2a-rest', 'websocket'])
       .default('http')
       .describe(
-        'How bodies are read: http not at all, mcp as streamable HTTP, a2a as JSON-RPC, a2a-rest as A2A’s HTTP+JSON binding. What can’t be read so is denied.',
+        'How bodies are read: http not at all, mcp as streamable HTTP, a2a as JSON-RPC, a2a-rest as A2A’s HTTP+JSON binding. What can’t be read so is denied. websocket: upgrades alone, each permitted whole by the scopes of the route, since nothing in it is read.',
       ),
     server: z.string().min(1).max(256).optional().describe('What {server} stands for: one scope segment.'),
     operations: z

@@ -290,7 +290,12 @@ export const REASONS = {
   http_timeout: row('forward', 408, true, 'headers or body came too slowly'),
   http_pipelined: row('forward', 400, true, 'more than 16 requests behind an unanswered one'),
   caller_busy: row('forward', 429, true, 'the caller has too many requests under way here'),
-  http_upgrade: row('forward', 501, true, 'protocol upgrades are not forwarded'),
+  http_upgrade: row(
+    'forward',
+    501,
+    true,
+    'an upgrade that no route of protocol websocket is for, or none where one is',
+  ),
   upstream_unreachable: row('forward', 502, true, 'the agent does not answer on its port'),
   upstream_failed: row('forward', 502, true, 'the agent broke off its response'),
   upstream_timeout: row('forward', 504, true, 'the agent sent nothing for too long'),

@@ -131,7 +131,9 @@ const judge = (
   cached: boolean,
 ): Decision => {
   if (!known.ok) return { ...known, cached };
-  const { delegated, trust, nowSeconds, message } = input;
+  const { delegated, trust, nowSeconds, message, upgrade = false } = input;
+  if ((known.route.protocol === 'websocket') !== upgrade)
+    return deny('http_upgrade', `route ${known.route.name} is ${upgrade ? 'not ' : ''}for WebSockets`);
   const ask: Asked = { standing: known, input, approvals, cached };
   if (message === undefined && (wantsMessage(known) || (hasMessage(known) && isObserved(ask))))
     return (
@@ -218,7 +220,17 @@ export const callable = ({ input }: Permit): ((tool: string) => boolean) => {
 
 /** The body, where a rule holds it back until it was looked at; what it found, where it was. */
 const lookAt = ({ route }: Standing, input: DecisionInput): Denial | Undecided | undefined => {
-  const selection = input.trust.policy.content.select('request', input.callee, route.name);
+  const { content: rules } = input.trust.policy;
+  const selection = rules.select('request', input.callee, route.name);
+  if (route.protocol === 'websocket')
+    return [selection, rules.select('response', input.callee, route.name)].some((one) =>
+      one?.rules.some(({ stops }) => stops),
+    )
+      ? deny(
+          'content_unreadable',
+          'a content rule is for this route, and nothing in a WebSocket is looked at',
+        )
+      : undefined;
   if (selection?.hold !== true) return undefined;
   const { content } = input;
   if (content === undefined)

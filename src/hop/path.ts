@@ -55,6 +55,8 @@ export interface HopRequest {
   readonly size: number | undefined;
   /** Of the data that the task has touched so far. */
   readonly labels: readonly string[];
+  /** It asks to become a WebSocket. */
+  readonly upgrade?: boolean | undefined;
   readonly chainText: string | undefined;
   readonly grantText: string | undefined;
   readonly last: Delegated | undefined;

@@ -72,6 +72,8 @@ export interface DecisionInput {
   readonly content?: ContentOutcome | undefined;
   /** What other decision points have said, once they were asked. */
   readonly points?: PointsOutcome | undefined;
+  /** It asks to become a WebSocket. */
+  readonly upgrade?: boolean | undefined;
   /** A reviewer has released it. */
   readonly released?: boolean | undefined;
 }

@@ -60,7 +60,8 @@ export const takeHop = (
   }
   const delegated = verified.value;
   remember?.(delegated);
-  const { direction, callee, calleeHolder, method, target, headers, size, labels, sessionDeadline } = request;
+  const { direction, callee, calleeHolder, method, target, headers, size, labels, upgrade, sessionDeadline } =
+    request;
   const decision = decide({
     direction,
     delegated,
@@ -71,6 +72,7 @@ export const takeHop = (
     headers,
     size,
     labels,
+    upgrade,
     trust,
     nowSeconds,
     sessionDeadline,

@@ -54,7 +54,7 @@ const messageOf = async (
   reply: HopReply,
 ): Promise<Partial<DecisionInput> | Denial> => {
   const { protocol = 'http', maxMessageBytes = DEFAULT_MESSAGE_BYTES, skillMember } = route;
-  if (protocol === 'http') return deny('internal', 'the route has no protocol');
+  if (protocol === 'http' || protocol === 'websocket') return deny('internal', 'the route has no protocol');
   const octets = await bodyOf(reply, maxMessageBytes);
   if (!octets.ok)
     return octets.reason === 'http_body_too_large' ? deny('message_too_large', octets.detail) : octets;

@@ -4,6 +4,7 @@ import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import { parseLabels } from '../core/policy/labels.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import type { RequestHeaders } from '../edge/http/request-headers.ts';
+import { upgradeFault } from '../edge/http/upgrade.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import type { Session } from '../hop/session.ts';
 import type { BodyBudget } from './held-body.ts';
@@ -38,6 +39,7 @@ export const faultOf = (
   headers: RequestHeaders,
   { bodyBytes, requestsPerCaller }: SidecarConfig['limits'],
   now: number,
+  isUpgrade: boolean,
 ): Denial | undefined => {
   if (request.httpVersion !== '1.1') return deny('http_malformed', 'only HTTP/1.1 is spoken here');
   if (request.headers.host === undefined) return deny('http_malformed', 'the request has no Host');
@@ -53,5 +55,5 @@ export const faultOf = (
     return deny('http_body_too_large', `${headers.contentLength} octets, at most ${bodyBytes}`);
   if (headers.labels !== undefined && parseLabels(headers.labels) === undefined)
     return deny('http_malformed', 'Delegation-Labels is no list of labels');
-  return headers.fault;
+  return headers.fault ?? upgradeFault(request, headers, isUpgrade);
 };

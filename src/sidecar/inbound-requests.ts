@@ -10,6 +10,7 @@ import { makeListener } from '../edge/http/listener.ts';
 import { problemOf, sendProblem } from '../edge/http/problem.ts';
 import { type RequestHeaders, readRequestHeaders, withoutCodings } from '../edge/http/request-headers.ts';
 import { Pool } from '../edge/http/undici.ts';
+import { responseOn, type UpgradeRequest, upgradeExchange } from '../edge/http/upgrade.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import type { Permit } from '../hop/permit.ts';
 import { refuseHop, takeHop } from '../hop/pipeline.ts';
@@ -68,6 +69,9 @@ export class InboundRequests {
     this.http.on('request', (request, response) => this.onRequest(request, response));
     this.http.on('checkContinue', (request, response) => this.onRequest(request, response, true));
     this.http.on('checkExpectation', (request, response) => this.onRequest(request, response));
+    this.http.on('upgrade', (request, socket, head) =>
+      this.onRequest(request, responseOn(request, socket), false, { socket, head }),
+    );
     this.http.on('connect', (request, socket) =>
       this.onBroken(socket as TLSSocket, 'http_upgrade', request.method ?? ''),
     );
@@ -102,7 +106,12 @@ export class InboundRequests {
     socket.resume();
   }
 
-  private onRequest(request: IncomingMessage, response: ServerResponse, wantsContinue = false): void {
+  private onRequest(
+    request: IncomingMessage,
+    response: ServerResponse,
+    wantsContinue = false,
+    upgrade?: UpgradeRequest,
+  ): void {
     const line = this.lines.get(request.socket);
     if (line === undefined) {
       request.socket.destroy();
@@ -110,6 +119,11 @@ export class InboundRequests {
     }
     const { session, own, caller } = line;
     if (line.broken) return;
+    // The socket is taken from the parser: an answer that is still owed could never be sent.
+    if (upgrade !== undefined && line.unanswered > 0) {
+      this.onBroken(request.socket as TLSSocket, 'http_upgrade', request.method ?? '');
+      return;
+    }
     if (line.unanswered >= MAX_PIPELINED) {
       this.onBroken(request.socket as TLSSocket, 'http_pipelined', request.method ?? '');
       return;
@@ -151,11 +165,12 @@ export class InboundRequests {
         headers: headers.forwarded,
         size: headers.hasBody ? headers.contentLength : 0,
         labels: headers.labels === undefined ? [] : (parseLabels(headers.labels) ?? []),
+        upgrade: headers.upgrade !== undefined,
         chainText: headers.chain,
         grantText: headers.grant,
         last: session.last,
         sessionDeadline: session.deadline,
-        fault: faultOf(request, line, headers, parts.config.limits, now),
+        fault: faultOf(request, line, headers, parts.config.limits, now, upgrade !== undefined),
       },
       {
         refuse: (denial) => {
@@ -164,6 +179,8 @@ export class InboundRequests {
         },
         body: (mostBytes) => this.readBody(held, line, response, mostBytes),
         exchange: (permit) => {
+          if (upgrade !== undefined)
+            return this.upgrade(upgrade, request, response, headers, session, permit, hop);
           if (wantsContinue && held.octets === undefined) response.writeContinue();
           return this.exchange(request, response, headers, session, permit, hop, held.octets);
         },
@@ -192,6 +209,41 @@ export class InboundRequests {
     return held.read(this.parts.config.limits.approvalBodyBytes);
   }
 
+  private upgrade(
+    upgrade: UpgradeRequest,
+    request: IncomingMessage,
+    response: ServerResponse,
+    { forwarded }: RequestHeaders,
+    session: Session,
+    permit: Permit,
+    hop: string,
+  ): Exchange {
+    const { labels } = this.parts;
+    const { chain } = permit.delegated;
+    labels.add(chain, permit.labels);
+    this.verified.addTo(forwarded, session, permit, hop);
+    return upgradeExchange({
+      upgrade,
+      response,
+      dispatcher: this.agent,
+      origin: this.origin,
+      target: request.url ?? '',
+      headers: forwarded,
+      hop,
+      trusted: false,
+      failures: { unreachable: 'upstream_unreachable', broken: 'upstream_failed' },
+      responseHeaders: () => this.labelsBack(permit),
+    });
+  }
+
+  /** What the task has touched by now, for the other sidecar. */
+  private labelsBack({ route, delegated: { chain } }: Permit): readonly string[] {
+    const { labels } = this.parts;
+    labels.add(chain, route.labels?.response ?? []);
+    const known = labels.of(chain);
+    return known.length === 0 ? [] : ['delegation-labels', known.join(' ')];
+  }
+
   private exchange(
     request: IncomingMessage,
     response: ServerResponse,
@@ -204,7 +256,6 @@ export class InboundRequests {
     const { limits } = this.parts.config;
     const { path, labels } = this.parts;
     const { chain } = permit.delegated;
-    const { route } = permit;
     const watch = watchResponse(path, permit);
     const inspector = watchRequest(permit, headers.forwarded, body?.length ?? headers.contentLength);
     const forwarded = watch === undefined ? headers.forwarded : withoutCodings(headers.forwarded);
@@ -226,11 +277,7 @@ export class InboundRequests {
       hop,
       trusted: false,
       failures: { unreachable: 'upstream_unreachable', broken: 'upstream_failed' },
-      responseHeaders: () => {
-        labels.add(chain, route.labels?.response ?? []);
-        const known = labels.of(chain);
-        return known.length === 0 ? [] : ['delegation-labels', known.join(' ')];
-      },
+      responseHeaders: () => this.labelsBack(permit),
       inspector,
       watch,
     });

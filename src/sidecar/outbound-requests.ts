@@ -7,6 +7,7 @@ import { type Denial, deny, type Verdict } from '../core/verdict.ts';
 import { httpExchange } from '../edge/http/exchange.ts';
 import { sendProblem } from '../edge/http/problem.ts';
 import { type RequestHeaders, withoutCodings } from '../edge/http/request-headers.ts';
+import { type UpgradeRequest, upgradeExchange } from '../edge/http/upgrade.ts';
 import type { Permit } from '../hop/permit.ts';
 import { refuseHop, takeHop } from '../hop/pipeline.ts';
 import { watchRequest, watchResponse } from '../hop/response.ts';
@@ -41,6 +42,7 @@ export class OutboundRequests {
     response: ServerResponse,
     headers: RequestHeaders,
     { route, target }: OutboundTarget,
+    upgrade?: UpgradeRequest,
   ): void {
     const { parts } = this;
     const refuse = (denial: Denial): void => {
@@ -55,7 +57,7 @@ export class OutboundRequests {
       } as const;
       refuseHop(parts.path, facts, denial, undefined, () => sendProblem(response, denial, '', true));
     };
-    this.prepare({ request, response, headers, target }, route).then(
+    this.prepare({ request, response, headers, target, upgrade }, route).then(
       (denial) => {
         if (denial !== undefined) refuse(denial);
       },
@@ -143,6 +145,7 @@ export class OutboundRequests {
         headers: headers.forwarded,
         size: headers.hasBody ? headers.contentLength : 0,
         labels: parts.labels.of(held.chain),
+        upgrade: headers.upgrade !== undefined,
         chainText: held.chainText,
         grantText,
         last: session.last,
@@ -164,7 +167,7 @@ export class OutboundRequests {
   }
 
   private exchange(
-    { request, response, headers, target, held, connection, pool, grantText }: Outgoing,
+    { request, response, headers, target, upgrade, held, connection, pool, grantText }: Outgoing,
     hopId: string,
     permit: Permit,
     body: Buffer | undefined,
@@ -180,34 +183,41 @@ export class OutboundRequests {
     let returned: readonly string[] = [];
     forwarded.push('delegation-chain', held.chainText);
     if (grantText !== undefined) forwarded.push('delegation-grant', grantText);
-    const exchange = httpExchange({
-      request,
+    const onLabels = (text: string | undefined): Denial | undefined => {
+      const sent = text === undefined ? [] : parseLabels(text);
+      if (sent === undefined) return deny('response_malformed', 'Delegation-Labels is no list of labels');
+      returned = [...new Set([...sent, ...(permit.route.labels?.response ?? [])])];
+      labels.add(chain, returned);
+      return undefined;
+    };
+    const shared = {
       response,
       dispatcher: connection.client,
       origin: 'http://peer',
       target,
       headers: forwarded,
-      hasBody: headers.hasBody,
-      contentLength: headers.contentLength,
-      body,
-      maxBodyBytes: limits.bodyBytes,
-      headersTimeoutMs: limits.responseTimeout * 1000,
-      requestTimeoutMs: limits.bodyTimeout * 1000,
       hop: hopId,
       trusted: true,
       failures: { unreachable: 'peer_unreachable', broken: 'peer_failed' },
       responseHeaders: () => ['hopgate-hop', hopId],
-      onLabels: (text) => {
-        const sent = text === undefined ? [] : parseLabels(text);
-        if (sent === undefined) return deny('response_malformed', 'Delegation-Labels is no list of labels');
-        returned = [...new Set([...sent, ...(permit.route.labels?.response ?? [])])];
-        labels.add(chain, returned);
-        return undefined;
-      },
-      inspector,
-      watch,
-    });
-    const ended = (result: ExchangeResult): void => pool.release(connection, result.result === 'ok');
+      onLabels,
+    } as const;
+    const plain = (): Exchange =>
+      httpExchange({
+        ...shared,
+        request,
+        hasBody: headers.hasBody,
+        contentLength: headers.contentLength,
+        body,
+        maxBodyBytes: limits.bodyBytes,
+        headersTimeoutMs: limits.responseTimeout * 1000,
+        requestTimeoutMs: limits.bodyTimeout * 1000,
+        inspector,
+        watch,
+      });
+    const exchange = upgrade === undefined ? plain() : upgradeExchange({ ...shared, upgrade });
+    const ended = (result: ExchangeResult): void =>
+      pool.release(connection, upgrade === undefined && result.result === 'ok');
     return {
       start: (done) =>
         exchange.start((result) => {
@@ -223,6 +233,7 @@ interface Arrival {
   readonly response: ServerResponse;
   readonly headers: RequestHeaders;
   readonly target: string;
+  readonly upgrade: UpgradeRequest | undefined;
 }
 
 interface Outgoing extends Arrival {

@@ -9,6 +9,7 @@ import { type Denial, deny } from '../core/verdict.ts';
 import { makeListener } from '../edge/http/listener.ts';
 import { problemOf, sendProblem } from '../edge/http/problem.ts';
 import { type RequestHeaders, readRequestHeaders } from '../edge/http/request-headers.ts';
+import { responseOn, type UpgradeRequest, upgradeFault } from '../edge/http/upgrade.ts';
 import { refuseHop } from '../hop/pipeline.ts';
 import { OutboundRequests } from './outbound-requests.ts';
 import { findRoute, readOutboundTarget, withoutUserinfo } from './outbound-target.ts';
@@ -49,6 +50,9 @@ export class Outbound {
       socket.once('close', () => this.sockets.delete(socket));
     });
     this.http.on('request', (request, response) => this.onRequest(request, response));
+    this.http.on('upgrade', (request, socket, head) =>
+      this.onRequest(request, responseOn(request, socket), { socket, head }),
+    );
     this.http.on('connect', (request, socket, head) => this.onConnect(request, socket as Socket, head));
     this.http.on('clientError', (_error, socket) => socket.destroy());
   }
@@ -97,19 +101,20 @@ export class Outbound {
     request: IncomingMessage,
     headers: RequestHeaders,
     tunnelled: boolean,
+    isUpgrade: boolean,
   ): Denial | undefined {
     if (!tunnelled && !this.isAuthenticated(request))
       return deny('agent_unauthenticated', 'Proxy-Authorization is missing or wrong');
     if (headers.fromBrowser)
       return deny('agent_browser', 'a request with Origin or Sec-Fetch headers comes from a web page');
-    return headers.fault;
+    return headers.fault ?? upgradeFault(request, headers, isUpgrade);
   }
 
-  private onRequest(request: IncomingMessage, response: ServerResponse): void {
+  private onRequest(request: IncomingMessage, response: ServerResponse, upgrade?: UpgradeRequest): void {
     if (this.parts.isDraining()) response.shouldKeepAlive = false;
     const headers = readRequestHeaders(request.rawHeaders);
     const tunnel = this.tunnels.get(request.socket);
-    const denial = this.checkAgent(request, headers, tunnel !== undefined);
+    const denial = this.checkAgent(request, headers, tunnel !== undefined, upgrade !== undefined);
     const url = request.url ?? '';
     if (denial !== undefined) {
       this.refuse(request, response, denial);
@@ -128,7 +133,7 @@ export class Outbound {
       this.refuse(request, response, deny('http_malformed', 'Host names another peer than CONNECT'));
       return;
     }
-    this.requests.take(request, response, headers, target.value);
+    this.requests.take(request, response, headers, target.value, upgrade);
   }
 
   private refuse(request: IncomingMessage, response: ServerResponse, denial: Denial): void {
@@ -158,7 +163,7 @@ export class Outbound {
   /** CONNECT to a mesh name ends here: what comes through it is read as requests (older Node proxies send it for `http://`). */
   private onConnect(request: IncomingMessage, socket: Socket, head: Buffer): void {
     socket.on('error', () => socket.destroy());
-    const denial = this.checkAgent(request, readRequestHeaders(request.rawHeaders), false);
+    const denial = this.checkAgent(request, readRequestHeaders(request.rawHeaders), false, false);
     const route = findRoute(this.routes, request.url ?? '');
     const refusal = denial ?? (route.ok ? undefined : route);
     if (refusal !== undefined || !route.ok) {

@@ -1,8 +1,8 @@
 /** What a request says inside its body, as policy sees it: the operations of an MCP or A2A message (SPEC.md section 13.1). */
 import type { JsonObject } from '../encoding/json.ts';
 
-/** How a route's bodies are read. `a2a` is its JSON-RPC binding, `a2a-rest` its HTTP+JSON binding. */
-export type Protocol = 'http' | 'mcp' | 'a2a' | 'a2a-rest';
+/** How a route's bodies are read. `a2a` is its JSON-RPC binding, `a2a-rest` its HTTP+JSON binding. `websocket`: what it carries is not read; it is permitted whole. */
+export type Protocol = 'http' | 'mcp' | 'a2a' | 'a2a-rest' | 'websocket';
 
 /** What one item of a message is. `http`: no message at all, such as GET that opens a stream. */
 export type OperationKind = 'request' | 'notification' | 'response' | 'http';
@@ -37,7 +37,7 @@ export interface Operation {
 }
 
 export interface Message {
-  readonly protocol: Exclude<Protocol, 'http'>;
+  readonly protocol: Exclude<Protocol, 'http' | 'websocket'>;
   /** At least one. */
   readonly operations: readonly Operation[];
   /** Whether they came in one JSON array. */

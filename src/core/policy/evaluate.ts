@@ -160,7 +160,7 @@ export const standingOf = (compiled: CompiledPolicy, request: StandingRequest): 
   const edge = checkDelegations(policy.delegation, request.granted ?? chain);
   if (edge !== undefined) return { ...standing, decision: denied(edge, { required: base, route }) };
   const isWhole =
-    (route.protocol ?? 'http') === 'http' &&
+    !readsMessages(route) &&
     !policy.demands.some(({ labels }) => labels !== undefined) &&
     rules.every(
       ({ rule, condition }) =>
@@ -173,7 +173,10 @@ export const standingOf = (compiled: CompiledPolicy, request: StandingRequest): 
 
 /** Whether the body has to be read before anything can be decided. */
 export const wantsMessage = ({ route, decision }: Standing): boolean =>
-  decision === undefined && (route.protocol ?? 'http') !== 'http';
+  decision === undefined && readsMessages(route);
+
+const readsMessages = ({ protocol = 'http' }: RouteRule): boolean =>
+  protocol !== 'http' && protocol !== 'websocket';
 
 /**
  * Decides one request by what stands and what is now. `message` is there where {@link wantsMessage} said so; every operation

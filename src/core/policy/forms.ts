@@ -94,7 +94,7 @@ export const ROUTE = {
   methods: optional(isListOf(matching(/^[A-Z]+$/), 1, 64)),
   path: (value: Json) => typeof value === 'string' && value.startsWith('/'),
   scopes: isTemplates(0),
-  protocol: optional(isOneOf('http', 'mcp', 'a2a', 'a2a-rest')),
+  protocol: optional(isOneOf('http', 'mcp', 'a2a', 'a2a-rest', 'websocket')),
   server: optional(isText(256)),
   operations: optional(isArray(MAX_OPERATIONS)),
   serverRequests: optional(isListOf(isText(256), 1, 64)),

@@ -10,6 +10,7 @@ const MESSAGE_NAMES: Readonly<Record<Protocol, readonly string[]>> = {
   mcp: ['method', 'tool', 'prompt'],
   a2a: ['method', 'skill'],
   'a2a-rest': ['method', 'skill'],
+  websocket: [],
 };
 const METHOD = /^[A-Za-z0-9_$:.-]+(?:\/[A-Za-z0-9_$.-]+)*(?:\/\*)?$/;
 const NAME = /^[!-~]{1,256}$/;

@@ -46,7 +46,9 @@ const OF_MCP = ['serverRequests', 'tools'] as const satisfies readonly (keyof Ro
 
 const protocolFaults = function* (rule: RouteRule): Iterable<PolicyFault> {
   const { protocol = 'http' } = rule;
-  if (protocol === 'http') {
+  if (protocol === 'websocket' && rule.methods !== undefined && !rule.methods.includes('GET'))
+    yield fault(['methods'], 'a WebSocket begins with GET, so that no request could match');
+  if (protocol === 'http' || protocol === 'websocket') {
     for (const member of OF_MESSAGES)
       if (rule[member] !== undefined)
         yield fault(

@@ -98,6 +98,8 @@ export interface RequestHeaders {
   readonly hasBody: boolean;
   /** Octets, when announced. */
   readonly contentLength: number | undefined;
+  /** What it asks to become, in lower case. */
+  readonly upgrade: string | undefined;
   readonly fault: Denial | undefined;
 }
 
@@ -129,12 +131,13 @@ const READ_ONCE = new Set<Role>([
   'single',
 ]);
 
-/** Reads `rawHeaders` of Node's parser. Refusals: `http_header_duplicate`, `http_upgrade`, `http_malformed`, `context_conflict`. */
+/** Reads `rawHeaders` of Node's parser. Refusals: `http_header_duplicate`, `http_malformed`, `context_conflict`. */
 export const readRequestHeaders = (raw: readonly string[]): RequestHeaders => {
   const forwarded: string[] = [];
   const seen: Partial<Record<string, string>> = {};
   let tracestate: string | undefined;
   let connection: string | undefined;
+  let upgrade: string | undefined;
   let fromBrowser = false;
   let fault: Denial | undefined;
   for (let at = 0; at < raw.length; at += 2) {
@@ -153,7 +156,8 @@ export const readRequestHeaders = (raw: readonly string[]): RequestHeaders => {
     } else if (role === 'tracestate')
       tracestate = tracestate === undefined ? value : `${tracestate},${value}`;
     else if (role === 'connection') connection = connection === undefined ? value : `${connection},${value}`;
-    else if (role === 'upgrade') fault ??= deny('http_upgrade', 'upgrades are not forwarded');
+    else if (role === 'upgrade')
+      upgrade = upgrade === undefined ? value.toLowerCase() : `${upgrade},${value}`;
     else if (role === 'browser') {
       fromBrowser = true;
       forwarded.push(name, value);
@@ -176,6 +180,7 @@ export const readRequestHeaders = (raw: readonly string[]): RequestHeaders => {
     fromBrowser,
     hasBody: seen.transfer !== undefined || (contentLength !== undefined && contentLength > 0),
     contentLength,
+    upgrade,
     fault,
   };
 };

@@ -90,7 +90,7 @@ const supplyOf = (
   switch (wanted.what) {
     case 'message': {
       const { protocol = 'http', skillMember } = route;
-      if (protocol === 'http') throw new Error('no protocol');
+      if (protocol === 'http' || protocol === 'websocket') throw new Error('no protocol');
       const call = { octets, method, path: pathBelow(route.path, path), query, headers };
       return { message: readMessage(protocol, call, { skillMember }), size: octets.length };
     }
