@@ -7,7 +7,7 @@ import {
 } from '../core/delegation/link-approvals.ts';
 import type { ScopeLiteral } from '../core/delegation/scope.ts';
 import { CLOCK_SKEW_SECONDS } from '../core/limits.ts';
-import type { Message } from '../core/message/message.ts';
+import { type Message, readsMessages } from '../core/message/message.ts';
 import { operation } from '../core/message/operation.ts';
 import { NOTHING_DEMANDED } from '../core/policy/demands.ts';
 import {
@@ -135,7 +135,10 @@ const judge = (
   if ((known.route.protocol === 'websocket') !== upgrade)
     return deny('http_upgrade', `route ${known.route.name} is ${upgrade ? 'not ' : ''}for WebSockets`);
   const ask: Asked = { standing: known, input, approvals, cached };
-  if (message === undefined && (wantsMessage(known) || (hasMessage(known) && isObserved(ask))))
+  if (
+    message === undefined &&
+    (wantsMessage(known) || (readsMessages(known.route.protocol) && isObserved(ask)))
+  )
     return (
       timeDenial(input, approvals, nowSeconds) ?? { ...NOT_READ, wanted: MESSAGE, route: known.route, input }
     );
@@ -197,9 +200,6 @@ const isObserved = ({ standing: { route }, input: { nowSeconds } }: Asked): bool
   nowSeconds < (route.observeUntil ?? 0);
 
 const MESSAGE = { what: 'message' } as const;
-
-/** Whether there is a message to read: what policy denies without it goes on where it is observed only, and is read first. */
-const hasMessage = ({ route: { protocol = 'http' } }: Standing): boolean => protocol !== 'http';
 
 /** Whether the same chain may call another tool of the same server, as far as that is known without its arguments. */
 export const callable = ({ input }: Permit): ((tool: string) => boolean) => {

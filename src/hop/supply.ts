@@ -3,7 +3,7 @@ import type { PointNote } from '../core/audit/record.ts';
 import type { ContentSelection } from '../core/content/compile.ts';
 import { type ContentOutcome, inspectBody } from '../core/content/inspect-body.ts';
 import { DEFAULT_MESSAGE_BYTES } from '../core/limits.ts';
-import type { Message } from '../core/message/message.ts';
+import { type Message, readsMessages } from '../core/message/message.ts';
 import { readMessage } from '../core/message/read-message.ts';
 import type { RouteRule } from '../core/policy/model.ts';
 import { pathBelow } from '../core/policy/routes.ts';
@@ -53,8 +53,8 @@ const messageOf = async (
   { delegated: { chain } }: DecisionInput,
   reply: HopReply,
 ): Promise<Partial<DecisionInput> | Denial> => {
-  const { protocol = 'http', maxMessageBytes = DEFAULT_MESSAGE_BYTES, skillMember } = route;
-  if (protocol === 'http' || protocol === 'websocket') return deny('internal', 'the route has no protocol');
+  const { protocol, maxMessageBytes = DEFAULT_MESSAGE_BYTES, skillMember } = route;
+  if (!readsMessages(protocol)) return deny('internal', 'the route has no protocol');
   const octets = await bodyOf(reply, maxMessageBytes);
   if (!octets.ok)
     return octets.reason === 'http_body_too_large' ? deny('message_too_large', octets.detail) : octets;

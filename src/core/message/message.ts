@@ -4,6 +4,12 @@ import type { JsonObject } from '../encoding/json.ts';
 /** How a route's bodies are read. `a2a` is its JSON-RPC binding, `a2a-rest` its HTTP+JSON binding. `websocket`: what it carries is not read; it is permitted whole. */
 export type Protocol = 'http' | 'mcp' | 'a2a' | 'a2a-rest' | 'websocket';
 
+/** Those whose bodies are read. */
+export type MessageProtocol = Exclude<Protocol, 'http' | 'websocket'>;
+
+export const readsMessages = (protocol: Protocol | undefined): protocol is MessageProtocol =>
+  protocol !== undefined && protocol !== 'http' && protocol !== 'websocket';
+
 /** What one item of a message is. `http`: no message at all, such as GET that opens a stream. */
 export type OperationKind = 'request' | 'notification' | 'response' | 'http';
 
@@ -37,7 +43,7 @@ export interface Operation {
 }
 
 export interface Message {
-  readonly protocol: Exclude<Protocol, 'http' | 'websocket'>;
+  readonly protocol: MessageProtocol;
   /** At least one. */
   readonly operations: readonly Operation[];
   /** Whether they came in one JSON array. */

@@ -9,7 +9,7 @@ import { evaluateCaveats } from '../delegation/caveats.ts';
 import type { LinkApprovals } from '../delegation/link-approvals.ts';
 import type { VerifiedChain } from '../delegation/model.ts';
 import { isCovered, type ScopeLiteral } from '../delegation/scope.ts';
-import type { Message, Operation } from '../message/message.ts';
+import { type Message, type Operation, readsMessages } from '../message/message.ts';
 import { type Denial, deny, grant, type Verdict } from '../verdict.ts';
 import type { Values } from './condition.ts';
 import { checkDelegations } from './delegation-rules.ts';
@@ -160,7 +160,7 @@ export const standingOf = (compiled: CompiledPolicy, request: StandingRequest): 
   const edge = checkDelegations(policy.delegation, request.granted ?? chain);
   if (edge !== undefined) return { ...standing, decision: denied(edge, { required: base, route }) };
   const isWhole =
-    !readsMessages(route) &&
+    !readsMessages(route.protocol) &&
     !policy.demands.some(({ labels }) => labels !== undefined) &&
     rules.every(
       ({ rule, condition }) =>
@@ -173,10 +173,7 @@ export const standingOf = (compiled: CompiledPolicy, request: StandingRequest): 
 
 /** Whether the body has to be read before anything can be decided. */
 export const wantsMessage = ({ route, decision }: Standing): boolean =>
-  decision === undefined && readsMessages(route);
-
-const readsMessages = ({ protocol = 'http' }: RouteRule): boolean =>
-  protocol !== 'http' && protocol !== 'websocket';
+  decision === undefined && readsMessages(route.protocol);
 
 /**
  * Decides one request by what stands and what is now. `message` is there where {@link wantsMessage} said so; every operation

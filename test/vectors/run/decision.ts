@@ -3,6 +3,7 @@ import { inspectBody } from '../../../src/core/content/inspect-body.ts';
 import { type Holder, type VerifiedChain, verifyChain } from '../../../src/core/delegation/chain.ts';
 import { admitKey } from '../../../src/core/keys.ts';
 import { DEFAULT_MAX_STALENESS_SECONDS } from '../../../src/core/limits.ts';
+import { readsMessages } from '../../../src/core/message/message.ts';
 import { readMessage } from '../../../src/core/message/read-message.ts';
 import { compilePolicy } from '../../../src/core/policy/evaluate.ts';
 import { pathBelow } from '../../../src/core/policy/routes.ts';
@@ -89,8 +90,8 @@ const supplyOf = (
   const [path = '', query = ''] = target.split('?');
   switch (wanted.what) {
     case 'message': {
-      const { protocol = 'http', skillMember } = route;
-      if (protocol === 'http' || protocol === 'websocket') throw new Error('no protocol');
+      const { protocol, skillMember } = route;
+      if (!readsMessages(protocol)) throw new Error('no protocol');
       const call = { octets, method, path: pathBelow(route.path, path), query, headers };
       return { message: readMessage(protocol, call, { skillMember }), size: octets.length };
     }

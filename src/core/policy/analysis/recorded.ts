@@ -6,7 +6,7 @@ import type { AuditRecord, RecordFrame } from '../../audit/read-record.ts';
 import type { DecisionRecord } from '../../audit/record.ts';
 import type { VerifiedChain } from '../../delegation/model.ts';
 import type { ScopePattern } from '../../delegation/scope.ts';
-import type { Message, Operation, OperationKind } from '../../message/message.ts';
+import { type Message, type Operation, type OperationKind, readsMessages } from '../../message/message.ts';
 import { operation } from '../../message/operation.ts';
 import { type AgentId, isAgentId } from '../../spiffe-id.ts';
 import type { StandingRequest } from '../evaluate.ts';
@@ -102,11 +102,8 @@ const operationOf = (protocol: Message['protocol'], method: string, name: string
 };
 
 /** The message of a record as a route would read it; undefined where the record doesn't say what was in the body. */
-export const messageOf = (
-  { operations }: DecisionRecord,
-  { protocol = 'http' }: RouteRule,
-): Message | undefined =>
-  operations === undefined || protocol === 'http'
+export const messageOf = ({ operations }: DecisionRecord, { protocol }: RouteRule): Message | undefined =>
+  operations === undefined || !readsMessages(protocol)
     ? undefined
     : {
         protocol,
