@@ -25,6 +25,7 @@ import { Inbound } from './inbound.ts';
 import { McpSessions } from './mcp-sessions.ts';
 import { Outbound } from './outbound.ts';
 import type { Parts } from './parts.ts';
+import { PolicyNotices } from './policy-notices.ts';
 import { Rebinding } from './rebinding.ts';
 import { Reporter } from './reporter.ts';
 import type { Source, SourceOptions } from './source.ts';
@@ -287,6 +288,11 @@ export class Sidecar {
   private watch(): void {
     this.source.start();
     this.reporter?.start();
+    const notices = new PolicyNotices(this.options.config, this.options.log);
+    const hear = (): void =>
+      notices.hear(this.source.trust.last.policy.policy, Math.floor(this.options.clock.now() / 1000));
+    hear();
+    this.source.trust.onChange(hear);
     this.source.trust.onChange(() => this.sweep());
     const timer = setInterval(() => this.sweep(), SWEEP_MS);
     timer.unref();

@@ -1,0 +1,59 @@
+/** What an operator should hear of a policy that comes in force: what it lets through, and what it wants that is not here. */
+import type { SidecarConfig } from '../config/sidecar-schema.ts';
+import type { Policy } from '../core/policy/model.ts';
+import type { Logger } from '../edge/telemetry/log.ts';
+
+const when = (seconds: number): string => new Date(seconds * 1000).toISOString();
+
+const quarantines = ({ rules, content = [] }: Policy): boolean =>
+  rules.some(({ effect, shadow }) => effect === 'quarantine' && shadow !== true) ||
+  content.some(({ action, shadow }) => action === 'quarantine' && shadow !== true);
+
+/** Sentences, each with what it is about; none where all is as it should be. */
+export const noticesOf = (
+  policy: Policy,
+  { decisionPoints, quarantine }: Pick<SidecarConfig, 'decisionPoints' | 'quarantine'>,
+  nowSeconds: number,
+): readonly { readonly about: object; readonly text: string }[] => {
+  const { revision, routes } = policy;
+  const observed = routes.filter(({ observeUntil }) => (observeUntil ?? 0) > nowSeconds);
+  const unknown = (policy.decisionPoints ?? []).filter(
+    ({ point }) => !Object.hasOwn(decisionPoints ?? {}, point),
+  );
+  return [
+    ...observed.map(({ name, observeUntil = 0 }) => ({
+      about: { revision, route: name, until: when(observeUntil) },
+      text: 'this route is observed only: what policy would deny goes on, and is on record',
+    })),
+    ...[...new Set(unknown.map(({ point }) => point))].map((point) => ({
+      about: { revision, point },
+      text: 'policy asks a decision point that this sidecar’s configuration does not know: its requests are denied (opa_unavailable)',
+    })),
+    ...(quarantine === undefined && quarantines(policy)
+      ? [
+          {
+            about: { revision },
+            text: 'policy quarantines requests and this sidecar’s configuration has no quarantine: they are refused and not kept (quarantine_unavailable)',
+          },
+        ]
+      : []),
+  ];
+};
+
+/** Says them once for each revision. */
+export class PolicyNotices {
+  private readonly log: Logger;
+  private readonly config: SidecarConfig;
+  private said: string | undefined;
+
+  constructor(config: SidecarConfig, log: Logger) {
+    this.config = config;
+    this.log = log;
+  }
+
+  hear(policy: Policy, nowSeconds: number): void {
+    if (policy.revision === this.said) return;
+    this.said = policy.revision;
+    for (const { about, text } of noticesOf(policy, this.config, nowSeconds)) this.log.warn(about, text);
+  }
+}
