@@ -35,7 +35,14 @@ export class Base64Text {
     for (let at = 0; at < text.length; at++) {
       const code = text.charCodeAt(at);
       if (code < 128 && alphabet[code] === 1) continue;
-      if (this.runLength + at - start >= SHORTEST) found += this.take(text.slice(start, at)) + this.end();
+      const isLong = this.runLength + at - start >= SHORTEST;
+      if (isLong && code === 0x20) {
+        // A line ends, wherever in a group of four: what it has left over is of the next.
+        found += this.take(text.slice(start, at)) + this.endLine();
+        start = at + 1;
+        continue;
+      }
+      if (isLong) found += this.take(text.slice(start, at)) + this.end();
       else this.run = '';
       this.runLength = 0;
       if (this.wasText && code !== 0x20) {
@@ -50,6 +57,14 @@ export class Base64Text {
   end(): string {
     const found = this.runLength >= SHORTEST && this.run !== '' ? this.say(this.run) : '';
     this.run = '';
+    return found;
+  }
+
+  private endLine(): string {
+    const whole = this.run.length - (this.run.length % 4);
+    const found = whole === 0 ? '' : this.say(this.run.slice(0, whole));
+    this.run = this.run.slice(whole);
+    this.runLength = Math.max(SHORTEST, this.run.length);
     return found;
   }
 

@@ -6,7 +6,7 @@ import { Judgement } from './judgement.ts';
 import type { BodyHead, ContentDenial, Finding } from './model.ts';
 import type { PatternSet } from './pattern-set.ts';
 import { Scanner, SightingCount } from './scanner.ts';
-import { type BodyReading, readingOf, readWhole, TextReader } from './text.ts';
+import { type BodyReading, mayBeJson, readingOf, readWhole, TextReader } from './text.ts';
 
 /** What goes on now, octet for octet as it came; with a denial, nothing goes on after it. */
 export interface ContentStep {
@@ -43,6 +43,24 @@ class TextScan {
   }
 }
 
+const newCounts = (): Counts => ({ text: new SightingCount(), base64: new SightingCount() });
+
+/** The data of an event: JSON where it is that; what only begins so is read as text as well. */
+const readEvent = (data: string): readonly string[] => {
+  if (!/^\s*[{["]/.test(data)) return [readWhole(data, 'text')];
+  const asJson = readWhole(data, 'json');
+  return isJson(data) ? [asJson] : [asJson, readWhole(data, 'text')];
+};
+
+const isJson = (text: string): boolean => {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
 export interface InspectOptions {
   /** The body is in hand already, so that no bound on what is held applies. */
   readonly whole?: boolean;
@@ -51,7 +69,7 @@ export interface InspectOptions {
 export class ContentInspector {
   private readonly head: BodyHead;
   private readonly judgement: Judgement;
-  private readonly counts: Counts = { text: new SightingCount(), base64: new SightingCount() };
+  private readonly counts = newCounts();
   private readonly sets: readonly PatternSet[];
   private readonly holdBytes: number;
   private readonly reading: BodyReading | undefined;
@@ -62,10 +80,15 @@ export class ContentInspector {
   private readonly events: EventStream | undefined;
   private readonly reader: TextReader | undefined;
   private readonly scan: TextScan;
+  /** The same body as JSON, where its type leaves that open. */
+  private asJson:
+    | { readonly reader: TextReader; readonly scan: TextScan; readonly counts: Counts }
+    | undefined;
   private readonly held: Uint8Array[] = [];
   private octets = 0;
   private eventCount = 0;
   private begun = false;
+  private begunJson: boolean | undefined;
   private refusal: ContentDenial | undefined;
 
   constructor(selection: ContentSelection, head: BodyHead, { whole = false }: InspectOptions = {}) {
@@ -89,6 +112,14 @@ export class ContentInspector {
     this.reader =
       this.reading === undefined || this.events !== undefined ? undefined : new TextReader(this.reading);
     this.scan = new TextScan(this.sets, this.counts);
+    if (this.reading?.kind === 'text' || this.reading?.kind === 'octets') {
+      const counts = newCounts();
+      this.asJson = {
+        reader: new TextReader({ ...this.reading, kind: 'json' }),
+        scan: new TextScan(this.sets, counts),
+        counts,
+      };
+    }
   }
 
   /** What was found so far, whether or not it stops the body. */
@@ -134,6 +165,10 @@ export class ContentInspector {
     if (this.reader !== undefined) {
       this.see(this.scan.push(this.reader.end()));
       this.see(this.scan.end());
+      if (this.asJson !== undefined) {
+        this.see(this.asJson.scan.push(this.asJson.reader.end()));
+        this.see(this.asJson.scan.end());
+      }
       this.readable(this.reader.broken);
     }
     if (this.settle() !== undefined) return this.cut();
@@ -162,13 +197,22 @@ export class ContentInspector {
   private pushPlain(chunk: Uint8Array): ContentStep {
     if (this.reader !== undefined) {
       this.see(this.scan.push(this.reader.push(chunk)));
+      this.pushAsJson(chunk);
       this.readable(this.reader.broken);
-      if (!this.hold && this.stopping && this.judgement.denial === undefined) this.see(this.scan.glance());
+      for (const scan of [this.scan, this.asJson?.scan])
+        if (!this.hold && this.stopping && this.judgement.denial === undefined)
+          this.see(scan?.glance() ?? []);
     }
     if (!this.hold) return this.settle() === undefined ? { pass: [chunk] } : this.cut();
     // All is looked at before anything is said of it, so that what is said does not depend on the chunks.
     this.held.push(chunk);
     return { pass: [] };
+  }
+
+  private pushAsJson(chunk: Uint8Array): void {
+    if (!this.begunJson) this.begunJson = mayBeJson(chunk);
+    if (this.begunJson === false) this.asJson = undefined;
+    if (this.asJson !== undefined) this.see(this.asJson.scan.push(this.asJson.reader.push(chunk)));
   }
 
   private pushEvents(events: EventStream, chunk: Uint8Array): ContentStep {
@@ -199,8 +243,8 @@ export class ContentInspector {
     this.readable(broken);
     const number = data === undefined ? this.eventCount : this.eventCount++;
     const texts = [
-      readWhole(data ?? '', /^\s*[{["]/.test(data ?? '') ? 'json' : 'text'),
-      readWhole(besides, 'text'),
+      ...(data ? readEvent(data) : []),
+      ...(besides === '' ? [] : [readWhole(besides, 'text')]),
     ].filter((text) => text !== '');
     if (texts.length === 0) return;
     const scan = new TextScan(this.sets, this.counts);
@@ -215,7 +259,8 @@ export class ContentInspector {
   }
 
   private bounded(): void {
-    if (this.counts.text.exhausted || this.counts.base64.exhausted)
+    const counts = [this.counts, this.asJson?.counts ?? this.counts];
+    if (counts.some(({ text, base64 }) => text.exhausted || base64.exhausted))
       this.judgement.unreadable(
         'text that is made of what patterns look for, and can’t be looked at within bounds',
       );

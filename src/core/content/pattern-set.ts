@@ -88,16 +88,17 @@ export class PatternSet {
 
   /**
    * Every hit in the window, pattern by pattern, of patterns whose needs are present and that `wanted` still wants; it is asked again after
-   * each hit. `tried` is told of each pattern that the window is searched for, and stops it all by false.
+   * each hit. What stands before `from` can be looked back at, and is no place for a hit to begin. `tried` is told of each pattern that the window is searched for, and stops it all by false.
    */
   *hits(
     window: string,
+    from: number,
     present: Present,
     wanted: (pattern: string) => boolean,
     tried: () => boolean,
   ): Generator<Hit, void, void> {
     for (const { pattern, start, end } of this.phrases?.find(window) ?? [])
-      if (wanted(pattern)) yield { pattern, start, end, at: start, length: end - start };
+      if (start >= from && wanted(pattern)) yield { pattern, start, end, at: start, length: end - start };
     for (const need of [-1, ...present]) {
       for (const { spec, expression, needs } of this.byNeed.get(need) ?? []) {
         if (!wanted(spec.id) || !needs.every((one) => present.has(one))) continue;
@@ -105,12 +106,16 @@ export class PatternSet {
         if (need === -1 && !expression.test(window)) continue;
         if (!tried()) return;
         const matcher = expression.matcher(window);
-        while (matcher.find()) {
+        for (let found = matcher.find(from); found; ) {
           const group = matcher.groupCount() > 0 && matcher.start(1) !== -1 ? 1 : 0;
           const [at, end] = [matcher.start(group), matcher.end(group)];
-          if (spec.isReal !== undefined && !spec.isReal(window.slice(at, end))) continue;
-          yield { pattern: spec.id, start: matcher.start(0), end: matcher.end(0), at, length: end - at };
-          if (!wanted(spec.id)) break;
+          if (spec.isReal === undefined || spec.isReal(window.slice(at, end))) {
+            yield { pattern: spec.id, start: matcher.start(0), end: matcher.end(0), at, length: end - at };
+            if (!wanted(spec.id)) break;
+            found = matcher.find();
+          }
+          // What follows one that is none may be what the next begins with.
+          else found = end > matcher.start(0) && matcher.find(end);
         }
       }
     }

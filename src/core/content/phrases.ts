@@ -96,6 +96,8 @@ export class PhraseMachine {
   private readonly automaton = new PartAutomaton();
   private readonly states = new Map<string, State>();
   private readonly root: State;
+  /** All that any part has: of other characters a text may have thousands, each of them as many times as it likes. */
+  private readonly alphabet: ReadonlySet<number>;
   /** By part: phrases that have it, and in which place; from the last place to the first. */
   private readonly uses: (readonly [phrase: number, place: number])[][] = [];
 
@@ -115,6 +117,7 @@ export class PhraseMachine {
         this.uses[number]?.push([phrase, place]);
       }
     }
+    this.alphabet = new Set(this.automaton.steps.flat().flatMap(({ on }) => [...(on ?? [])]));
     this.root = this.stateOf(this.automaton.starts);
   }
 
@@ -200,13 +203,13 @@ export class PhraseMachine {
   private next(state: State, code: number): State | null {
     const known = code < 128 ? state.ascii[code] : state.others.get(code);
     if (known !== undefined) return known;
+    if (!this.alphabet.has(code)) return null;
     const reached = state.members.flatMap((member) =>
       (this.automaton.steps[member] ?? []).filter(({ on }) => on?.has(code)).map(({ to }) => to),
     );
     const next = reached.length === 0 ? null : this.stateOf(reached);
     if (code < 128) state.ascii[code] = next;
-    // Characters that no part has are as many as a text likes; those that lead on are ours.
-    else if (next !== null) state.others.set(code, next);
+    else state.others.set(code, next);
     return next;
   }
 

@@ -14,13 +14,28 @@ const BEFORE = 16;
 const FREE_SEARCHES = 512;
 const CHARACTERS_PER_SEARCH = 256;
 const CHARACTERS_PER_GLANCE_SEARCH = 16;
+/** Characters that glances look at: so many for nothing, and so many for each that there is. */
+const FREE_GLANCED = 65_536;
+const GLANCED_PER_CHARACTER = 8;
 
 /** What was found, whoever's rule asks. */
 export type Sighting = Pick<Finding, 'pattern' | 'view' | 'at' | 'length'> & { readonly set: PatternSet };
 
-/** How often each pattern was seen in a body: what is known well enough is not searched for again. */
-export class SightingCount {
+/** How often each pattern of a set was seen in a body: what is known well enough is not searched for again. */
+class PatternCount {
   private readonly seen = new Map<string, number>();
+
+  readonly wanted = (pattern: string): boolean => (this.seen.get(pattern) ?? 0) < MAX_FINDINGS_OF_PATTERN;
+
+  count(pattern: string): void {
+    this.seen.set(pattern, (this.seen.get(pattern) ?? 0) + 1);
+  }
+}
+
+/** What looking at a body has found and cost so far. */
+export class SightingCount {
+  /** By set: two rules may each have a pattern of one name, and what one sees often hides nothing from the other. */
+  private readonly sets = new Map<PatternSet, PatternCount>();
   private searches = 0;
   private glances = 0;
   private characters = 0;
@@ -30,7 +45,11 @@ export class SightingCount {
    */
   exhausted = false;
 
-  readonly wanted = (pattern: string): boolean => (this.seen.get(pattern) ?? 0) < MAX_FINDINGS_OF_PATTERN;
+  of(set: PatternSet): PatternCount {
+    let count = this.sets.get(set);
+    if (count === undefined) this.sets.set(set, (count = new PatternCount()));
+    return count;
+  }
 
   readonly tried = (): boolean => {
     this.searches++;
@@ -41,10 +60,6 @@ export class SightingCount {
   /** Whether a glance may search once more. Whoever sends octet by octet gets fewer glances, and is looked at by segments all the same. */
   readonly glanced = (): boolean =>
     ++this.glances <= FREE_SEARCHES + this.characters / CHARACTERS_PER_GLANCE_SEARCH;
-
-  count(pattern: string): void {
-    this.seen.set(pattern, (this.seen.get(pattern) ?? 0) + 1);
-  }
 
   read(characters: number): void {
     this.characters += characters;
@@ -60,8 +75,9 @@ export class Scanner {
   private base = 0;
   /** Where the next segment begins. */
   private segment = 0;
-  /** Up to where `glance` has looked. */
+  /** Up to where `glance` has looked, and at how much in all. */
   private glanced = 0;
+  private glancedInAll = 0;
 
   constructor(sets: readonly PatternSet[], view: Finding['view'], counts: SightingCount) {
     this.sets = sets;
@@ -90,12 +106,15 @@ export class Scanner {
    */
   glance(): Sighting | undefined {
     if (this.length === this.glanced || this.segment >= this.length) return undefined;
+    // Each looks at what was before as well: octet by octet that would be a thousand times the text.
+    if (this.glancedInAll > FREE_GLANCED + GLANCED_PER_CHARACTER * this.length) return undefined;
     const start = Math.max(this.base, Math.min(this.glanced, this.length) - LONGEST_MATCH);
     this.glanced = this.length;
     const window = this.text.slice(start - this.base);
-    const { wanted, glanced } = this.counts;
+    this.glancedInAll += window.length;
+    const { glanced } = this.counts;
     for (const set of this.sets)
-      for (const hit of set.hits(window, set.present(window), wanted, glanced))
+      for (const hit of set.hits(window, 0, set.present(window), this.counts.of(set).wanted, glanced))
         if (hit.end < window.length && (start === 0 || hit.start > 0)) return this.sighting(set, hit, start);
     return undefined;
   }
@@ -114,11 +133,11 @@ export class Scanner {
     const start = Math.max(0, segment - BEFORE);
     const window = this.text.slice(start - this.base, end + LONGEST_MATCH - this.base);
     for (const set of this.sets) {
-      for (const hit of set.hits(window, set.present(window), counts.wanted, counts.tried)) {
-        const at = start + hit.start;
-        // What begins before was the last segment's, what begins behind is the next one's.
-        if (at < segment || at >= end) continue;
-        counts.count(hit.pattern);
+      const count = counts.of(set);
+      // What begins before was the last segment's, what begins behind is the next one's.
+      for (const hit of set.hits(window, segment - start, set.present(window), count.wanted, counts.tried)) {
+        if (start + hit.start >= end) continue;
+        count.count(hit.pattern);
         found.push(this.sighting(set, hit, start));
       }
     }

@@ -27,8 +27,11 @@ const LATIN1 = new Set(['iso-8859-1', 'latin1', 'windows-1252']);
 export const mediaTypeOf = (contentType: string | undefined): string =>
   (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 
-const charsetOf = (contentType: string): string =>
-  /;\s*charset\s*=\s*"?([^\s";]{0,40})/i.exec(contentType)?.[1]?.toLowerCase() ?? '';
+/** '' where there is none; undefined where there are several, of which readers take one or the other. */
+const charsetOf = (contentType: string): string | undefined => {
+  const [first, ...others] = contentType.matchAll(/;\s*charset\s*=\s*"?([^\s";]{0,40})/gi);
+  return others.length > 0 ? undefined : (first?.[1]?.toLowerCase() ?? '');
+};
 
 /** How a body of this head is read; undefined where it can't be: a content coding, a charset that isn't ASCII's heir. */
 export const readingOf = ({ contentType, contentEncoding }: BodyHead): BodyReading | undefined => {
@@ -39,9 +42,23 @@ export const readingOf = ({ contentType, contentEncoding }: BodyHead): BodyReadi
   const mayBreak = kind === 'octets' || media.startsWith('multipart/');
   if (kind === 'octets') return { kind, charset: 'utf-8', mayBreak };
   const charset = charsetOf(contentType ?? '');
+  if (charset === undefined) return undefined;
   if (UTF8.has(charset)) return { kind, charset: 'utf-8', mayBreak };
   // Readers of JSON and of events know UTF-8 alone; what another charset makes of them is anybody's guess.
   return kind === 'text' && LATIN1.has(charset) ? { kind, charset: 'latin1', mayBreak } : undefined;
+};
+
+/** What white space and byte order marks are, in any of the charsets. */
+const BLANK = new Set([0x00, 0x09, 0x0a, 0x0d, 0x20, 0xef, 0xbb, 0xbf, 0xfe, 0xff]);
+const JSON_STARTS = new Set([...'{["'].map((sign) => sign.charCodeAt(0)));
+
+/**
+ * Whether a body that is not said to be JSON may be read as such, by how it begins; undefined while it has not begun. It is looked at
+ * both ways then: as text, quotes between words part nothing, and as JSON, escapes in it are none.
+ */
+export const mayBeJson = (octets: Uint8Array): boolean | undefined => {
+  const first = octets.find((octet) => !BLANK.has(octet));
+  return first === undefined ? undefined : JSON_STARTS.has(first);
 };
 
 const kindOf = (media: string): BodyKind => {
@@ -49,8 +66,8 @@ const kindOf = (media: string): BodyKind => {
   if (media === 'application/x-www-form-urlencoded') return 'form';
   const [top = '', sub = ''] = media.split('/');
   if (JSON_TYPES.has(sub) || sub.endsWith('+json')) return 'json';
-  // A body without a type is read by many as what it looks like; JSON's escapes do no harm to other text.
-  if (media === '') return 'json';
+  // A body without a type is read by many as what it looks like.
+  if (media === '') return 'text';
   // Of multipart all is one text, heads of parts included: where parts begin, readers don't agree on.
   if (top === 'text' || top === 'multipart' || top === 'message') return 'text';
   return TEXT_TYPES.has(sub) || sub.endsWith('+xml') || sub.endsWith('+yaml') ? 'text' : 'octets';
@@ -60,16 +77,23 @@ const kindOf = (media: string): BodyKind => {
 class Decoder {
   /** Whether octets came that the charset doesn't know, where that matters. */
   broken = false;
-  private readonly lenient: TextDecoder;
+  private readonly reading: BodyReading;
+  /** Made when there is something to decode: text that is decoded already needs none, and events are many. */
+  private lenient: TextDecoder | undefined;
   private strict: TextDecoder | undefined;
 
-  constructor({ charset, mayBreak }: BodyReading) {
-    this.lenient = new TextDecoder(charset, { ignoreBOM: true });
-    if (charset === 'utf-8' && !mayBreak)
-      this.strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  constructor(reading: BodyReading) {
+    this.reading = reading;
   }
 
   push(octets: Uint8Array, last: boolean): string {
+    if (this.lenient === undefined) {
+      if (octets.length === 0) return '';
+      const { charset, mayBreak } = this.reading;
+      this.lenient = new TextDecoder(charset, { ignoreBOM: true });
+      if (charset === 'utf-8' && !mayBreak)
+        this.strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+    }
     try {
       this.strict?.decode(octets, { stream: !last });
     } catch {
@@ -132,10 +156,12 @@ export class TextReader {
     this.reading = reading;
     this.decoder = new Decoder(reading);
     this.form = reading.kind === 'form' ? new FormOctets() : undefined;
+    const { kind, mayBreak } = reading;
     this.escapes =
-      reading.kind === 'json' || reading.kind === 'octets'
+      kind === 'json'
         ? [new Unescape('json'), new Unescape('inner')]
-        : [new Unescape('unicode')];
+        : // Parts and values may be JSON; plain text has paths with backslashes.
+          [new Unescape(mayBreak || kind === 'form' ? 'inner' : 'unicode')];
   }
 
   get broken(): boolean {
@@ -158,7 +184,7 @@ export class TextReader {
 
   private undo(decoded: string, last: boolean): string {
     const { kind, mayBreak } = this.reading;
-    let text = kind === 'text' ? decoded.replace(/[\t\n\v\f\r]/g, ' ') : decoded;
+    let text = kind === 'text' || kind === 'octets' ? decoded.replace(/[\t\n\v\f\r]/g, ' ') : decoded;
     // Of a file, what lies between two texts parts them.
     if (mayBreak && text.includes('\ufffd')) text = text.replace(/\ufffd+/g, '\n');
     for (const stage of this.escapes) text = stage.push(text) + (last ? stage.end() : '');
