@@ -29,6 +29,12 @@ export const DEFAULT_MESSAGE_BYTES = 1_048_576;
 export const MAX_MESSAGE_BYTES = 16_777_216;
 /** Messages nest deeper than our own documents: schemas of tools, structured content. */
 export const MAX_MESSAGE_DEPTH = 64;
+/**
+ * Objects and arrays of one message: an empty one takes two octets on the wire and two hundred in memory. So many always, and
+ * more at one for so many octets of the body.
+ */
+export const MESSAGE_CONTAINERS = 8192;
+export const MESSAGE_OCTETS_PER_CONTAINER = 16;
 /** Items of one batch. */
 export const MAX_BATCH = 100;
 /** Of what the registry says of agents and principals. */

@@ -5,7 +5,7 @@ import type { A2ARequestHandler } from '@a2a-js/sdk/server';
 import { jsonRpcHandler, restHandler, UserBuilder } from '@a2a-js/sdk/server/express';
 import express from 'express';
 import type { MessageInput } from '../../src/core/message/read-message.ts';
-import { oneSkill, type Reading, skillsOf } from './readings.ts';
+import { oneSkill, type Reading, skillsOf, withAddress } from './readings.ts';
 
 const CARD = {
   capabilities: { streaming: true, pushNotifications: true, extendedAgentCard: true },
@@ -23,7 +23,10 @@ const recorder = (record: (reading: Reading) => void): A2ARequestHandler => {
   const text = (value: unknown): string => (value ?? '') as string;
   const sent = (method: string) => (params: Params) => {
     const message = (params.message ?? {}) as Params;
-    asked(method, params, { taskId: text(message.taskId), contextId: text(message.contextId) });
+    const taskId = text(message.taskId);
+    asked(method, params, { taskId, contextId: text(message.contextId) });
+    const [, address] = withAddress({ taskId }, params);
+    if (address !== undefined) record(address);
   };
   const about = (method: string, member: string) => (params: Params) =>
     asked(method, params, { taskId: text(params[member]), contextId: '' });

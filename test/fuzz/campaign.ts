@@ -7,7 +7,7 @@ import { askMcp } from './mcp-oracle.ts';
 import { type Mutant, mutant, noise } from './mutate.ts';
 import { type OtherReaders, otherReaders } from './other-languages.ts';
 import { Random } from './random.ts';
-import { a2aReadings, mcpReadings, type Reading, restReading } from './readings.ts';
+import { a2aReadings, mcpReadings, type Reading, restReadings } from './readings.ts';
 import { validRequest } from './valid.ts';
 
 export interface Difference {
@@ -76,7 +76,7 @@ const plainReadings = (
   const body = parsed(input.octets);
   if (body === undefined) return undefined;
   if (protocol === 'mcp') return mcpReadings(body);
-  return protocol === 'a2a' ? a2aReadings(body) : operations.map(({ method }) => restReading(method, body));
+  return protocol === 'a2a' ? a2aReadings(body) : restReadings(operations[0]?.method ?? '', body);
 };
 
 const BASE64 = /^=\?base64\?(.*)\?=$/;

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Mutant } from './mutate.ts';
-import { a2aReadings, mcpReadings, type Reading, restReading } from './readings.ts';
+import { a2aReadings, mcpReadings, type Reading, restReadings } from './readings.ts';
 
 const FILES: Readonly<Record<string, readonly [command: string, ...args: string[]]>> = {
   'Go encoding/json': ['go', 'run', fileURLToPath(new URL('readers/read.go', import.meta.url))],
@@ -54,7 +54,7 @@ export interface OtherReaders {
 
 const readingsOf = ({ protocol, operation }: Asked, body: unknown): readonly Reading[] => {
   if (protocol === 'mcp') return mcpReadings(body);
-  return protocol === 'a2a' ? a2aReadings(body) : [restReading(operation, body)];
+  return protocol === 'a2a' ? a2aReadings(body) : restReadings(operation, body);
 };
 
 export const otherReaders = (): OtherReaders => {

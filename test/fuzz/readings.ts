@@ -86,40 +86,50 @@ export const oneSkill = (skills: readonly unknown[]): string =>
 const SENDS = ['SendMessage', 'SendStreamingMessage'];
 const CONFIGS = Object.values(OLD).filter((method) => method.includes('PushNotification'));
 
+/** A message that is sent may bring the address for notifications along. */
+export const withAddress = (sent: Reading, params: unknown): readonly Reading[] =>
+  ['taskPushNotificationConfig', 'pushNotificationConfig'].some(
+    (name) => (of(of(params, 'configuration'), name) ?? null) !== null,
+  )
+    ? [sent, { kind: 'request', method: 'CreateTaskPushNotificationConfig', taskId: sent.taskId ?? '' }]
+    : [sent];
+
 /** Of a parsed body of the JSON-RPC binding. */
 export const a2aReadings = (body: unknown): readonly Reading[] =>
-  itemsOf(body).map((item): Reading => {
-    const name = of(item, 'method') as string;
-    const params = of(item, 'params');
-    const method = Object.hasOwn(OLD, name) ? (OLD[name] as string) : name;
-    const one = { ...NOTHING, kind: 'request', method, id: idOf(item) } as const;
-    if (SENDS.includes(method)) {
-      const message = of(params, 'message');
-      const [taskId, contextId] = [named(of(message, 'taskId')), named(of(message, 'contextId'))];
-      return { ...one, skill: oneSkill(skillsOf(params)), taskId, contextId };
-    }
-    if (method === 'CancelTask')
-      return { ...one, skill: oneSkill(skillsOf(params)), taskId: named(of(params, 'id')) };
-    if (method === 'GetTask' || method === 'SubscribeToTask')
-      return { ...one, taskId: named(of(params, 'id')) };
-    if (method === 'ListTasks') return { ...one, contextId: named(of(params, 'contextId')) };
-    if (CONFIGS.includes(method))
-      // 0.3 has the task in `id`, but where it sets one.
-      return {
-        ...one,
-        taskId: named(of(params, name === method || name.endsWith('/set') ? 'taskId' : 'id')),
-      };
-    return one;
+  itemsOf(body).flatMap((item): readonly Reading[] => {
+    const one = a2aReading(item);
+    return SENDS.includes(one.method ?? '') ? withAddress(one, of(item, 'params')) : [one];
   });
 
+const a2aReading = (item: unknown): Reading => {
+  const name = of(item, 'method') as string;
+  const params = of(item, 'params');
+  const method = Object.hasOwn(OLD, name) ? (OLD[name] as string) : name;
+  const one = { ...NOTHING, kind: 'request', method, id: idOf(item) } as const;
+  if (SENDS.includes(method)) {
+    const message = of(params, 'message');
+    const [taskId, contextId] = [named(of(message, 'taskId')), named(of(message, 'contextId'))];
+    return { ...one, skill: oneSkill(skillsOf(params)), taskId, contextId };
+  }
+  if (method === 'CancelTask')
+    return { ...one, skill: oneSkill(skillsOf(params)), taskId: named(of(params, 'id')) };
+  if (method === 'GetTask' || method === 'SubscribeToTask')
+    return { ...one, taskId: named(of(params, 'id')) };
+  if (method === 'ListTasks') return { ...one, contextId: named(of(params, 'contextId')) };
+  if (CONFIGS.includes(method))
+    // 0.3 has the task in `id`, but where it sets one.
+    return {
+      ...one,
+      taskId: named(of(params, name === method || name.endsWith('/set') ? 'taskId' : 'id')),
+    };
+  return one;
+};
+
 /** Of a parsed body of the HTTP+JSON binding, which has the operation in the path. */
-export const restReading = (method: string, body: unknown): Reading => {
+export const restReadings = (method: string, body: unknown): readonly Reading[] => {
   const message = of(body, 'message');
-  return SENDS.includes(method)
-    ? {
-        skill: oneSkill(skillsOf(body)),
-        taskId: named(of(message, 'taskId')),
-        contextId: named(of(message, 'contextId')),
-      }
-    : { skill: oneSkill(skillsOf(body)) };
+  const skill = oneSkill(skillsOf(body));
+  if (!SENDS.includes(method)) return [{ skill }];
+  const [taskId, contextId] = [named(of(message, 'taskId')), named(of(message, 'contextId'))];
+  return withAddress({ skill, taskId, contextId }, body);
 };

@@ -14,11 +14,13 @@ export interface JsonObject {
   readonly [member: string]: Json;
 }
 
-type JsonFault = 'utf8' | 'surrogate' | 'syntax' | 'number' | 'depth' | 'member';
+type JsonFault = 'utf8' | 'surrogate' | 'syntax' | 'number' | 'depth' | 'containers' | 'member';
 
 /** How strictly a text is read, and which reason each fault is. */
 export interface JsonRules {
   readonly maxDepth: number;
+  /** Most objects and arrays of a text of so many characters; any number, if left out. */
+  readonly maxContainers?: (characters: number) => number;
   /**
    * integers: `0` or `-?[1-9][0-9]*`, safe. same: whatever every reader takes for the same number, so no integer beyond the
    * safe range, no negative zero, nothing that overflows to infinity or underflows to zero. finite: all but what overflows.
@@ -43,6 +45,7 @@ const STRICT: JsonRules = {
     syntax: 'json_syntax',
     number: 'json_number',
     depth: 'json_depth',
+    containers: 'json_depth',
     member: 'json_duplicate_member',
   },
 };
@@ -106,10 +109,13 @@ class Reader {
   private readonly text: string;
   private readonly rules: JsonRules;
   private at = 0;
+  /** Objects and arrays that may still open. */
+  private room: number;
 
   constructor(text: string, rules: JsonRules) {
     this.text = text;
     this.rules = rules;
+    this.room = rules.maxContainers?.(text.length) ?? Number.POSITIVE_INFINITY;
   }
 
   document(): Json {
@@ -158,6 +164,23 @@ class Reader {
   }
 
   private number(): number {
+    return this.smallNumber() ?? this.anyNumber();
+  }
+
+  /** Digits alone, few enough to be safe: most numbers, without an expression. */
+  private smallNumber(): number | undefined {
+    let [at, value] = [this.at, 0];
+    let code = this.text.charCodeAt(at);
+    if (code === 0x30) return undefined;
+    for (; code >= 0x30 && code <= 0x39; code = this.text.charCodeAt(++at)) value = value * 10 + code - 0x30;
+    const digits = at - this.at;
+    // A point or an exponent follows.
+    if (digits === 0 || digits > 15 || code === 0x2e || (code | 0x20) === 0x65) return undefined;
+    this.at = at;
+    return value;
+  }
+
+  private anyNumber(): number {
     NUMBER.lastIndex = this.at;
     const match = NUMBER.exec(this.text);
     if (match === null) this.fail('syntax', 'unexpected character');
@@ -217,9 +240,15 @@ class Reader {
     return String.fromCharCode(Number.parseInt(hex, 16));
   }
 
-  private object(depth: number): JsonObject {
+  /** At the bracket of an object or array. */
+  private open(depth: number): void {
     if (depth > this.rules.maxDepth) this.fail('depth', 'nested too deep');
+    if (--this.room < 0) this.fail('containers', 'more objects and arrays than its size explains');
     this.at++;
+  }
+
+  private object(depth: number): JsonObject {
+    this.open(depth);
     const object: Record<string, Json> = Object.create(null);
     const folded = this.rules.names === 'same' ? new Set<string>() : undefined;
     this.space();
@@ -254,8 +283,7 @@ class Reader {
   }
 
   private array(depth: number): Json[] {
-    if (depth > this.rules.maxDepth) this.fail('depth', 'nested too deep');
-    this.at++;
+    this.open(depth);
     const array: Json[] = [];
     this.space();
     if (this.text.charCodeAt(this.at) === 0x5d) {

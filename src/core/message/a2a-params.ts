@@ -5,7 +5,9 @@
 import type { Json, JsonObject } from '../encoding/json.ts';
 import { isObject } from '../encoding/members.ts';
 import { deny, grant, type Verdict } from '../verdict.ts';
-import type { Named } from './operation.ts';
+import type { RpcRequest } from './json-rpc.ts';
+import type { Operation } from './message.ts';
+import { type Named, operation } from './operation.ts';
 import {
   foldName,
   misspelling,
@@ -59,7 +61,9 @@ const SPELLINGS = new Set([...METHODS.keys()].map(foldName));
 
 const SENT = readNames('message', 'metadata', 'configuration');
 const MESSAGE = readNames('taskId', 'contextId', 'metadata');
-const CONFIGURATION = readNames('taskPushNotificationConfig');
+/** Of 1.0 and of 0.3. */
+const CONFIG_NAMES = ['taskPushNotificationConfig', 'pushNotificationConfig'] as const;
+const CONFIGURATION = readNames(...CONFIG_NAMES);
 const CONFIG = readNames('taskId');
 const METADATA = readNames('metadata');
 const OTHERS: Readonly<Record<Exclude<Shape, 'message'>, ReadNames>> = {
@@ -95,16 +99,38 @@ const checkConfiguration = (value: Json | undefined, taskId: string): Verdict<un
   if (configuration.value === undefined) return grant(undefined);
   const fault = misspelling(configuration.value, CONFIGURATION, 'the configuration');
   if (fault !== undefined) return fault;
-  const config = readOptionalObject(configuration.value.taskPushNotificationConfig, 'its push configuration');
-  if (!config.ok) return config;
-  if (config.value === undefined) return grant(undefined);
-  const misspelt = misspelling(config.value, CONFIG, 'its push configuration');
-  if (misspelt !== undefined) return misspelt;
-  const task = readOptionalName(config.value.taskId, 'the task');
-  if (!task.ok) return task;
-  return task.value === '' || task.value === taskId
-    ? grant(undefined)
-    : deny('message_ambiguous', 'the message and its push configuration name two tasks');
+  for (const name of CONFIG_NAMES) {
+    const config = readOptionalObject(configuration.value[name], 'its push configuration');
+    if (!config.ok) return config;
+    if (config.value === undefined) continue;
+    const misspelt = misspelling(config.value, CONFIG, 'its push configuration');
+    if (misspelt !== undefined) return misspelt;
+    const task = readOptionalName(config.value.taskId, 'the task');
+    if (!task.ok) return task;
+    if (task.value !== '' && task.value !== taskId)
+      return deny('message_ambiguous', 'the message and its push configuration name two tasks');
+  }
+  return grant(undefined);
+};
+
+/**
+ * The operations of a message that is sent: an address for its task's notifications, which it may bring along, is created with
+ * it. `params` have been read.
+ */
+export const sentOperations = (
+  method: string,
+  named: Named,
+  { configuration }: JsonObject,
+): readonly Operation[] => {
+  const sent = operation('request', method, named);
+  const bringsAddress =
+    configuration !== undefined &&
+    isObject(configuration) &&
+    CONFIG_NAMES.some((name) => (configuration[name] ?? null) !== null);
+  const { taskId, id } = sent;
+  return bringsAddress
+    ? [sent, operation('request', 'CreateTaskPushNotificationConfig', { taskId, id })]
+    : [sent];
 };
 
 const readSent = (params: JsonObject, skillMember: string): Verdict<Named> => {
@@ -143,30 +169,31 @@ const readShape = (shape: Shape, params: JsonObject, skillMember: string): Verdi
   return skill.ok ? grant({ taskId: taskId.value, skill: skill.value }) : skill;
 };
 
-export interface A2aCall {
-  /** Of version 1.0, or as sent where neither version knows it. */
-  readonly method: string;
-  readonly named: Named;
-}
-
-/** What a method of the JSON-RPC binding asks for. Refuses with `message_malformed`, `message_ambiguous`. */
+/**
+ * What a method of the JSON-RPC binding asks for: operations by their names of version 1.0, or as sent where neither version
+ * knows it. Refuses with `message_malformed`, `message_ambiguous`.
+ */
 export const readA2aCall = (
-  name: string,
-  params: JsonObject | undefined,
+  { id, method: name, params }: RpcRequest,
   skillMember: string,
-): Verdict<A2aCall> => {
+): Verdict<readonly Operation[]> => {
   const known = METHODS.get(name);
   if (known === undefined)
     return SPELLINGS.has(foldName(name))
       ? deny('message_ambiguous', 'a method that some readers take for another')
-      : grant({ method: name, named: {} });
+      : grant([operation('request', name, { id })]);
   const { method, shape } = known;
   if (params === undefined)
     return shape === 'nothing'
-      ? grant({ method, named: {} })
+      ? grant([operation('request', method, { id })])
       : deny('message_malformed', `${method} has no parameters`);
   const named = readShape(shape, params, skillMember);
-  return named.ok ? grant({ method, named: named.value }) : named;
+  if (!named.ok) return named;
+  return grant(
+    shape === 'message'
+      ? sentOperations(method, { ...named.value, id }, params)
+      : [operation('request', method, { ...named.value, id })],
+  );
 };
 
 /** What a message sent in the HTTP+JSON binding is about. */

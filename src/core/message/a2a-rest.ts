@@ -3,12 +3,12 @@ import type { Json, JsonObject } from '../encoding/json.ts';
 import { isObject } from '../encoding/members.ts';
 import { type Denial, deny, grant, type Verdict } from '../verdict.ts';
 import { type A2aHttpCall, readA2aGet } from './a2a.ts';
-import { readA2aSent, readA2aSkill } from './a2a-params.ts';
+import { readA2aSent, readA2aSkill, sentOperations } from './a2a-params.ts';
 import { type RestCall, readRestPath } from './a2a-rest-path.ts';
 import { readJsonBody } from './json-body.ts';
 import { A2A_REST_TYPES, checkMedia } from './media.ts';
 import type { Message, Operation } from './message.ts';
-import { type Named, operation, single } from './operation.ts';
+import { type Named, single } from './operation.ts';
 import { foldName, misspelling, readNames, readOptionalName } from './spelling.ts';
 
 export interface A2aRestCall extends A2aHttpCall {
@@ -69,6 +69,7 @@ const readBody = (call: A2aRestCall): Verdict<JsonObject | undefined> => {
   return isObject(body.value) ? grant(body.value) : deny('message_malformed', 'the body is no object');
 };
 
+const NO_BODY: JsonObject = Object.freeze(Object.create(null));
 const SENT = readNames('tenant', 'request');
 /** Of a body whose task stands in the path. `name` and `parent` are resource names of 0.3. */
 const AGAIN = readNames('id', 'taskId', 'name', 'parent', 'tenant');
@@ -122,7 +123,7 @@ const readNamed = (call: RestCall, body: JsonObject | undefined, skillMember: st
     : deny('message_ambiguous', 'a skill that not every server reads');
 };
 
-const readCall = (call: A2aRestCall, skillMember: string): Verdict<Operation> => {
+const readCall = (call: A2aRestCall, skillMember: string): Verdict<readonly Operation[]> => {
   const path = readRestPath(call.method, call.path);
   if (!path.ok) return path;
   if (call.method !== 'POST' && call.octets.length > 0)
@@ -136,14 +137,17 @@ const readCall = (call: A2aRestCall, skillMember: string): Verdict<Operation> =>
   const named = readNamed(path.value, body.value, skillMember);
   if (!named.ok) return named;
   const { contextId } = query.value;
-  return grant(
-    operation('request', path.value.method, contextId === '' ? named.value : { ...named.value, contextId }),
-  );
+  const all = contextId === '' ? named.value : { ...named.value, contextId };
+  return grant(sentOperations(path.value.method, all, body.value ?? NO_BODY));
 };
 
 /** Refuses with `message_type`, `message_encoding`, `message_malformed`, `message_ambiguous`. */
 export const readA2aRest = (call: A2aRestCall, skillMember: string): Verdict<Message> => {
   const isCard = call.method === 'GET' && call.path.startsWith('/.well-known/');
-  const read = isCard ? readA2aGet(call.octets, call.path) : readCall(call, skillMember);
-  return read.ok ? grant(single('a2a-rest', read.value)) : read;
+  if (isCard) {
+    const card = readA2aGet(call.octets, call.path);
+    return card.ok ? grant(single('a2a-rest', card.value)) : card;
+  }
+  const read = readCall(call, skillMember);
+  return read.ok ? grant(single('a2a-rest', ...read.value)) : read;
 };

@@ -42,9 +42,9 @@ export const readA2a = (call: A2aHttpCall, skillMember: string): Verdict<Message
   for (const item of envelopes.value.items) {
     // Servers carry out a call without an id all the same, and agents ask nothing of their clients.
     if (item.kind !== 'request') return deny('message_malformed', `A2A knows no ${item.kind}`);
-    const called = readA2aCall(item.method, item.params, skillMember);
+    const called = readA2aCall(item, skillMember);
     if (!called.ok) return called;
-    operations.push(operation('request', called.value.method, { ...called.value.named, id: item.id }));
+    operations.push(...called.value);
   }
   return grant({ protocol: 'a2a', operations, batch: envelopes.value.batch });
 };

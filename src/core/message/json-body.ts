@@ -3,11 +3,13 @@
  * since we don't know the agent's reader: where two common ones could differ, the body is refused.
  */
 import { type Json, type JsonRules, readJson, readJsonText } from '../encoding/json.ts';
-import { MAX_MESSAGE_DEPTH } from '../limits.ts';
+import { MAX_MESSAGE_DEPTH, MESSAGE_CONTAINERS, MESSAGE_OCTETS_PER_CONTAINER } from '../limits.ts';
 import type { Verdict } from '../verdict.ts';
 
 const REQUEST: JsonRules = {
   maxDepth: MAX_MESSAGE_DEPTH,
+  // What was asked is kept as long as its answer comes; answers are not kept.
+  maxContainers: (characters) => Math.max(MESSAGE_CONTAINERS, characters / MESSAGE_OCTETS_PER_CONTAINER),
   numbers: 'same',
   names: 'same',
   reasons: {
@@ -18,6 +20,7 @@ const REQUEST: JsonRules = {
     syntax: 'message_malformed',
     number: 'message_ambiguous',
     depth: 'message_malformed',
+    containers: 'message_malformed',
     member: 'message_ambiguous',
   },
 };
@@ -36,6 +39,7 @@ const RESPONSE: JsonRules = {
     syntax: 'response_malformed',
     number: 'response_malformed',
     depth: 'response_malformed',
+    containers: 'response_malformed',
     member: 'response_malformed',
   },
 };

@@ -54,12 +54,27 @@ const decodeHeader = (value: string): string | undefined => {
   }
 };
 
-/** Whether some value within the arguments is the one that a `Mcp-Param-` header repeats. Which one, only the tool knows. */
-const holds = (value: Json, text: string): boolean => {
-  if (value === null) return false;
-  if (typeof value === 'object') return Object.values(value).some((one) => holds(one as Json, text));
-  return typeof value === 'number' ? value === Number(text) && text.trim() !== '' : String(value) === text;
-};
+/** The values within arguments, collected once: there may be many, and many headers. */
+class Values {
+  private readonly texts = new Set<string>();
+  private readonly numbers = new Set<number>();
+
+  constructor(value: Json) {
+    this.add(value);
+  }
+
+  /** Whether one of them is what a `Mcp-Param-` header repeats. Which one, only the tool knows. */
+  hold(text: string): boolean {
+    return this.texts.has(text) || (text.trim() !== '' && this.numbers.has(Number(text)));
+  }
+
+  private add(value: Json): void {
+    if (value === null) return;
+    if (typeof value === 'object') for (const one of Object.values(value)) this.add(one as Json);
+    else if (typeof value === 'number') this.numbers.add(value);
+    else this.texts.add(String(value));
+  }
+}
 
 const disagrees = (header: string): Denial =>
   deny('message_ambiguous', `${header} says another thing than the body`);
@@ -90,12 +105,13 @@ const checkHeaders = (
     const name = first === undefined ? '' : first.tool || first.prompt || first.resource || first.taskId;
     if (name === '' || decodeHeader(headers.mcpName) !== name) return disagrees('Mcp-Name');
   }
-  for (const param of headers.mcpParams) {
+  if (headers.mcpParams.length === 0) return undefined;
+  const values = new Values(first?.arguments ?? null);
+  const isThere = headers.mcpParams.every((param) => {
     const text = decodeHeader(param);
-    if (first === undefined || text === undefined || !holds(first.arguments, text))
-      return disagrees('Mcp-Param');
-  }
-  return undefined;
+    return text !== undefined && values.hold(text);
+  });
+  return isThere ? undefined : disagrees('Mcp-Param');
 };
 
 const checkBatch = ({ items }: Envelopes, headers: MessageHeaders): Denial | undefined => {

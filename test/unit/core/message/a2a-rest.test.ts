@@ -142,3 +142,13 @@ describe('attacks on A2A over HTTP+JSON', () => {
     expect(readRest(input)).toBe('message_malformed');
   });
 });
+
+test('an address for notifications that a message brings along is an operation of its own', () => {
+  const body = { message: { messageId: 'm', taskId: 't' }, configuration: { pushNotificationConfig: {} } };
+  const read = readRest(post('/message:send', body));
+  expect(read).toMatchObject([
+    { method: 'SendMessage' },
+    { method: 'CreateTaskPushNotificationConfig', taskId: 't' },
+  ]);
+  expect(read).toHaveLength(2);
+});

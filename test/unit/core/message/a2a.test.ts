@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import type { Operation } from '../../../../src/core/message/message.ts';
 import { readMessage } from '../../../../src/core/message/read-message.ts';
+import type { RouteRule } from '../../../../src/core/policy/model.ts';
+import { operationScopes } from '../../../../src/core/policy/operations.ts';
 import { bare, outcome, posted, readA2aBody, rpc } from '../../../testkit/messages.ts';
 
 const message = (more: Record<string, unknown> = {}) => ({
@@ -100,6 +103,38 @@ describe('what a client of A2A sends over JSON-RPC', () => {
     expect(get('')).toMatchObject([{ method: 'http:GET' }]);
     expect(outcome(readMessage('a2a', posted(send(), { method: 'GET' })))).toBe('message_malformed');
     expect(outcome(readMessage('a2a', bare('DELETE')))).toBe('message_malformed');
+  });
+});
+
+describe('an address for notifications that a message brings along', () => {
+  const brought = (configuration: object, given: Record<string, unknown> = {}) =>
+    readA2aBody(send(given, { configuration }));
+
+  test.each([
+    ['of 1.0', { taskPushNotificationConfig: { url: 'https://x' } }],
+    ['of 0.3', { pushNotificationConfig: { url: 'https://x' } }],
+    ['that is empty', { taskPushNotificationConfig: {} }],
+  ])('%s is an operation of its own', (_, configuration) => {
+    expect(brought(configuration, { taskId: 't' })).toMatchObject([
+      { method: 'SendMessage', taskId: 't', id: 7 },
+      { method: 'CreateTaskPushNotificationConfig', taskId: 't', id: 7 },
+    ]);
+  });
+
+  test('none is none', () => {
+    expect(brought({ blocking: true })).toHaveLength(1);
+    expect(brought({ taskPushNotificationConfig: null })).toHaveLength(1);
+  });
+
+  test('so that who may send a message alone can’t send its answers elsewhere', () => {
+    const operations = [{ methods: ['SendMessage'], names: undefined, scopes: [] }];
+    const route = { name: 'agent', operations } as unknown as RouteRule;
+    const decided = (configuration: object) =>
+      (brought(configuration) as readonly Operation[]).map(
+        (operation) => operationScopes(route, operation, new Map()).ok,
+      );
+    expect(decided({})).toEqual([true]);
+    expect(decided({ pushNotificationConfig: { url: 'https://evil.example' } })).toEqual([true, false]);
   });
 });
 

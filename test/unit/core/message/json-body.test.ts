@@ -123,3 +123,38 @@ describe('an answer is data for others', () => {
     },
   );
 });
+
+describe('attacks: much memory for few octets', () => {
+  const listOf = (unit: string, count: number) => `[${Array(count).fill(unit).join(',')}]`;
+
+  test.each(['{}', '[]', '[[]]', '{"":0}'])('a list of %s', (unit) => {
+    expect(read(listOf(unit, 1000))).toHaveLength(1000);
+    expect(read(listOf(unit, 8192))).toBe('message_malformed');
+  });
+
+  test('as many as there are octets to explain them', () => {
+    expect(read(listOf('{"name":"a","size":1}', 20_000))).toHaveLength(20_000);
+    expect(read(listOf('{"name":"","size":1}'.padEnd(15), 20_000))).toHaveLength(20_000);
+    expect(read(listOf('[1,2]', 20_000))).toBe('message_malformed');
+  });
+
+  test('an answer is gone when it was read', () => {
+    expect(answer(listOf('[]', 10_000))).toHaveLength(10_000);
+  });
+});
+
+test.each([
+  '1',
+  '-1',
+  '10',
+  '123456789012345',
+  '[1,22,333]',
+  '{"a":7}',
+  '1.25',
+  '1e2',
+  '1E2',
+  '[0,1]',
+  '9007199254740991',
+])('the number in %s is read as JSON.parse does', (text) => {
+  expect(read(text)).toEqual(JSON.parse(text));
+});
