@@ -32,7 +32,8 @@ export interface Hit {
 
 interface Compiled {
   readonly spec: PatternSpec;
-  readonly expression: RE2JS;
+  /** Of one that needs something, made when that is first there: all at once would hold up whoever gets a new policy. */
+  expression: RE2JS | undefined;
   /** Indices of what it needs. */
   readonly needs: readonly number[];
 }
@@ -46,6 +47,8 @@ const NONE: Present = new Set();
 
 export const flagsOf = ({ caseMatters }: Pick<PatternSpec, 'caseMatters'>): number =>
   caseMatters === true ? RE2JS.MULTILINE : RE2JS.MULTILINE | RE2JS.CASE_INSENSITIVE;
+
+const expressionOf = (spec: PatternSpec): RE2JS => RE2JS.compile(spec.source, flagsOf(spec));
 
 export class PatternSet {
   readonly detector: string;
@@ -70,7 +73,11 @@ export class PatternSet {
       const own = spec.needs.map((need) => (spec.caseMatters === true ? need : `(?i:${need})`));
       for (const need of own) if (!needs.has(need)) needs.set(need, needs.size);
       const indices = own.map((need) => needs.get(need) ?? -1);
-      const compiled = { spec, expression: RE2JS.compile(spec.source, flagsOf(spec)), needs: indices };
+      const compiled = {
+        spec,
+        expression: indices.length > 0 ? undefined : expressionOf(spec),
+        needs: indices,
+      };
       const first = indices[0] ?? -1;
       this.byNeed.set(first, [...(this.byNeed.get(first) ?? []), compiled]);
     }
@@ -100,8 +107,11 @@ export class PatternSet {
     for (const { pattern, start, end } of this.phrases?.find(window) ?? [])
       if (start >= from && wanted(pattern)) yield { pattern, start, end, at: start, length: end - start };
     for (const need of [-1, ...present]) {
-      for (const { spec, expression, needs } of this.byNeed.get(need) ?? []) {
+      for (const compiled of this.byNeed.get(need) ?? []) {
+        const { spec, needs } = compiled;
         if (!wanted(spec.id) || !needs.every((one) => present.has(one))) continue;
+        compiled.expression ??= expressionOf(spec);
+        const { expression } = compiled;
         // The automaton of one pattern says no faster than a search does.
         if (need === -1 && !expression.test(window)) continue;
         if (!tried()) return;

@@ -46,8 +46,10 @@ export class SightingCount {
   exhausted = false;
 
   of(set: PatternSet): PatternCount {
-    let count = this.sets.get(set);
-    if (count === undefined) this.sets.set(set, (count = new PatternCount()));
+    const known = this.sets.get(set);
+    if (known !== undefined) return known;
+    const count = new PatternCount();
+    this.sets.set(set, count);
     return count;
   }
 
