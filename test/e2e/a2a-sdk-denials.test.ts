@@ -7,6 +7,9 @@ import { connectA2a, message } from '../testkit/a2a-client.ts';
 import { type AgentFetch, agentFetch, refusal } from '../testkit/agent-fetch.ts';
 import { type Mesh, makeMesh, sendThrough } from '../testkit/mesh.ts';
 
+/** What comes by a stream comes when it comes. */
+const PATIENT = { timeout: 10_000 };
+
 const PLANNING = 'planning/abc123';
 const SERVER = 'inventory/def456';
 const HOST = 'planner.mesh';
@@ -170,7 +173,7 @@ describe('A2A', () => {
       const before = gone();
       for await (const { payload } of clients[binding].sendMessageStream(message('wait', 'wait')))
         if (payload !== undefined) break;
-      await expect.poll(gone).toBe(before + 1);
+      await expect.poll(gone, PATIENT).toBe(before + 1);
     });
 
     it('ends when policy ends it, and its client hears of it', async () => {

@@ -11,6 +11,9 @@ import { McpAgent } from '../testkit/mcp-agent.ts';
 import { type ConnectedClient, connectMcp } from '../testkit/mcp-client.ts';
 import { type Mesh, makeMesh } from '../testkit/mesh.ts';
 
+/** What comes by a stream comes when it comes. */
+const PATIENT = { timeout: 10_000 };
+
 const PLANNING = 'planning/abc123';
 const SERVER = 'inventory/def456';
 
@@ -137,11 +140,11 @@ describe('what an MCP server asks of its client', () => {
       .poll(() => {
         session?.server.sendToolListChanged();
         return isOpen;
-      })
+      }, PATIENT)
       .toBe(true);
     session?.server.server.listRoots().catch(() => undefined);
-    await expect.poll(() => last(SERVER, 'outcome')).toMatchObject({ result: 'mcp_server_request' });
-    await expect.poll(() => faults.map(String).join()).toContain('SSE stream disconnected');
+    await expect.poll(() => last(SERVER, 'outcome'), PATIENT).toMatchObject({ result: 'mcp_server_request' });
+    await expect.poll(() => faults.map(String).join(), PATIENT).toContain('SSE stream disconnected');
     expect(heard).toEqual([]);
     expect(await refusal(client.callTool({ name: 'count', arguments: { to: 1 } }))).toMatchObject({
       allowed: {},
@@ -152,7 +155,7 @@ describe('what an MCP server asks of its client', () => {
     const { client, faults } = await connect('/unheard');
     const call = client.callTool({ name: 'ask_model', arguments: {} });
     call.catch(() => undefined);
-    await expect.poll(() => faults.map(codeIn)).toContain('operation_unmatched');
+    await expect.poll(() => faults.map(codeIn), PATIENT).toContain('operation_unmatched');
     expect(agents['/unheard']?.methods).not.toContain('response');
     expect(last(PLANNING, 'decision')).toMatchObject({
       reason: 'operation_unmatched',

@@ -6,6 +6,9 @@ import { McpAgent } from '../testkit/mcp-agent.ts';
 import { type ConnectedClient, connectMcp } from '../testkit/mcp-client.ts';
 import { type Mesh, makeMesh } from '../testkit/mesh.ts';
 
+/** What comes by a stream comes when it comes. */
+const PATIENT = { timeout: 10_000 };
+
 const PLANNING = 'planning/abc123';
 const SECURITY = 'security/ghi789';
 const SERVER = 'inventory/def456';
@@ -118,13 +121,13 @@ describe('sessions of an MCP server', () => {
       .poll(async () => {
         await client.subscribeResource({ uri: 'report://2026/q3' });
         return updated;
-      })
+      }, PATIENT)
       .toContain('report://2026/q3');
     const gone = () =>
       records(SERVER).filter(({ kind, result }) => kind === 'outcome' && result === 'client_aborted').length;
     const before = gone();
     await client.close();
-    await expect.poll(gone).toBe(before + 1);
+    await expect.poll(gone, PATIENT).toBe(before + 1);
   });
 
   it('a stream that the server closes is taken up again where it was', async () => {
@@ -134,7 +137,7 @@ describe('sessions of an MCP server', () => {
     await started;
     const isResumed = () =>
       mesh.agent(SERVER).seen.some(({ method, headers }) => method === 'GET' && headers['last-event-id']);
-    await expect.poll(isResumed).toBe(true);
+    await expect.poll(isResumed, PATIENT).toBe(true);
     agent.release();
     expect(await call).toMatchObject({ content: [{ text: 'waited' }] });
   });

@@ -9,6 +9,9 @@ import { McpAgent } from '../testkit/mcp-agent.ts';
 import { type ConnectedClient, connectMcp } from '../testkit/mcp-client.ts';
 import { type Mesh, makeMesh } from '../testkit/mesh.ts';
 
+/** What comes by a stream comes when it comes. */
+const PATIENT = { timeout: 10_000 };
+
 const PLANNING = 'planning/abc123';
 const SERVER = 'inventory/def456';
 const HELD = ['use', 'get_report', 'count', 'wait'];
@@ -145,7 +148,7 @@ describe('tools of an MCP server', () => {
     await started;
     abort.abort('enough');
     await call;
-    await expect.poll(() => agent.cancelled).toBe(1);
+    await expect.poll(() => agent.cancelled, PATIENT).toBe(1);
     agent.release();
   });
 
