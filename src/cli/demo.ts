@@ -1,5 +1,5 @@
 /** `hopgate demo`: the quarterly infrastructure review on a mesh of this machine, and ten attacks on it. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Command, CommandError, EXIT, type ExitCode } from './command.ts';
@@ -13,6 +13,7 @@ import { printJson } from './terminal.ts';
 interface DemoOptions {
   readonly keep: boolean;
   readonly json: boolean;
+  readonly policy: string | undefined;
 }
 
 export const command: Command = {
@@ -26,6 +27,8 @@ export const command: Command = {
         describe: 'Leave the mesh running until Ctrl-C, with commands to paste',
       })
       .option('json', { type: 'boolean', default: false, describe: 'One JSON object' })
+      // For those who try policies: the story has its own.
+      .option('policy', { type: 'string', requiresArg: true, hidden: true, describe: 'Another policy' })
       .example('$0 demo', 'the whole story, in less than a minute')
       .example('$0 demo --keep', 'and then look around in it')
       .example('$0 demo --json | jq .attacks', 'for programs')
@@ -36,7 +39,7 @@ export const command: Command = {
 const PACKAGES = ['@a2a-js/sdk', 'express'] as const;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-const run = async ({ keep, json }: DemoOptions): Promise<ExitCode> => {
+const run = async ({ keep, json, policy }: DemoOptions): Promise<ExitCode> => {
   checkPackages();
   const directory = mkdtempSync(path.join(tmpdir(), 'hopgate-'));
   const children = new Children();
@@ -49,7 +52,7 @@ const run = async ({ keep, json }: DemoOptions): Promise<ExitCode> => {
   const interrupted = Promise.withResolvers<string>();
   for (const signal of SIGNALS) process.on(signal, interrupted.resolve);
   try {
-    return await tell(directory, children, { keep, json }, interrupted.promise);
+    return await tell(directory, children, { keep, json, policy }, interrupted.promise);
   } finally {
     await children.stop();
     cleanUp();
@@ -61,13 +64,19 @@ const run = async ({ keep, json }: DemoOptions): Promise<ExitCode> => {
 const tell = async (
   directory: string,
   children: Children,
-  { keep, json }: DemoOptions,
+  { keep, json, policy }: DemoOptions,
   interrupted: Promise<string>,
 ): Promise<ExitCode> => {
   const started = performance.now();
   const teller = json ? undefined : new StoryTeller();
   teller?.start();
-  const running = runDemo({ directory, children, keep, audience: teller ?? SILENT });
+  const running = runDemo({
+    directory,
+    children,
+    keep,
+    audience: teller ?? SILENT,
+    policy: policy === undefined ? undefined : readFileSync(policy, 'utf8'),
+  });
   const result = await Promise.race([running, interrupted]).catch((error: unknown) => {
     throw new CommandError(`the demo broke off: ${(error as Error).message}`);
   });

@@ -5,6 +5,7 @@ import { usageError, withFaultLines } from './command-faults.ts';
 import { checkCommand } from './policy-check.ts';
 import { approveCommand, publishCommand, rollbackCommand } from './policy-publish.ts';
 import { replayCommand } from './policy-replay.ts';
+import { suggestCommand } from './policy-suggest.ts';
 import { testCommand } from './policy-test.ts';
 import { changesBetween, policyNamed, printChanges, textDiff } from './policy-words.ts';
 import { paint, print, printable, printJson, table } from './terminal.ts';
@@ -123,7 +124,7 @@ const history: Command = {
   },
 };
 
-const BELOW = 'policy: check, test, replay, publish, diff, show, history, rollback or approve';
+const BELOW = 'policy: check, test, replay, suggest, publish, diff, show, history, rollback or approve';
 
 export const command: Command = {
   name: 'policy',
@@ -132,6 +133,7 @@ export const command: Command = {
     checkCommand,
     testCommand,
     replayCommand,
+    suggestCommand,
     publishCommand,
     diff,
     show,

@@ -39,6 +39,7 @@ export class DemoMesh {
   readonly sidecars = new Map<string, SidecarProcess>();
   readonly agents = new Map<AgentRole, Child>();
   private readonly children: Children;
+  private readonly policy: string;
   private readonly onActed: (role: AgentRole, count: number) => void;
   private readonly doors = new Map<string, number>();
   private apiProcess: Child | undefined;
@@ -46,8 +47,15 @@ export class DemoMesh {
   private started: DemoVerifier | undefined;
   private trusted: DemoTrust | undefined;
 
-  constructor(directory: string, children: Children, onActed: (role: AgentRole, count: number) => void) {
+  /** `policy`: YAML, in place of the story's own. */
+  constructor(
+    directory: string,
+    children: Children,
+    onActed: (role: AgentRole, count: number) => void,
+    policy: string = stringify(POLICY),
+  ) {
     this.directory = directory;
+    this.policy = policy;
     this.children = children;
     this.onActed = onActed;
   }
@@ -62,7 +70,7 @@ export class DemoMesh {
     this.apiPorts = ports;
     const joins: (readonly [string, JoinString])[] = [];
     for (const name of ALL_NAMES) joins.push([name, await verifier.register(name)]);
-    await verifier.publishPolicy(POLICY);
+    await verifier.publishPolicy(this.policy);
     const alice = await Alice.register(this.directory, verifier.client);
     await Promise.all(joins.map(([name, join]) => joinAgent(join, this.folderOf(name))));
     this.trusted = joins[0]?.[1];

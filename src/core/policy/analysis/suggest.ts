@@ -1,0 +1,246 @@
+/**
+ * The least that lets through what was used: routes that matched, for each pair of kinds of agents an allow with the scopes
+ * that were required, operations that were asked for. Nothing of it is wider than what is on record, but for the values of a
+ * path and for the instance of an agent.
+ */
+import type { ScopeLiteral, ScopePattern } from '../../delegation/scope.ts';
+import { isCovered } from '../../delegation/scope.ts';
+import { type AgentId, agentTypeOf, type IdPattern, idMatches } from '../../spiffe-id.ts';
+import { compilePolicy } from '../evaluate.ts';
+import type { AccessRule, OperationRule, Policy, RouteRule } from '../model.ts';
+import { operationRuleFor } from '../operations.ts';
+import { selects } from '../rules.ts';
+import { deriveRoutes } from './derive-routes.ts';
+import { messageOf, requestOf } from './recorded.ts';
+import { deepest, typePattern, type UsedHop } from './usage.ts';
+
+export interface SuggestedOperation extends OperationRule {
+  readonly count: number;
+  /** Its place in the base's route. */
+  readonly at: number;
+}
+
+export interface SuggestedRoute {
+  readonly rule: RouteRule;
+  /** Its place in the base; undefined without one. */
+  readonly at: number | undefined;
+  readonly operations: readonly SuggestedOperation[] | undefined;
+  readonly count: number;
+  /** Definitions that were offered, and are not approved: name to digest. */
+  readonly tools: ReadonlyMap<string, string>;
+}
+
+export interface SuggestedAllow {
+  readonly rule: AccessRule;
+  readonly count: number;
+  /** Of them, only let through because their route is observed. */
+  readonly observed: number;
+}
+
+export interface Suggestion {
+  readonly routes: readonly SuggestedRoute[];
+  readonly allows: readonly SuggestedAllow[];
+  /** Links of the deepest chain. */
+  readonly maxDepth: number;
+  readonly hops: number;
+  /** What no suggestion is made of: no route of the base is for it, or no rule of the base allows it. */
+  readonly leftOut: readonly UsedHop[];
+}
+
+interface RouteUse {
+  readonly route: RouteRule;
+  readonly at: number | undefined;
+  readonly methods: Set<string>;
+  readonly callees: Set<IdPattern>;
+  readonly operations: Map<
+    number,
+    { methods: Set<string>; names: Set<string>; bare: boolean; count: number }
+  >;
+  readonly tools: Map<string, string>;
+  count: number;
+}
+
+interface AllowUse {
+  readonly callers: IdPattern;
+  readonly callees: Set<IdPattern>;
+  readonly routes: Set<string>;
+  readonly scopes: Set<ScopeLiteral>;
+  readonly principals: Set<string> | undefined;
+  readonly when: string | undefined;
+  count: number;
+  observed: number;
+}
+
+const calleeOf = ({ callees }: RouteRule, callee: AgentId): IdPattern =>
+  callees?.find((pattern) => idMatches(pattern, callee)) ?? typePattern(callee);
+
+const noteOperations = (use: RouteUse, hop: UsedHop): void => {
+  const { operations = [] } = use.route;
+  for (const operation of messageOf(hop.record, use.route)?.operations ?? []) {
+    const rule = operationRuleFor(use.route, operation);
+    const at = rule === undefined ? -1 : operations.indexOf(rule);
+    if (at === -1) continue;
+    const known = use.operations.get(at) ?? { methods: new Set(), names: new Set(), bare: false, count: 0 };
+    known.methods.add(operation.method);
+    const name = operation.tool || operation.prompt || operation.resource || operation.skill;
+    if (name === '') known.bare = true;
+    else known.names.add(name);
+    known.count++;
+    use.operations.set(at, known);
+  }
+};
+
+/** The condition under which the base allows this; `false` where it doesn't. */
+const allowOf = (
+  base: Policy,
+  route: RouteRule,
+  { record, observed }: UsedHop,
+): AccessRule | undefined | false => {
+  const request = requestOf(record);
+  if (request === undefined) return false;
+  const allows = base.rules.filter(
+    (rule) =>
+      rule.effect === 'allow' &&
+      rule.shadow === undefined &&
+      selects(rule, request.chain, request.callee, route.name) &&
+      (rule.scopes === undefined ||
+        record.required.every((scope) => isCovered(rule.scopes ?? [], scope as ScopePattern))),
+  );
+  if (allows.length === 0) return observed ? undefined : false;
+  return (
+    allows.find(({ when, principals }) => when === undefined && principals === undefined) ??
+    allows.find(({ name }) => name === record.rule) ??
+    allows[0]
+  );
+};
+
+const safeName = (text: string): string =>
+  text
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, 58) || 'rule';
+
+/** Names of their own, `-2` behind a second. */
+const unique = (taken: Set<string>, wanted: string): string => {
+  let name = wanted;
+  for (let count = 2; taken.has(name); count++) name = `${wanted}-${count}`;
+  taken.add(name);
+  return name;
+};
+
+const operationsOf = ({ route, operations }: RouteUse): readonly SuggestedOperation[] | undefined =>
+  route.operations?.flatMap((rule, at) => {
+    const used = operations.get(at);
+    if (used === undefined) return [];
+    const { methods, names, bare, count } = used;
+    return [
+      {
+        methods: [...methods].sort(),
+        names: bare || names.size === 0 ? rule.names : [...names].sort(),
+        scopes: rule.scopes,
+        count,
+        at,
+      },
+    ];
+  });
+
+const routeOf = (use: RouteUse): SuggestedRoute => {
+  const { route, at, methods, callees, count, tools } = use;
+  const operations = operationsOf(use);
+  return {
+    rule: { ...route, methods: [...methods].sort(), callees: [...callees].sort(), operations },
+    at,
+    operations,
+    count,
+    tools,
+  };
+};
+
+const allowRule = (use: AllowUse, taken: Set<string>): SuggestedAllow => {
+  const { callers, callees, routes, scopes, principals, when, count, observed } = use;
+  const [callee = callers] = callees;
+  const name = `${agentTypeOf(callers as unknown as AgentId)}-to-${agentTypeOf(callee as unknown as AgentId)}`;
+  return {
+    rule: {
+      name: unique(taken, safeName(name)),
+      effect: 'allow',
+      callers: [callers],
+      callerTypes: undefined,
+      callees: [...callees].sort(),
+      principals: principals === undefined ? undefined : [...principals].sort(),
+      scopes: [...scopes].sort(),
+      routes: [...routes],
+      ...(when !== undefined && { when }),
+    },
+    count,
+    observed,
+  };
+};
+
+/** `base`: whose routes, conditions and all else stay; without it routes are made of the paths that were asked for. */
+export const suggestPolicy = (hops: readonly UsedHop[], base: Policy | undefined): Suggestion => {
+  const table = base ?? deriveRoutes(hops);
+  const compiled = compilePolicy(table);
+  const uses = new Map<string, RouteUse>();
+  const allows = new Map<string, AllowUse>();
+  const leftOut: UsedHop[] = [];
+  for (const hop of hops) {
+    const { record } = hop;
+    const match = compiled.routes.match(record.callee, record.method, record.target);
+    const route = match.ok ? match.value.rule : undefined;
+    const allow = route === undefined ? false : base === undefined ? undefined : allowOf(base, route, hop);
+    if (route === undefined || allow === false) {
+      leftOut.push(hop);
+      continue;
+    }
+    const use: RouteUse = uses.get(route.name) ?? {
+      route,
+      at: base === undefined ? undefined : table.routes.indexOf(route),
+      methods: new Set(),
+      callees: new Set(),
+      operations: new Map(),
+      tools: new Map(),
+      count: 0,
+    };
+    uses.set(route.name, use);
+    use.methods.add(record.method);
+    use.callees.add(calleeOf(route, record.callee));
+    use.count++;
+    for (const [name, digest] of hop.tools) use.tools.set(name, digest);
+    noteOperations(use, hop);
+    const callers = typePattern(record.caller);
+    const key = [
+      callers,
+      typePattern(record.callee),
+      allow?.when ?? '',
+      allow?.principals === undefined,
+    ].join(' ');
+    const known: AllowUse = allows.get(key) ?? {
+      callers,
+      callees: new Set(),
+      routes: new Set(),
+      scopes: new Set(),
+      principals: allow?.principals === undefined ? undefined : new Set(),
+      when: allow?.when,
+      count: 0,
+      observed: 0,
+    };
+    allows.set(key, known);
+    known.callees.add(calleeOf(route, record.callee));
+    known.routes.add(route.name);
+    for (const scope of record.required) known.scopes.add(scope as ScopeLiteral);
+    known.principals?.add(record.principal);
+    known.count++;
+    if (hop.observed) known.observed++;
+  }
+  const taken = new Set(base?.rules.filter(({ effect }) => effect !== 'allow').map(({ name }) => name));
+  const order = (name: string): number => table.routes.findIndex((one) => one.name === name);
+  return {
+    routes: [...uses.values()].sort((a, b) => order(a.route.name) - order(b.route.name)).map(routeOf),
+    allows: [...allows.values()].map((use) => allowRule(use, taken)),
+    maxDepth: deepest(hops),
+    hops: hops.length,
+    leftOut,
+  };
+};
