@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from hopgate_verify import approval, attributes, audit, bundle, caveats, chain, decision, encoding, handshake, keys
-from hopgate_verify import link, policy, quarantine, records, revocation, roles, scope, scores, spiffe, target, timestamp, wit
+from hopgate_verify import link, mcp, message, policy, quarantine, records, revocation, roles, scope, scores, spiffe, target, timestamp, wit
 from hopgate_verify.fault import Fault
 from hopgate_verify.members import Member, check_object, is_digest, is_principal, is_time
 from hopgate_verify.spiffe import is_agent_id
@@ -200,12 +200,28 @@ def run_target(case: Json, now: int) -> Result:
     return {}
 
 
+def run_message(case: Json, now: int) -> Result:
+    if "server" in case:
+        messages, tools = mcp.read_server(case["server"])
+        return {"messages": messages, "tools": tools}
+    body = bytes.fromhex(case["hex"]) if "hex" in case else case.get("body", "").encode()
+    operations, batch = message.read_message(
+        case["protocol"], case["method"], case["path"], case.get("query", ""), case["headers"], body, case.get("skillMember")
+    )
+    return {"operations": operations, "batch": batch}
+
+
 def run_decision(case: Json, now: int) -> Result:
     request, scopes = case["request"], case["scopes"]
     between = [f"spiffe://company.com/agent/between/b{index}" for index in range(len(scopes) - 2)]
     client = ["spiffe://company.com/client/alice"] if len(scopes) > 1 else []
     agents = [*client, *between, request["caller"]]
     policy.read_policy(case["policy"])
+    if "caveats" in case:
+        caveats.check_list(case["caveats"])
+    if case.get("attributes") is not None:
+        attributes.check_attributes(case["attributes"])
+    given = {name: request[name] for name in ("direction", "headers", "body", "labels", "released") if name in request}
     found = decision.decide(
         case["policy"],
         decision.Request(
@@ -213,16 +229,21 @@ def run_decision(case: Json, now: int) -> Result:
             callee=request["callee"],
             method=request["method"],
             target=request["target"],
-            tool=None,
             principal=request["principal"],
-            links=[decision.Held(*held) for held in zip(agents, scopes)],
-            caveats=[],
+            links=[decision.Held(agent, held, now - 60, now + 3600) for agent, held in zip(agents, scopes)],
+            caveats=case.get("caveats", []),
             fresh_at=case["freshAt"],
             lists=case.get("lists"),
             scores=case.get("scores"),
+            attributes=case.get("attributes"),
+            granted=case.get("granted", False),
+            # Some link id; what it is, only a chain says.
+            task="A" * 43,
+            purpose="find out",
+            **given,
         ),
     )
-    return {"reason": found.reason, "required": found.required}
+    return vars(found)
 
 
 def run_audit(case: Json, now: int) -> Result:
@@ -251,6 +272,7 @@ RUNNERS: dict[str, Callable[[Json, int], Result]] = {
     "revocation.json": run_revocation,
     "target.json": run_target,
     "policy.json": run_policy,
+    "message.json": run_message,
     "decision.json": run_decision,
     "audit.json": run_audit,
 }

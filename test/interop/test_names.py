@@ -169,9 +169,9 @@ class DecisionTest(Case):
 
     def decide(self, target: str = "/ec2/List", method: str = "GET", **policy: object) -> tuple[str, list[str]]:
         scopes = ["ec2:List*", "cloud:*"]
-        links = [decision.Held(CLIENT, scopes), decision.Held(agent("a"), scopes)]
+        links = [decision.Held(CLIENT, scopes, NOW - 60, NOW + 60), decision.Held(agent("a"), scopes, NOW - 60, NOW + 60)]
         bundle = {"fresh_at": NOW, **self.bundle}
-        request = decision.Request(NOW, agent("b"), method, target, None, "mailto:a@b", links, [], **bundle)
+        request = decision.Request(NOW, agent("b"), method, target, "mailto:a@b", links, [], **bundle)
         read_policy({**POLICY, **policy})
         found = decision.decide({**POLICY, **policy}, request)
         return found.reason, found.required

@@ -100,6 +100,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "policy.json": {"policy": POLICY},
     "revocation.json": {"chain": ROOT_LINK, "revoked": [{"key": B.jkt}]},
     "target.json": {"target": "/a?b"},
+    "message.json": {"server": '{"jsonrpc":"2.0","id":1,"result":{}}'},
     "decision.json": {
         "policy": POLICY,
         "freshAt": NOW,

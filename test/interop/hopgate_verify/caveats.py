@@ -49,13 +49,15 @@ def check_list(value: Any) -> None:
 
 
 class Hop(NamedTuple):
-    """What the caveats are held against. `uses` are those made so far of the caveat at this index."""
+    """What the caveats are held against. `uses` are those made so far of the caveat at this index; `is_upkeep` is said of
+    what keeps a session going and calls nothing, of which the caveat `tool` says nothing (section 13)."""
 
     now: int
     callee: str
     path: str
     tool: str | None
     uses: Callable[[int], int]
+    is_upkeep: bool = False
 
 
 def _below(base: str, path: str) -> bool:
@@ -71,7 +73,7 @@ def _fits(caveat: dict[str, Any], hop: Hop) -> bool:
     if kind == "resource":
         return any(_below(path, hop.path) for path in caveat["paths"])
     if kind == "tool":
-        return hop.tool is not None and hop.tool in caveat["names"]
+        return hop.is_upkeep or (hop.tool is not None and hop.tool in caveat["names"])
     if kind == "max_uses":
         return hop.callee == caveat["at"]
     if kind == "approval":

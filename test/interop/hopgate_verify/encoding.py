@@ -2,6 +2,7 @@
 
 import base64
 import re
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from .fault import Fault
@@ -56,6 +57,8 @@ def _joined(text: str) -> str:
 class _Parser:
     """A recursive-descent parser for the narrowed RFC 8259 of section 2."""
 
+    max_depth = MAX_DEPTH
+
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
@@ -83,7 +86,7 @@ class _Parser:
     def _value(self, depth: int) -> Any:
         char = self._peek()
         if char and char in "{[":
-            if depth == MAX_DEPTH:
+            if depth == self.max_depth:
                 raise Fault("json_depth")
             self.at += 1
             return self._object(depth + 1) if char == "{" else self._array(depth + 1)
@@ -99,6 +102,7 @@ class _Parser:
 
     def _object(self, depth: int) -> dict[str, Any]:
         members: dict[str, Any] = {}
+        folded: set[str] = set()
         if self._peek() == "}":
             self.at += 1
             return members
@@ -106,14 +110,18 @@ class _Parser:
             if self._peek() != '"':
                 raise Fault("json_syntax")
             name = self._string()
-            if name in members:
-                raise Fault("json_duplicate_member")
+            self._member_name(name, members, folded)
             self._expect(":")
             members[name] = self._value(depth)
             if self._peek() == "}":
                 self.at += 1
                 return members
             self._expect(",")
+
+    def _member_name(self, name: str, members: dict[str, Any], folded: set[str]) -> None:
+        """Whether a member of this name may stand beside those that came before; `folded` is for other rules than these."""
+        if name in members:
+            raise Fault("json_duplicate_member")
 
     def _array(self, depth: int) -> list[Any]:
         items: list[Any] = []
@@ -127,7 +135,7 @@ class _Parser:
                 return items
             self._expect(",")
 
-    def _number(self) -> int:
+    def _number(self) -> int | float:
         found = _NUMBER.match(self.text, self.at)
         if not found:
             raise Fault("json_syntax")
@@ -188,6 +196,23 @@ def _jcs_string(text: str) -> str:
     return '"' + "".join(escaped) + '"'
 
 
+def _jcs_number(value: float) -> str:
+    """As ECMAScript writes a double (RFC 8785 section 3.2.2.3): the shortest digits, and no exponent from 1e-6 to 1e21."""
+    sign, digits, exponent = Decimal(repr(value)).as_tuple()
+    text = "".join(map(str, digits)).rstrip("0")
+    if not text:
+        return "0"
+    point = len(digits) + int(exponent)  # digits before the decimal point
+    if 0 < point <= 21:
+        text = text.ljust(point, "0") if len(text) <= point else f"{text[:point]}.{text[point:]}"
+    elif -6 < point <= 0:
+        text = "0." + "0" * -point + text
+    else:
+        fraction = f".{text[1:]}" if len(text) > 1 else ""
+        text = f"{text[0]}{fraction}e{'+' if point > 0 else '-'}{abs(point - 1)}"
+    return "-" + text if sign else text
+
+
 def _jcs_text(value: Any) -> str:
     if value is None:
         return "null"
@@ -195,6 +220,8 @@ def _jcs_text(value: Any) -> str:
         return "true" if value else "false"
     if type(value) is int:
         return str(value)
+    if type(value) is float:
+        return _jcs_number(value)
     if type(value) is str:
         return _jcs_string(value)
     if type(value) is list:
@@ -206,7 +233,7 @@ def _jcs_text(value: Any) -> str:
 
 
 def jcs(value: Any) -> bytes:
-    """JCS (RFC 8785) for the JSON this protocol has: no number other than an integer."""
+    """JCS (RFC 8785)."""
     return _jcs_text(value).encode("utf-8")
 
 

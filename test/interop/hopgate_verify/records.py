@@ -47,6 +47,11 @@ _texts = array(is_text)
 _sources = _entries([Member("source", is_text), Member("reason", _is_reason), Member("count", _count)])
 _agents = _entries([Member("id", is_text), Member("link", is_text)])
 _approvals = _entries([Member("approver", is_text), Member("id", is_text)])
+_content = _entries([Member("action", is_text), Member("pattern", is_text), Member("rule", is_text)])
+_opa = _entries([Member("id", is_text), Member("point", is_text)])
+_operations = _entries([Member("method", is_text), Member("name", is_text)])
+_shadow = _entries([Member("effect", is_text), Member("rule", is_text)])
+_tools = _entries([Member("change", is_text), Member("digest", is_text), Member("name", is_text)])
 
 _COMMON = [
     Member("v", _is_version),
@@ -75,6 +80,13 @@ _KINDS: dict[str, list[Member]] = {
         Member("granted", _texts),
         Member("agents", _agents),
         Member("approvals", _approvals, optional=True),
+        Member("content", _content, optional=True),
+        Member("flags", _texts, optional=True),
+        Member("labels", _texts, optional=True),
+        Member("observed", _is_reason, optional=True),
+        Member("opa", _opa, optional=True),
+        Member("operations", _operations, optional=True),
+        Member("shadow", _shadow, optional=True),
         Member("policy", is_text),
         Member("bundle", is_text),
         Member("cached", is_flag),
@@ -88,6 +100,9 @@ _KINDS: dict[str, list[Member]] = {
         Member("sent", _count),
         Member("received", _count),
         Member("us", _count),
+        Member("content", _content, optional=True),
+        Member("labels", _texts, optional=True),
+        Member("tools", _tools, optional=True),
     ],
     "refusals": [Member("from", _count), Member("to", _count), Member("sources", _sources)],
     "quarantine": [
