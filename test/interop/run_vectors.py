@@ -221,7 +221,8 @@ def run_decision(case: Json, now: int) -> Result:
         caveats.check_list(case["caveats"])
     if case.get("attributes") is not None:
         attributes.check_attributes(case["attributes"])
-    given = {name: request[name] for name in ("direction", "headers", "body", "labels", "released") if name in request}
+    names = ("direction", "headers", "body", "labels", "released", "upgrade")
+    given = {name: request[name] for name in names if name in request}
     found = decision.decide(
         case["policy"],
         decision.Request(

@@ -9,12 +9,12 @@ const groups = Object.keys(GROUPS) as Group[];
 const committed = (group: Group): string => readFileSync(fileOf(group), 'utf8');
 const casesOf = (group: Group): Case[] => JSON.parse(committed(group)) as Case[];
 
-/** Sources of the core that can refuse; the audit readers below only speak *about* codes. */
+/** Sources of the core that can refuse; those below only speak *about* codes. */
 const CORE = new URL('../../src/core/', import.meta.url);
-const ABOUT_CODES = new Set(['reasons.ts', 'audit/cross-check.ts']);
+const ABOUT_CODES = /^(?:reasons|audit\/cross-check|policy\/observed|policy\/analysis\/.*)\.ts$/;
 const sources = readdirSync(CORE, { recursive: true, encoding: 'utf8' })
   .map((file) => file.replaceAll('\\', '/'))
-  .filter((file) => file.endsWith('.ts') && !ABOUT_CODES.has(file))
+  .filter((file) => file.endsWith('.ts') && !ABOUT_CODES.test(file))
   .map((file) => readFileSync(new URL(file, CORE), 'utf8'))
   .join('\n');
 

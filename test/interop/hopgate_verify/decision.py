@@ -63,6 +63,7 @@ class Request(NamedTuple):
     body: str | None = None
     labels: list[str] = []
     released: bool = False
+    upgrade: bool = False
     task: str = ""
     purpose: str = ""
 
@@ -320,9 +321,17 @@ def _check_shape(demands: Demands, request: Request) -> None:
             raise Fault("scope_foreign")
 
 
+def _check_caveats(request: Request, route: Route, operation: Operation | None) -> None:
+    """All but their times, which come later."""
+    tool = (operation or {}).get("tool") or (operation or {}).get("skill")
+    upkeep = route.protocol == "mcp" and operation is not None and operation["method"] in _UPKEEP
+    path = request.target.partition("?")[0]
+    lasting = [caveat for caveat in request.caveats if caveat["type"] != "before"]
+    check_all_hold(lasting, Hop(request.now, request.callee, path, tool, lambda _: 0, upkeep))
+
+
 def _decide_item(policy: Policy, request: Request, route: Route, labels: list[str], operation: Operation | None) -> Decision:
     """One operation, or the request where no message is read."""
-    path = request.target.partition("?")[0]
     known = Decision("ok", required=route.base, labels=labels)
     try:
         if operation is not None:
@@ -340,10 +349,7 @@ def _decide_item(policy: Policy, request: Request, route: Route, labels: list[st
         known = replace(known, rule=ruled.rule, flags=ruled.flags, shadow=ruled.shadow)
         if ruled.reason != "ok":
             raise Fault(ruled.reason)
-        tool = (operation or {}).get("tool") or (operation or {}).get("skill")
-        upkeep = route.protocol == "mcp" and operation is not None and operation["method"] in _UPKEEP
-        before = [caveat for caveat in request.caveats if caveat["type"] != "before"]
-        check_all_hold(before, Hop(request.now, request.callee, path, tool, lambda _: 0, upkeep))
+        _check_caveats(request, route, operation)
         demands = _demands(policy, known.required, labels)
         _check_shape(demands, request)
         if ruled.quarantine and request.keeps_aside:
@@ -353,19 +359,25 @@ def _decide_item(policy: Policy, request: Request, route: Route, labels: list[st
         return replace(known, reason=fault.reason)
 
 
-def _decide_items(policy: Policy, request: Request, route: Route, labels: list[str]) -> Decision:
-    """Item by item, the first denial first, but for those that would be kept aside."""
-    if route.protocol == "http":
-        return _decide_item(policy, request, route, labels, None)
+def _read_operations(request: Request, route: Route) -> list[Operation] | None:
+    """Those of the message; None where the route's protocol has none."""
+    if route.protocol in ("http", "websocket"):
+        return None
     path, _, query = request.target.partition("?")
     below = path_below(route.rule["path"], path)
     body = (request.body or "").encode()
+    member = route.rule.get("skillMember")
+    return read_message(route.protocol, request.method, below, query, request.headers, body, member)[0]
+
+
+def _decide_items(policy: Policy, request: Request, route: Route, labels: list[str]) -> Decision:
+    """Item by item, the first denial first, but for those that would be kept aside."""
     try:
-        operations, _ = read_message(
-            route.protocol, request.method, below, query, request.headers, body, route.rule.get("skillMember")
-        )
+        operations = _read_operations(request, route)
     except Fault as fault:
         return Decision(fault.reason, required=route.base)
+    if operations is None:
+        return _decide_item(policy, request, route, labels, None)
     items = [_decide_item(policy, request, route, labels, operation) for operation in operations]
     denied = [item for item in items if item.reason not in ("ok", "quarantined")]
     denied += [item for item in items if item.reason == "quarantined"]
@@ -377,7 +389,7 @@ def _decide_items(policy: Policy, request: Request, route: Route, labels: list[s
         items[0],
         required=required,
         flags=list(dict.fromkeys(flag for item in items for flag in item.flags)),
-        shadow=[note for item in items for note in item.shadow],
+        shadow=[dict(note) for note in dict.fromkeys(tuple(note.items()) for item in items for note in item.shadow)],
         approval=[scope for scope in required if scope in approval],
     )
 
@@ -404,6 +416,9 @@ def _check_scores(request: Request, least: int) -> None:
 def _look_at(policy: Policy, request: Request, route: Route) -> tuple[list[dict[str, str]], str]:
     """What was found in a body that is held, and the code of what stops it."""
     rules = content.applying(policy.get("content", []), "request", request.callee, route.rule["name"])
+    if route.protocol == "websocket":
+        answers = content.applying(policy.get("content", []), "response", request.callee, route.rule["name"])
+        return [], "content_unreadable" if any(map(content.stops, [*rules, *answers])) else ""
     if not content.holds(rules):
         return [], ""
     if not request.keeps_aside:
@@ -446,7 +461,13 @@ def _observe(policy: Policy, request: Request, route: Route, decided: Decision) 
     if decided.reason not in _OBSERVED or request.now >= route.rule.get("observeUntil", 0):
         return decided
     try:
+        operations = _read_operations(request, route)
+    except Fault:
+        operations = None
+    try:
         _check_time(request)
+        for operation in operations or [None]:
+            _check_caveats(request, route, operation)
         _check_age(policy, request, float("inf"))
     except Fault as fault:
         return replace(decided, reason=fault.reason)
@@ -462,6 +483,8 @@ def decide(policy: Policy, request: Request) -> Decision:
         route = _find_route(policy["routes"], request, request.target.partition("?")[0])
     except Fault as fault:
         return Decision(fault.reason)
+    if (route.protocol == "websocket") != request.upgrade:
+        return Decision("http_upgrade")
     labels = list(dict.fromkeys([*request.labels, *route.rule.get("labels", {}).get("request", [])]))
     try:
         _check_delegations(policy.get("delegation"), request)

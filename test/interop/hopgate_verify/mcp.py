@@ -198,7 +198,7 @@ def _embedded(item: Envelope) -> list[dict[str, str]]:
 def _tools(result: Any) -> list[dict[str, str]]:
     if type(result) is not dict or "tools" not in result:
         return []
-    if type(result["tools"]) is not list:
+    if type(result["tools"]) is not list or len(result["tools"]) > 1000:
         raise Fault("response_malformed")
     tools = []
     for tool in result["tools"]:

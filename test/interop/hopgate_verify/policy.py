@@ -128,7 +128,7 @@ _ROUTE = [
     Member("methods", array(_matching(_METHOD), 1, 64, distinct=True), optional=True),
     Member("path", _is_path),
     Member("scopes", _templates),
-    Member("protocol", one_of("http", "mcp", "a2a", "a2a-rest"), optional=True),
+    Member("protocol", one_of("http", "mcp", "a2a", "a2a-rest", "websocket"), optional=True),
     Member("server", _text(256), optional=True),
     Member("operations", _list(1024), optional=True),
     Member("serverRequests", array(_text(256), 1, 64, distinct=True), optional=True),
@@ -256,8 +256,9 @@ def _check_route(route: dict[str, Any]) -> None:
     known = [*names, *(["server"] if "server" in route else [])]
     message_names = _OF_PROTOCOL.get(protocol, ())
     _require(not set(names) & {*message_names, *(["server"] if "server" in route else [])})
-    if protocol == "http":
+    if protocol in ("http", "websocket"):
         _require(not any(member in route for member in _OF_MESSAGES))
+        _require(protocol == "http" or "GET" in route.get("methods", ["GET"]))
     else:
         _require(bool(operations))
         _require(not (route.keys() & ({"skillMember"} if protocol == "mcp" else {"serverRequests", "tools"})))

@@ -171,6 +171,16 @@ const batches = (): Case[] => [
     { flags: ['mark'] },
   ),
   on(
+    'a rule in shadow for several of a batch, once',
+    'ok',
+    post([tool('query'), tool('read_all', {}, 2)]),
+    undefined,
+    {
+      policy: policy({ rules: [allow(), { name: 'strict', effect: 'deny', shadow: true }] }),
+    },
+    { shadow: [{ rule: 'strict', effect: 'deny' }] },
+  ),
+  on(
     'a subscription, resource by resource',
     'operation_unmatched',
     post(
@@ -342,6 +352,27 @@ const observed = (): Case[] => {
     on('observed: a message of another type', 'ok', { ...post(tool('query')), headers: [] }, BASE, plan, {
       observed: 'message_type',
     }),
+    on(
+      'observed: a tool that nothing is said of, and that a caveat forbids',
+      'caveat_tool',
+      post(tool('drop')),
+      BASE,
+      { ...plan, caveats: TOOL },
+    ),
+    on('observed: a message that can’t be read, and a caveat on tools', 'caveat_tool', post('{'), BASE, {
+      ...plan,
+      caveats: TOOL,
+    }),
+    on(
+      'observed: a delegation that is not allowed, of a tool that a caveat forbids',
+      'caveat_tool',
+      post(tool('drop')),
+      BASE,
+      {
+        policy: policy({ routes: [route], delegation: { otherwise: 'deny', rules: [] } }),
+        caveats: TOOL,
+      },
+    ),
   ];
 };
 

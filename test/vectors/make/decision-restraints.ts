@@ -340,6 +340,15 @@ const observed = (): Case[] => [
     DESCRIBE,
   ),
   decide(
+    'observed: a rule that denies what a caveat forbids',
+    'caveat_callee',
+    {
+      policy: observing({ rules: [deny()] }),
+      caveats: [{ type: 'callee', ids: [TYPE('billing')] }],
+    },
+    DESCRIBE,
+  ),
+  decide(
     'observed: stale trust',
     'bundle_stale',
     { policy: observing({ rules: [deny()] }), freshAt: NOW - 3601 },
@@ -354,4 +363,70 @@ const observed = (): Case[] => [
   ),
 ];
 
-export const restraintCases = (): Case[] => [...delegations(), ...shapes(), ...labels(), ...observed()];
+const SOCKET = { ...POLICY.routes[0], protocol: 'websocket' };
+const socketed = (edit: Edit = {}) => ({ ...POLICY, routes: [SOCKET], rules: [allow()], ...edit });
+
+const upgrades = (): Case[] => [
+  decide(
+    'a WebSocket on a route for WebSockets',
+    'ok',
+    { policy: socketed(), request: { upgrade: true } },
+    DESCRIBE,
+  ),
+  decide('a request on a route for WebSockets', 'http_upgrade', { policy: socketed() }),
+  decide('a WebSocket on a route for requests', 'http_upgrade', { request: { upgrade: true } }),
+  decide(
+    'a WebSocket that a rule denies',
+    'rule_denied',
+    { policy: socketed({ rules: [allow(), deny()] }), request: { upgrade: true } },
+    DESCRIBE,
+  ),
+  decide(
+    'a WebSocket, in which nothing can be looked at, and content that is to be',
+    'content_unreadable',
+    {
+      policy: socketed({
+        content: [
+          {
+            name: 'a',
+            directions: ['response'],
+            patterns: { a: 'x' },
+            action: 'deny',
+            mode: 'stream',
+            holdBytes: 1,
+          },
+        ],
+      }),
+      request: { upgrade: true },
+    },
+    DESCRIBE,
+  ),
+  decide(
+    'a WebSocket, and content that is only marked',
+    'ok',
+    {
+      policy: socketed({
+        content: [
+          {
+            name: 'a',
+            directions: ['request'],
+            patterns: { a: 'x' },
+            action: 'flag',
+            mode: 'stream',
+            holdBytes: 1,
+          },
+        ],
+      }),
+      request: { upgrade: true },
+    },
+    DESCRIBE,
+  ),
+];
+
+export const restraintCases = (): Case[] => [
+  ...delegations(),
+  ...shapes(),
+  ...labels(),
+  ...observed(),
+  ...upgrades(),
+];

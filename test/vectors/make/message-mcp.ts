@@ -164,6 +164,11 @@ const servers = (): Case[] => [
   server('tools in another spelling', result({ Tools: [TOOL] }), 'response_malformed'),
   server('two tools of one name', result({ tools: [TOOL, { ...TOOL, title: 'Q' }] }), 'response_malformed'),
   server(
+    'more tools than one answer may have',
+    result({ tools: Array.from({ length: 1001 }, (_, at) => ({ name: `t${at}` })) }),
+    'response_malformed',
+  ),
+  server(
     'a member twice in an answer',
     '{"jsonrpc":"2.0","id":1,"result":{},"result":{}}',
     'response_malformed',

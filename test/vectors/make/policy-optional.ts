@@ -45,6 +45,7 @@ const goodRoutes = (): Case[] => [
   ),
   ok('a route of A2A', routes({ ...A2A, skillMember: 'skill' })),
   ok('a route of A2A over HTTP+JSON', routes({ ...A2A, protocol: 'a2a-rest', path: '/{team}/*' })),
+  ok('a route for WebSockets', routes({ ...ROUTE, protocol: 'websocket', methods: ['GET'] })),
   ok('a route whose bodies are not read', routes({ ...ROUTE, protocol: 'http' })),
   ok(
     'operations that need what the route needs',
@@ -61,6 +62,8 @@ const goodRoutes = (): Case[] => [
 
 const badRoutes = (): Case[] => [
   route('a protocol that nobody knows', { protocol: 'grpc' }),
+  route('a WebSocket by another method', { protocol: 'websocket', methods: ['POST'] }),
+  route('a WebSocket with operations', { protocol: 'websocket', operations: [OPERATION] }),
   route('operations without a protocol', { operations: [OPERATION] }),
   route('a server without a protocol', { server: 'db' }),
   route('tools of no protocol', { tools: TOOLS }),

@@ -42,6 +42,7 @@ export interface DecisionCase {
     readonly body?: string;
     readonly labels?: readonly string[];
     readonly released?: boolean;
+    readonly upgrade?: boolean;
   };
   readonly scopes: readonly (readonly string[])[];
   readonly caveats?: unknown;
@@ -150,7 +151,7 @@ export const runDecision = (input: DecisionCase, now: number): Outcome => {
     approvals: new Map(),
     ...(granted === true && { granted: withGrant(chain, callee) }),
   } as unknown as Delegated;
-  const { direction = 'inbound', method, target, headers, body, labels, released } = request;
+  const { direction = 'inbound', method, target, headers, body, labels, released, upgrade } = request;
   const decided = settled(
     {
       direction,
@@ -162,6 +163,7 @@ export const runDecision = (input: DecisionCase, now: number): Outcome => {
       ...(body !== undefined && { size: Buffer.byteLength(body) }),
       labels,
       released,
+      upgrade,
       trust: {
         generation: 1,
         bundle,
