@@ -37,6 +37,8 @@ _NAMES = {
     "contextId": Names("contextId"),
     "nothing": Names(),
 }
+# Of 1.0 and of 0.3.
+_PUSH = ("taskPushNotificationConfig", "pushNotificationConfig")
 _CARDS = ("/.well-known/agent-card.json", "/.well-known/agent.json")
 
 
@@ -59,13 +61,23 @@ def _sent(params: dict[str, Any], member: str) -> Operation:
     task = read_optional_name(message.get("taskId"))
     context = read_optional_name(message.get("contextId"))
     configuration = read_optional_object(params.get("configuration"))
-    Names("taskPushNotificationConfig").check(configuration)
-    push = read_optional_object(configuration.get("taskPushNotificationConfig"))
-    Names("taskId").check(push)
-    if read_optional_name(push.get("taskId")) not in ("", task):
-        raise Fault("message_ambiguous")
+    Names(*_PUSH).check(configuration)
+    for name in _PUSH:
+        push = read_optional_object(configuration.get(name))
+        Names("taskId").check(push)
+        if read_optional_name(push.get("taskId")) not in ("", task):
+            raise Fault("message_ambiguous")
     skill = _skill(params.get("metadata"), message.get("metadata"), member=member)
     return {"skill": skill, "taskId": task, "contextId": context}
+
+
+def _sent_operations(sent: Operation, params: dict[str, Any]) -> list[Operation]:
+    """An address for notifications that a message brings along is created with it."""
+    configuration = params.get("configuration")
+    if type(configuration) is not dict or all(configuration.get(name) is None for name in _PUSH):
+        return [sent]
+    again = {name: sent[name] for name in ("taskId", "id") if name in sent}
+    return [sent, {"kind": "request", "method": "CreateTaskPushNotificationConfig", **again}]
 
 
 def _read(shape: str, params: dict[str, Any], member: str) -> Operation:
@@ -105,7 +117,8 @@ def read_a2a(method: str, path: str, body: bytes, headers: Headers, member: str)
         if known and item.params is None and shape != "nothing":
             raise Fault("message_malformed")
         named = _read(shape, item.params or {}, member) if known else {}
-        operations.append({"kind": "request", "method": name, **named, "id": item.id})
+        called = {"kind": "request", "method": name, **named, "id": item.id}
+        operations += _sent_operations(called, item.params or {}) if shape == "message" else [called]
     return operations, found.batch
 
 
@@ -248,4 +261,4 @@ def read_a2a_rest(
     named = _rest_named(call, value, member)
     if context:
         named["contextId"] = context
-    return [{"kind": "request", "method": call.method, **named}], False
+    return _sent_operations({"kind": "request", "method": call.method, **named}, value or {}), False

@@ -88,6 +88,7 @@ class _Parser:
         if char and char in "{[":
             if depth == self.max_depth:
                 raise Fault("json_depth")
+            self._open()
             self.at += 1
             return self._object(depth + 1) if char == "{" else self._array(depth + 1)
         if char == '"':
@@ -117,6 +118,9 @@ class _Parser:
                 self.at += 1
                 return members
             self._expect(",")
+
+    def _open(self) -> None:
+        """An object or array begins; how many there may be is for other rules than these."""
 
     def _member_name(self, name: str, members: dict[str, Any], folded: set[str]) -> None:
         """Whether a member of this name may stand beside those that came before; `folded` is for other rules than these."""

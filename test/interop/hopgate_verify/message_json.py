@@ -31,6 +31,15 @@ class _BodyParser(_Parser):
     max_depth = 64
     strict = True
 
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.room = max(8192, len(text.encode("utf-16-le")) / 2 / 16)
+
+    def _open(self) -> None:
+        self.room -= 1
+        if self.strict and self.room < 0:
+            raise Fault("json_depth")
+
     def _number(self) -> int | float:
         found = _NUMBER.match(self.text, self.at)
         if not found:

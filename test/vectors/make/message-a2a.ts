@@ -66,6 +66,33 @@ const a2aCalls = (): Case[] => [
     sendWith({ taskId: 't' }, { configuration: { taskPushNotificationConfig: { taskId: 'u' } } }),
     'message_ambiguous',
   ),
+  a2a(
+    'a message that brings an address for notifications along is two operations',
+    sendWith(
+      { taskId: 't' },
+      { configuration: { taskPushNotificationConfig: { url: 'https://a.example/' } } },
+    ),
+    said(
+      false,
+      request('SendMessage', { taskId: 't' }),
+      request('CreateTaskPushNotificationConfig', { taskId: 't' }),
+    ),
+  ),
+  a2a(
+    'an address by its name of 0.3',
+    sendWith({}, { configuration: { pushNotificationConfig: { url: 'https://a.example/' } } }),
+    said(false, request('SendMessage'), request('CreateTaskPushNotificationConfig')),
+  ),
+  a2a(
+    'an address that is null',
+    sendWith({}, { configuration: { taskPushNotificationConfig: null } }),
+    said(false, request('SendMessage')),
+  ),
+  a2a(
+    'a push configuration of 0.3 for another task',
+    sendWith({ taskId: 't' }, { configuration: { pushNotificationConfig: { taskId: 'u' } } }),
+    'message_ambiguous',
+  ),
   a2a('no message', rpc('SendMessage', {}), 'message_malformed'),
   a2a(
     'a task that is asked for',
@@ -121,6 +148,16 @@ const a2aRest = (): Case[] => [
     'POST /acme/message:send',
     { ...MESSAGE, tenant: 'acme' },
     rested('SendMessage'),
+  ),
+  rest(
+    'a message over HTTP+JSON that brings an address along',
+    'POST /message:send',
+    { ...MESSAGE, configuration: { taskPushNotificationConfig: { url: 'https://a.example/' } } },
+    said(
+      false,
+      { kind: 'request', method: 'SendMessage' },
+      { kind: 'request', method: 'CreateTaskPushNotificationConfig' },
+    ),
   ),
   rest(
     'a message of two tenants',

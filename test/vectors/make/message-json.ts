@@ -56,6 +56,7 @@ const json = (): Case[] => [
     said(false, { ...CALLED, arguments: { q: JSON.parse(`${'['.repeat(61)}${']'.repeat(61)}`) } }),
   ),
   mcp('one deeper', withNumber(`${'['.repeat(62)}${']'.repeat(62)}`), 'message_malformed'),
+  mcp('more arrays than its size explains', withNumber(`[${'[],'.repeat(8191)}0]`), 'message_malformed'),
   mcp('a member twice', CALL_TEXT.replace('"name":', '"name":"safe","name":'), 'message_ambiguous'),
   mcp(
     'twice, once with an escape',
