@@ -28,8 +28,8 @@ export class McpWatch {
     this.permit = permit;
     this.watch = watch;
     const { message } = permit.input;
-    for (const { id } of message?.ok ? message.value.operations : [])
-      if (id !== undefined) this.waiting.add(id);
+    for (const { kind, id } of message?.ok ? message.value.operations : [])
+      if (kind === 'request' && id !== undefined) this.waiting.add(id);
   }
 
   get tools(): readonly ToolNote[] {

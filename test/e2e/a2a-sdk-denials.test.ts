@@ -23,7 +23,7 @@ const policy = (callerTypes: readonly string[]) => ({
   revision: `${++revisions}`,
   routes: [
     // The card by the routes that read messages too.
-    { name: 'rpc', path: '/rpc', protocol: 'a2a', operations: OPERATIONS },
+    { name: 'rpc', path: '/a2a', protocol: 'a2a', operations: OPERATIONS },
     { name: 'rest', path: '/rest/*', protocol: 'a2a-rest', operations: OPERATIONS },
     { name: 'card', path: '/*', methods: ['GET'], protocol: 'a2a', operations: OPERATIONS },
   ],
@@ -63,7 +63,7 @@ describe('A2A', () => {
       .log()
       .findLast((record) => record.kind === kind);
   const arrived = () => mesh.agent(SERVER).seen.length;
-  const post = (body: string, path = '/rpc', type = 'application/json') =>
+  const post = (body: string, path = '/a2a', type = 'application/json') =>
     sendThrough(mesh.agent(PLANNING), `http://${HOST}${path}`, {
       method: 'POST',
       body,
@@ -139,7 +139,7 @@ describe('A2A', () => {
     ['text/plain', 'message_type'],
     ['application/json; charset=utf-16', 'message_encoding'],
   ])('a body of type %s is refused', async (type, code) => {
-    expect(await post(JSON.stringify(send(1)), '/rpc', type)).toMatchObject({ status: 415, code });
+    expect(await post(JSON.stringify(send(1)), '/a2a', type)).toMatchObject({ status: 415, code });
     expect(await post('{}', '/rest/message:send', type)).toMatchObject({ status: 415, code });
   });
 

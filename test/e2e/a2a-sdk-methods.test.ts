@@ -97,7 +97,7 @@ const OPERATIONS = [
 const POLICY = {
   routes: [
     { name: 'card', path: '/.well-known/agent-card.json', methods: ['GET'], scopes: ['a2a:planner:card'] },
-    { name: 'rpc', path: '/rpc', protocol: 'a2a', server: 'planner', operations: OPERATIONS },
+    { name: 'rpc', path: '/a2a', protocol: 'a2a', server: 'planner', operations: OPERATIONS },
     { name: 'rest', path: '/rest/*', protocol: 'a2a-rest', server: 'planner', operations: OPERATIONS },
   ],
 };

@@ -32,7 +32,7 @@ const POLICY = {
     },
     {
       name: 'a2a',
-      path: '/rpc',
+      path: '/a2a',
       protocol: 'a2a',
       scopes: ['agent:use'],
       operations: [{ methods: ['SendMessage'], names: ['*'], scopes: ['agent:skill:{skill}'] }],
@@ -156,7 +156,7 @@ describe('behind a sidecar that reads no message', () => {
 
   it.each([
     ['/mcp', '{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"prompts/list"}', 'message_ambiguous'],
-    ['/rpc', '{"jsonrpc":"2.0","id":1,"method":"SendMessage"', 'message_malformed'],
+    ['/a2a', '{"jsonrpc":"2.0","id":1,"method":"SendMessage"', 'message_malformed'],
   ])('what has no one meaning is refused at %s', (url, body, code) =>
     expectRefusal(() => post(url, body), code),
   );

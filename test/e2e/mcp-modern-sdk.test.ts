@@ -184,6 +184,16 @@ describe('MCP of 2026-07-28', () => {
     expect(last(SERVER, 'outcome')).toMatchObject({ result: 'mcp_server_request' });
   });
 
+  it('also within a stream, which ends with an error to the call', async () => {
+    const client = await connect();
+    let progressed = 0;
+    const refused = await client
+      .callTool({ name: 'ask_user', arguments: {} }, { onprogress: () => progressed++ })
+      .catch((error: unknown) => error);
+    expect(progressed).toBe(1);
+    expect(refused).toMatchObject({ code: -32603, data: { code: 'mcp_server_request' } });
+  });
+
   it('a subscription stays open, and tells what changes', async () => {
     const client = await connect();
     const updated = new Promise<string>((resolve) =>

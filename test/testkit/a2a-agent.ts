@@ -14,7 +14,7 @@ import { agentCardHandler, jsonRpcHandler, restHandler, UserBuilder } from '@a2a
 import express from 'express';
 
 /** Of the SDK’s bindings, by the name that an agent card has for them; each at its place below the host. */
-export const A2A_PATHS = { JSONRPC: '/rpc', 'HTTP+JSON': '/rest' } as const;
+export const A2A_PATHS = { JSONRPC: '/a2a', 'HTTP+JSON': '/rest' } as const;
 export type A2aBinding = keyof typeof A2A_PATHS;
 export const A2A_VERSIONS = ['1.0', '0.3'] as const;
 

@@ -46,7 +46,11 @@ const addTools = (server: McpServer, description: string): void => {
       return text(`counted to ${to}`);
     },
   );
-  server.registerTool('ask_user', { description: 'Asks the user' }, ({ mcpReq }) => {
+  server.registerTool('ask_user', { description: 'Asks the user' }, async ({ mcpReq }) => {
+    const progressToken = mcpReq._meta?.progressToken;
+    // Who says something first answers with a stream.
+    if (progressToken !== undefined)
+      await mcpReq.notify({ method: 'notifications/progress', params: { progressToken, progress: 0 } });
     const confirmed = acceptedContent(mcpReq.inputResponses, 'sure', CONFIRMATION);
     return confirmed?.sure === true
       ? text('sure')
