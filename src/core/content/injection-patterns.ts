@@ -26,14 +26,17 @@ const VALUABLE =
   "conversation|chat (?:history|log)|api[ _-]?keys?|credentials|secrets?|passwords?|(?:access |session |auth )?tokens?|environment variables|env vars?|\\.env|ssh keys?|private keys?|id_rsa|system prompt|cookies|contents? of|customer (?:data|list|records)|user(?:'s)? (?:data|information|emails?|files)|(?:all|every|the) (?:files?|emails?|data|documents?|messages|records|information)|inbox";
 
 export const INJECTION: readonly Phrase[] = [
-  ...words('injection/ignore-previous', `(?:${LEAVE})${gap(24)}(?:${BEFORE})${gap(30)}(?:${ORDERS})`),
+  ...words(
+    'injection/ignore-previous',
+    `(?:${LEAVE})${gap(24)}(?:${BEFORE})${gap(30)}(?:${ORDERS})|(?:${LEAVE})${gap(24)}(?:${ORDERS})${gap(16)}(?:above|before this|so far|previously|given (?:to you|so far|before|earlier)|earlier|until now|you (?:got|were given|received|have))`,
+  ),
   ...words(
     'injection/ignore-all',
     `(?:${LEAVE}) (?:all|any|every|each)(?: of)?(?: the| your| my| our)?${gap(14)}(?:instructions?|prompts?|directives?|guidelines|system rules|safety rules|safeguards|guard ?rails)`,
   ),
   ...words(
     'injection/ignore-told',
-    `(?:${LEAVE}) (?:everything|all|anything|whatever|what|the things|every ?thing)(?: that)?(?: you| i| we| they| was| were| has| have| is)?${gap(14)}(?:told|said|instructed|learned|know|wrote|written|above|before|previously|so far|up to (?:this point|now)|prior|asked|given|trained)`,
+    `(?:${LEAVE}) (?:everything|all|anything|whatever|what|the things|every ?thing)(?: that)?(?: you| they| was| were| has| have| is)*${gap(14)}(?:told|said|instructed|learned|know|wrote|written|above|before|previously|so far|up to (?:this point|now)|prior|asked|given|trained)`,
   ),
   ...words(
     'injection/ignore-from',
@@ -57,7 +60,7 @@ export const INJECTION: readonly Phrase[] = [
   ),
   ...words(
     'injection/you-are-now',
-    `you are (?:now|no longer|henceforth|going to (?:be|act|pretend)|about to (?:become|immerse)|hereby)(?: in| an?| the| called| named| known as| to act as| acting as| operating as| running in| free| not)?${gap(30)}(?:dan|stan|dude|aim|mode|jailbroken|unrestricted|unfiltered|uncensored|unbound|evil|hacker|root|administrator|free (?:of|from)|bound|an? ai|ai (?:model|assistant)|assistant|persona|character|chatbot|language model|different|restricted|limited)`,
+    `you are (?:now|no longer|henceforth|going to (?:be|act|pretend)|about to (?:become|immerse)|hereby)(?: in| an?| the| called| named| known as| to act as| acting as| operating as| running in| free| not)?${gap(30)}(?:dan|stan|dude|jailbroken|unrestricted|unfiltered|uncensored|unbound|evil|hacker|free (?:of|from)|bound by|an? ai|ai (?:model|assistant)|assistant|persona|character|chatbot|language model|different|restricted|limited)`,
   ),
   ...words(
     'injection/free-persona',
@@ -65,15 +68,15 @@ export const INJECTION: readonly Phrase[] = [
   ),
   ...words(
     'injection/jailbreak-name',
-    `do anything now|dan mode|(?:developer|debug|god|admin|root|sudo|jailbreak|unrestricted|maintenance|unsafe|evil|opposite|chaos|override|diagnostic|superuser) mode (?:is )?(?:now )?(?:enabled?|activated?|on|unlocked|engaged|output|active|initiated)|(?:enable|activate|enter|switch (?:in)?to|go into|engage|unlock|turn on|initiate)(?: the| your)? (?:developer|debug|god|root|sudo|jailbreak|unrestricted|unsafe|evil|dan|superuser|uncensored|unfiltered) mode|always intelligent and machiavellian|strive to avoid norms|stay(?:ing)? a dan|jailbreak prompt|you have been jailbroken`,
+    `do anything now|dan mode|(?:developer|debug|god|admin|root|sudo|jailbreak|unrestricted|maintenance|unsafe|evil|opposite|chaos|override|diagnostic|superuser) mode (?:is )?(?:now )?(?:enabled?|activated?|on|unlocked|engaged|output|active|initiated)|(?:enable|activate|enter|switch (?:in)?to|go into|engage|unlock|turn on|initiate)(?: the| your)? (?:god|jailbreak|unrestricted|unsafe|evil|dan|uncensored|unfiltered) mode|(?:enable|activate|enter|switch (?:in)?to|go into|engage|unlock|turn on|initiate)(?: the| your)? (?:developer|debug|root|sudo|superuser) mode${gap(6)}(?:and (?:answer|respond|ignore|act|bypass|disable|do|continue)|as an?|you (?:are|can|will))|always intelligent and machiavellian|strive to avoid norms|stay(?:ing)? a dan|jailbreak prompt|you have been jailbroken`,
   ),
   ...words(
     'injection/reveal-prompt',
-    `(?:${GIVE})(?: me| us| to me| out| back| exactly| verbatim| all| in full)*(?: of)? (?:your|the|its|this|that|any|all|all of your) (?:own |entire |full |exact |complete )?(?:(?:${HIDDEN}) ){1,3}(?:prompts?|instructions?|messages?|directives?|guidelines|rules|configuration|context|text)(?: verbatim| word for word| exactly| above| in full| to me| you (?:were|have)|$|[.?!,:;"'\\n])`,
+    `(?:${GIVE})(?: me| us| to me| out| back| exactly| verbatim| all| in full)*(?: of)? (?:your|the|its|this|that|any|all|all of your) (?:own |entire |full |exact |complete )?(?:(?:${HIDDEN}) ){1,3}(?:prompts?|instructions?|messages?|directives?|guidelines|rules|configuration|context|text)(?: verbatim| word for word| exactly| above| in full| to me|(?: that)? you (?:were|have)|$|[.?!,:;"'\\n])`,
   ),
   ...words(
     'injection/reveal-yours',
-    `(?:${GIVE})${gap(24)}your (?:own |exact |entire |full |complete |current |very )?(?:system |initial |hidden |original |secret |internal )*(?:prompt|instructions|directives|guidelines|system message|programming|pre-?prompt|configuration|rules)`,
+    `(?:${GIVE})${gap(24)}your (?:own |exact |entire |full |complete |current |very )?(?:system |initial |hidden |original |secret |internal )*(?:prompt|instructions|directives|system message|programming|pre-?prompt)|(?:${GIVE})${gap(24)}your (?:(?:${HIDDEN}) )+(?:guidelines|configuration|rules|messages?)`,
   ),
   ...words(
     'injection/repeat-above',
@@ -85,7 +88,7 @@ export const INJECTION: readonly Phrase[] = [
   ),
   ...signs(
     'injection/template-token',
-    `<\\|(?:im_start|im_end|im_sep|system|user|assistant|endoftext|end_of_text|begin_of_text|start_header_id|end_header_id|eot_id|endofprompt|fim_prefix|channel|message)\\|>|\\[/?INST\\]|<</?SYS>>|<(?:start|end)_of_turn>|\\[/?(?:SYSTEM|ASSISTANT)(?:_PROMPT| MESSAGE)?\\]|</?(?:system|sys)(?:[ _-]?(?:prompt|message|instructions?|override|reminder))?>|\\{\\{[#/](?:system|user|assistant)~?\\}\\}`,
+    `<\\|(?:im_start|im_end|im_sep|system|user|assistant|endoftext|end_of_text|begin_of_text|start_header_id|end_header_id|eot_id|endofprompt|fim_prefix|channel|message)\\|>|\\[/?INST\\]|<</?SYS>>|<(?:start|end)_of_turn>|\\[/?(?:system|assistant)(?:_prompt| message| prompt)\\]|</?(?:system|sys)(?:[ _-]?(?:prompt|message|instructions?|override|reminder))?>|\\{\\{[#/](?:system|user|assistant)~?\\}\\}`,
   ),
   ...signs(
     'injection/fake-turn',
@@ -93,7 +96,7 @@ export const INJECTION: readonly Phrase[] = [
   ),
   ...words(
     'injection/authority',
-    `(?:system|admin(?:istrator)?|root|developer|security|priority|emergency|master|safety|policy|instruction)[ -]?(?:level )?(?:override|overwrite|bypass)(?: (?:code|protocol|command|activated|engaged|authori[sz]ed|accepted|enabled|instructions?|sequence|key|token))?[ ]?(?:[:!.=\\]]|activated|engaged|authori[sz]ed|accepted|enabled|code|protocol)|(?:i am|i'm|this is|we are|you are speaking (?:to|with)|message from|speaking as)(?: your| the| an?)? (?:developer|creator|programmer|openai|anthropic|google|microsoft|system administrator|sysadmin|administrator|admin|engineer at|ceo|security team)(?:s| of (?:this|the)| who| and (?:i|you)|,? (?:i |you |so |please|authori|override|and you)| speaking| team)`,
+    `(?:system|admin(?:istrator)?|root|developer|security|priority|emergency|master|safety|policy|instruction)[ -]?(?:level )?(?:override|overwrite|bypass)(?: (?:code|protocol|command|activated|engaged|authori[sz]ed|accepted|enabled|instructions?|sequence|key|token))?[ ]?(?:[:!.=\\]]|activated|engaged|authori[sz]ed|accepted|enabled|code|protocol)|(?:i am|i'm|this is|we are|you are speaking (?:to|with)|message from|speaking as)(?: your| the| an?)? (?:developer|creator|programmer|openai|anthropic|google|microsoft|system administrator|sysadmin|administrator|admin|engineer at|ceo|security team)(?:s| of (?:this|the) (?:system|model|ai|assistant|agent|platform|bot)| who| and (?:i|you)|,? (?:i |you |so |please|authori|override|and you)| speaking| team)`,
   ),
   ...words(
     'injection/hide-from-user',
@@ -105,7 +108,7 @@ export const INJECTION: readonly Phrase[] = [
   ),
   ...words(
     'injection/exfiltrate',
-    `(?:send|post|forward|upload|e-?mail|transmit|exfiltrate|leak|deliver|submit|append|transfer|bcc|cc|smuggle|pipe|beacon|report|copy|encode|embed|put|include)${gap(24)}(?:${VALUABLE})${gap(60)}(?:(?:to|at|into|via|in|as|through|using)[ :]{1,2}["'\`<(]?(?:(?:the|this|my|our|an?|following|url|address|e-?mail|endpoint|server|webhook|site|link|external|attacker'?s?|remote) ){0,4}(?:https?://|[a-z0-9._%+-]{1,40}@|url|endpoint|webhook|attacker|server|address|query string|query parameter|image|ftp|pastebin|gist|request\\.?bin))`,
+    `(?:send|post|forward|upload|e-?mail|transmit|exfiltrate|leak|deliver|submit|append|transfer|bcc|cc|smuggle|pipe|beacon|report|copy|encode|embed|put|include)${gap(24)}(?:${VALUABLE})${gap(60)}(?:(?:to|at|into|via|in|as|through|using)[ :]{1,2}["'\`<(]?(?:(?:the|this|my|our|an?|following|url|address|e-?mail|endpoint|server|webhook|site|link|external|attacker'?s?|remote) ){0,4}(?:https?:|[a-z0-9._%+-]+@[a-z0-9.-]+|url|endpoint|webhook|attacker|server|address|query string|query parameter|image|ftp|pastebin|gist|request\\.?bin))`,
   ),
   ...signs(
     'injection/image-beacon',

@@ -84,7 +84,8 @@ export class PartAutomaton {
     }
     const end = this.state();
     if (sign === '[') {
-      const close = part.indexOf(']', at + 2);
+      let close = at + 1;
+      while (close < part.length && part.charAt(close) !== ']') close += part.charAt(close) === '\\' ? 2 : 1;
       this.step(start, end, classOf(part.slice(at + 1, close)));
       return [end, close + 1];
     }

@@ -87,7 +87,7 @@ const MOST_TRAILS = 8;
 const MOST_PARTS = 8;
 
 const isLetter = (code: number): boolean => code >= 0x61 && code <= 0x7a;
-const BETWEEN = new Set([...' ,:;."\'*_()[]-'].map((sign) => sign.charCodeAt(0)));
+const BETWEEN = new Set([...' ,:;."\'*()[]-'].map((sign) => sign.charCodeAt(0)));
 const APOSTROPHE = 0x27;
 const LF = 0x0a;
 
@@ -122,7 +122,10 @@ export class PhraseMachine {
   }
 
   /** All of them in a text, in the order in which they end; of one phrase those that share a start count once. */
-  find(text: string): PhraseHit[] {
+  find(given: string): PhraseHit[] {
+    // A few letters are two when they are small; of text with such the places would not be those of the text.
+    const small = given.toLowerCase();
+    const text = small.length === given.length ? small : given;
     const found: PhraseHit[] = [];
     const trails: Trails = new Map();
     let before = LF;

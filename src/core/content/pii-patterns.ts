@@ -20,7 +20,7 @@ const number = (
 ): PatternSpec => ({
   id: `pii/${id}`,
   // Not a part of a longer number, of a name or of a fraction.
-  source: `(?:^|[^a-z0-9_.:/=+-]|[ :=(]-)(${source})(?:$|[^a-z0-9_-])`,
+  source: `(?:^|[^a-z0-9_./+-]|[ :=(]-)(${source})(?:$|[^a-z0-9_-])`,
   needs: [need],
   ...(isReal !== undefined && { isReal }),
 });
@@ -47,7 +47,7 @@ export const PII: readonly PatternSpec[] = [
     'card',
     '(?:4[0-9]{3}|5[1-5][0-9]{2}|2[2-7][0-9]{2}|6(?:011|5[0-9]{2}|4[4-9][0-9])|35(?:2[89]|[3-8][0-9]))[ -]?[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}(?:[0-9]{3})?|3[47][0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{5}|3(?:0[0-5]|[68][0-9])[0-9][ -]?[0-9]{6}[ -]?[0-9]{4}',
     isLuhn,
-    '[3-6][0-9][0-9][0-9][ -]?[0-9][0-9][0-9][0-9][ -]?[0-9][0-9][0-9]',
+    '[3-6][0-9][0-9][0-9][ -]?[0-9][0-9][0-9][0-9]',
   ),
   number(
     'iban',
@@ -136,8 +136,8 @@ export const PII: readonly PatternSpec[] = [
   ),
   behind(
     'phone-named',
-    'phone|tel(?:ephone|efon|efono)?\\.?|mobile|mobil|cell|handy|fax|whatsapp|call me(?: at| on)?|rufnummer|telefonnummer|movil',
-    '\\+?\\(?[0-9][0-9 ().-]{6,18}[0-9]',
+    'phone|tel(?:ephone|efon|efono)?\\.?|mobile|mobil|cell|handy|fax|whatsapp|call me(?: at| on)?|my number|rufnummer|telefonnummer|movil',
+    '\\+?\\(?[0-9][0-9 ()./-]{5,18}[0-9]',
     (text) => {
       const digits = text.replace(/[^0-9]/g, '').length;
       return digits >= 7 && digits <= 15 && !/555[ .-]?01[0-9]{2}$/.test(text);
@@ -157,8 +157,14 @@ export const PII: readonly PatternSpec[] = [
   ),
   number(
     'street-address',
-    '[0-9]{1,5} (?:[nsew]\\.? )?(?:[a-z]{2,15} ){1,3}(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|way|place|pl)\\.?,? (?:(?:apt|suite|unit|#)\\.? ?[a-z0-9]{1,5},? )?[a-z .]{2,25},? [a-z]{2},? [0-9]{5}(?:-[0-9]{4})?',
+    '[0-9]{1,5} (?:[nsew]\\.? )?(?:[a-z]{2,15} ){1,3}(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|way|parkway|pkwy|place|pl)\\.?,? (?:(?:apt|suite|unit|#)\\.? ?[a-z0-9]{1,5},? )?[a-z .]{2,25},? [a-z]{2},? [0-9]{5}(?:-[0-9]{4})?',
     undefined,
     '[a-z][a-z],? [0-9][0-9][0-9][0-9][0-9]',
+  ),
+  number(
+    'street-address',
+    '[a-z-]{3,25} ?(?:stra(?:ß|ss)e|str\\.|weg|allee|platz|gasse) [0-9]{1,4} ?[a-z]?,? (?:d-)?[0-9]{4,5} [a-zß]{3,25}',
+    undefined,
+    '(?:stra(?:ß|ss)e|str\\.|weg|allee|platz|gasse) [0-9]',
   ),
 ];

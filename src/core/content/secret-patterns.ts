@@ -26,7 +26,7 @@ const named = (id: string, names: string, value: string, isReal: (text: string) 
 };
 
 const SECRET_NAMES =
-  '(?:api|app|auth|access|secret|private|signing|encryption|client|service|account|master|storage|webhook|session|refresh|bearer|deploy)[ _.-]?(?:api[ _.-]?)?(?:key|token|secret)(?:[ _.-]?(?:id|key|value))?|secret|token|credentials?';
+  '(?:api|app|auth|access|secret|private|signing|encryption|client|service|account|master|storage|webhook|session|refresh|bearer|deploy)[ _.-]?(?:api[ _.-]?)?(?:key|token|secret)(?:[ _.-]?(?:id|key|value|v?[0-9]))?|x-auth|secret|token|credentials?';
 const PASSWORD_NAMES = foldText(
   'passw(?:or)?d|passphrase|pwd|passwort|kennwort|contrasena|mot de passe|senha|wachtwoord|haslo|parola|пароль|密码|パスワード|비밀번호',
 );
@@ -46,7 +46,7 @@ export const SECRETS: readonly PatternSpec[] = [
   form('google-oauth', 'ya29\\.', '[A-Za-z0-9_-]{30}'),
   form('google-oauth-secret', 'GOCSPX-', '[A-Za-z0-9_-]{28}'),
   form('azure-storage-key', 'AccountKey=', '[A-Za-z0-9+/]{86}=='),
-  form('azure-sas', '[?&]sig=', '[A-Za-z0-9%+/]{43,60}(?:%3D|=)'),
+  form('azure-sas', 'sig=', '[A-Za-z0-9%+/]{43,60}(?:%3D|=)'),
   around('azure-client-secret', '[A-Za-z0-9_~.-]{3}', '8Q~', '[A-Za-z0-9_~.-]{34}'),
   form('github-token', 'gh[pousr]_', '[A-Za-z0-9]{36}'),
   form('github-fine-token', 'github_pat_', '[A-Za-z0-9]{22}_[A-Za-z0-9]{59}'),
@@ -135,10 +135,15 @@ export const SECRETS: readonly PatternSpec[] = [
   },
   {
     id: 'secrets/url-password',
-    source: `(?:^|[^a-z])[a-z][a-z0-9+.-]{1,20}://[^ :/@"'<>\\n]{1,64}:([^ /@"'<>\\n]{3,100})@[a-z0-9\\[]`,
-    needs: [`://[^ :/@"'<>\\n]+:[^ /@"'<>\\n]+@`],
+    source: `(?:^|[^a-z])[a-z][a-z0-9+.-]{1,20}://[^ :/@"'<>\\n]{0,64}:([^ /@"'<>\\n]{3,100})@[a-z0-9\\[]`,
+    needs: [`://[^ :/@"'<>\\n]*:[^ /@"'<>\\n]+@`],
     isReal: isUrlPassword,
   },
-  named('password', `(?:^|[^a-z])(?:${PASSWORD_NAMES})`, `[^ "'\\x60,;<>\\n]{6,100}`, looksLikePassword),
+  named(
+    'password',
+    `(?:^|[^a-z])(?:${PASSWORD_NAMES})`,
+    `[^ "'\\x60,;<>\\n{[(][^ "'\\x60,;<>\\n]{5,99}`,
+    looksLikePassword,
+  ),
   named('generic', `(?:^|[^a-z])(?:${SECRET_NAMES})`, '[A-Za-z0-9_+/=.~-]{16,200}', looksRandom),
 ];

@@ -157,7 +157,7 @@ export const looksRandom = (text: string): boolean => {
 /** A password behind its name: no placeholder, no name of a thing in a program, some variety. */
 export const looksLikePassword = (text: string): boolean =>
   !PLACEHOLDER.test(text) &&
-  !/^[A-Za-z_.]+(?:\(.*)?$/.test(text) &&
+  !/^[A-Za-z_.]+(?:\(.*)?$|^[~./]/.test(text) &&
   /[^a-z_-]/.test(text) &&
   entropyOf(text) >= 2.5;
 
