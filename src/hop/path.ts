@@ -1,6 +1,6 @@
 /** What the path of a hop works with, what a door hands to it, and what it hands back. */
 import type { Direction } from '../core/audit/record.ts';
-import type { Holder } from '../core/delegation/chain.ts';
+import type { Holder, VerifiedChain } from '../core/delegation/chain.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
 import type { Denial, Verdict } from '../core/verdict.ts';
 import type {
@@ -53,8 +53,8 @@ export interface HopRequest {
   readonly headers: readonly string[];
   /** Octets of the body, as announced: 0 for none, undefined where nobody says. */
   readonly size: number | undefined;
-  /** Of the data that the task has touched so far. */
-  readonly labels: readonly string[];
+  /** Of the data that the task has touched by now: it may touch more while this waits for its body or for others. */
+  readonly labels: (chain: VerifiedChain) => readonly string[];
   /** It asks to become a WebSocket. */
   readonly upgrade?: boolean | undefined;
   readonly chainText: string | undefined;

@@ -60,7 +60,7 @@ export const takeHop = (
   }
   const delegated = verified.value;
   remember?.(delegated);
-  const { direction, callee, calleeHolder, method, target, headers, size, labels, upgrade, sessionDeadline } =
+  const { direction, callee, calleeHolder, method, target, headers, size, upgrade, sessionDeadline } =
     request;
   const decision = decide({
     direction,
@@ -71,7 +71,7 @@ export const takeHop = (
     target,
     headers,
     size,
-    labels,
+    labels: request.labels(delegated.chain),
     upgrade,
     trust,
     nowSeconds,

@@ -2,7 +2,7 @@
  * Decisions that need more than headers: what is missing is got, and the decision is made again with it, until it is a permit
  * or a refusal. Whatever fails on the way is a denial.
  */
-import { type Denial, deny } from '../core/verdict.ts';
+import { type Denial, deny, grant } from '../core/verdict.ts';
 import { seekApproval } from './approval.ts';
 import { checkPermit } from './check-permit.ts';
 import { decide } from './decide.ts';
@@ -28,7 +28,9 @@ export const settle = async (
 ): Promise<Decision> => {
   try {
     const settled = await closeDecision(path, request, open, reply);
-    return settled.ok ? (changedSince(path, settled.value) ?? settled) : settled;
+    if (!settled.ok) return settled;
+    const permit = withLabelsOfNow(request, settled.value);
+    return changedSince(path, settled.value, permit) ?? grant(permit);
   } catch {
     return deny('internal', 'what the decision needs could not be had');
   }
@@ -65,11 +67,24 @@ const approve = async (path: Path, unapproved: Unapproved, reply: HopReply): Pro
   return sought.ok ? sought : withNotes(sought, unapproved);
 };
 
-/** Trust may have been replaced in the meantime: it was decided by what was in force when the request came. */
-const changedSince = ({ trust, clock }: Path, permit: Permit): Denial | undefined => {
+/** The task may have touched other data while this waited; what was decided without a word of it says so from now on. */
+const withLabelsOfNow = ({ labels }: HopRequest, permit: Permit): Permit => {
+  const { input, delegated } = permit;
+  const now = labels(delegated.chain);
+  if (now.every((label) => permit.labels.includes(label))) return permit;
+  return {
+    ...permit,
+    labels: [...new Set([...permit.labels, ...now])],
+    isLive: true,
+    input: { ...input, labels: now },
+  };
+};
+
+/** Trust may have been replaced in the meantime too: it was decided by what was in force when the request came. */
+const changedSince = ({ trust, clock }: Path, decided: Permit, permit: Permit): Denial | undefined => {
   const current = trust.current();
   if (!current.ok) return current;
   const { generation } = permit.input.trust;
-  if (current.value.generation === generation) return undefined;
+  if (current.value.generation === generation && permit === decided) return undefined;
   return checkPermit(permit, current.value, Math.floor(clock.now() / 1000), generation);
 };

@@ -30,7 +30,8 @@ export const supply = async (
       : pointsOf(path, wanted.asked));
   // What can't be read can't go on either: nothing of that is observed only.
   if ('reason' in more) return withNotes(more, undecided);
-  return decide({ ...input, ...more, nowSeconds: Math.floor(path.clock.now() / 1000) });
+  const labels = request.labels(input.delegated.chain);
+  return decide({ ...input, ...more, labels, nowSeconds: Math.floor(path.clock.now() / 1000) });
 };
 
 /** A denial that fell in between, with what was known of the request by then. */

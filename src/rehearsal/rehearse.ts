@@ -196,7 +196,7 @@ export class Rehearsal {
       target,
       headers,
       size: body.length,
-      labels,
+      labels: () => labels,
       chainText: minted.text,
       grantText: undefined,
       last: undefined,

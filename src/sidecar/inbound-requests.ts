@@ -24,6 +24,13 @@ import { VerifiedHeaders } from './verified-headers.ts';
 
 /** Toward the agent: on loopback, so many are cheap. */
 const AGENT_CONNECTIONS = 256;
+/** What we know of the task counts, whatever the caller says of it. A list that is none was refused at the door. */
+const labelsOf = (known: readonly string[], said: string | undefined): readonly string[] => {
+  const sent = said === undefined ? undefined : parseLabels(said);
+  if (sent === undefined) return known;
+  return known.length === 0 ? sent : [...new Set([...sent, ...known])];
+};
+
 /** How long a peer that was refused may take to hang up. */
 const LINGER_MS = 1000;
 
@@ -164,7 +171,7 @@ export class InboundRequests {
         target,
         headers: headers.forwarded,
         size: headers.hasBody ? headers.contentLength : 0,
-        labels: headers.labels === undefined ? [] : (parseLabels(headers.labels) ?? []),
+        labels: (chain) => labelsOf(parts.labels.of(chain), headers.labels),
         upgrade: headers.upgrade !== undefined,
         chainText: headers.chain,
         grantText: headers.grant,

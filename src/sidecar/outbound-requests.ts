@@ -144,7 +144,7 @@ export class OutboundRequests {
         target,
         headers: headers.forwarded,
         size: headers.hasBody ? headers.contentLength : 0,
-        labels: parts.labels.of(held.chain),
+        labels: (chain) => parts.labels.of(chain),
         upgrade: headers.upgrade !== undefined,
         chainText: held.chainText,
         grantText,

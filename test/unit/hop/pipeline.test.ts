@@ -67,7 +67,7 @@ const prepare = async () => {
       target: '/vpcs',
       headers: [],
       size: 0,
-      labels: [],
+      labels: () => [],
       chainText,
       grantText: undefined,
       last: undefined,
