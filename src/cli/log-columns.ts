@@ -81,6 +81,24 @@ const approvalsOf = ({ approvals = [] }: Pick<DecisionRecord, 'approvals'>): str
     .map(({ approver, id }) => (approver === '' ? ` approval=${id}` : ` approval=${id} by ${approver}`))
     .join('');
 
+/** What would have been said of a permit, were all of its policy in force: of its route first, then by its first rule. */
+const wouldOf = ({ observed, shadow = [] }: DecisionRecord): string => {
+  if (observed !== undefined) return `would: ${observed}`;
+  const [first] = shadow.filter(({ effect }) => effect !== 'allow');
+  return first === undefined ? '' : `would: ${first.effect} ${first.rule}`;
+};
+
+const NOTED = ['flags', 'labels'] as const;
+
+const notesOf = (record: DecisionRecord): string => {
+  const { shadow = [], observed } = record;
+  const lists = NOTED.flatMap((name) =>
+    record[name] === undefined ? [] : [` ${name}=${record[name].join(',')}`],
+  );
+  const would = shadow.map(({ effect, rule }) => `${effect}:${rule}`).join(',');
+  return `${lists.join('')}${would === '' ? '' : ` shadow=${would}`}${observed === undefined ? '' : ` observed=${observed}`}`;
+};
+
 const rowsOf = (record: ShownRecord, wide: boolean): readonly Row[] => {
   const domain = trustDomainOf(record.sidecar as AgentId);
   const name = (id: string): string => (wide && id !== '' ? id : shortId(id, domain));
@@ -95,10 +113,10 @@ const rowsOf = (record: ShownRecord, wide: boolean): readonly Row[] => {
           who: parties(record.caller, record.callee),
           what: `${record.method} ${record.target}`,
           scope: record.required.join(' '),
-          reason: record.reason === 'ok' ? '' : record.reason,
+          reason: record.reason === 'ok' ? wouldOf(record) : record.reason,
           micros: `${totalOf(record.us)} µs`,
           more: wide
-            ? `task=${record.task || NONE} hop=${record.hop || NONE} rule=${record.rule || NONE}${approvalsOf(record)}`
+            ? `task=${record.task || NONE} hop=${record.hop || NONE} rule=${record.rule || NONE}${approvalsOf(record)}${notesOf(record)}`
             : '',
         },
       ];

@@ -19,6 +19,14 @@ export interface LogFilter {
   readonly agent?: string | undefined;
   readonly reason?: string | undefined;
   readonly direction?: Direction | undefined;
+  /** Name of a rule that marked it. */
+  readonly flag?: string | undefined;
+  /** Of its data. */
+  readonly label?: string | undefined;
+  /** Only where a rule in shadow would have had a say. */
+  readonly shadow?: boolean | undefined;
+  /** Only what was let through because its route is observed. */
+  readonly observed?: boolean | undefined;
   /** Milliseconds since 1970. */
   readonly since?: number | undefined;
   readonly outcomes: boolean;
@@ -72,14 +80,33 @@ const matchesParties = (record: DecisionRecord, { task, agent }: LogFilter): boo
     record.callee.includes(agent) ||
     record.agents.some(({ id }) => id.includes(agent)));
 
+/** What policy has noted of it beside the verdict. */
+const matchesNotes = (
+  record: Pick<DecisionRecord, 'flags' | 'labels' | 'shadow' | 'observed' | 'content'>,
+  { flag, label, shadow, observed }: LogFilter,
+): boolean =>
+  (flag === undefined || record.flags?.includes(flag) === true) &&
+  (label === undefined || record.labels?.includes(label) === true) &&
+  (shadow !== true || record.shadow !== undefined || isShadowed(record.content)) &&
+  (observed !== true || record.observed !== undefined);
+
+const isShadowed = (content: DecisionRecord['content']): boolean =>
+  content?.some(({ action }) => action === 'shadow') === true;
+
+/** Only decisions have notes. */
+const asksForNotes = ({ flag, label, shadow, observed }: LogFilter): boolean =>
+  flag !== undefined || label !== undefined || shadow === true || observed === true;
+
 const matchesDecision = (record: DecisionRecord, filter: LogFilter): boolean =>
   (filter.verdict === undefined || record.verdict === filter.verdict) &&
   (filter.reason === undefined || record.reason === filter.reason) &&
   (filter.direction === undefined || record.direction === filter.direction) &&
+  matchesNotes(record, filter) &&
   matchesParties(record, filter);
 
 const matchesRefusals = ({ sources }: RefusalsRecord, filter: LogFilter): boolean =>
   filter.verdict !== 'permit' &&
+  !asksForNotes(filter) &&
   filter.direction !== 'outbound' &&
   filter.task === undefined &&
   filter.agent === undefined &&
@@ -88,6 +115,7 @@ const matchesRefusals = ({ sources }: RefusalsRecord, filter: LogFilter): boolea
 /** It decides nothing and has no direction; its reason is a person's. */
 const matchesQuarantine = ({ task, caller, callee, by }: QuarantineRecord, filter: LogFilter): boolean =>
   filter.verdict === undefined &&
+  !asksForNotes(filter) &&
   filter.direction === undefined &&
   filter.reason === undefined &&
   (filter.task === undefined || task.startsWith(filter.task)) &&
@@ -100,8 +128,8 @@ const matchesOutcome = (
   if (filter.reason !== undefined && result !== filter.reason) return false;
   if (filter.direction !== undefined && direction !== filter.direction) return false;
   if (filter.verdict !== undefined && decision?.verdict !== filter.verdict) return false;
-  if (filter.task === undefined && filter.agent === undefined) return true;
-  return decision !== undefined && matchesParties(decision, filter);
+  if (filter.task === undefined && filter.agent === undefined && !asksForNotes(filter)) return true;
+  return decision !== undefined && matchesNotes(decision, filter) && matchesParties(decision, filter);
 };
 
 const AGO = /^([1-9][0-9]{0,5})(s|m|h|d)$/;

@@ -22,6 +22,10 @@ interface LogsOptions {
   readonly reason?: string;
   readonly direction?: Direction;
   readonly since?: string;
+  readonly flag?: string;
+  readonly label?: string;
+  readonly shadow: boolean;
+  readonly observed: boolean;
 }
 
 export const command: Command = {
@@ -36,12 +40,28 @@ export const command: Command = {
       .option('agent', { type: 'string', describe: 'Only where an agent’s ID contains this' })
       .option('reason', { type: 'string', describe: 'Only this reason code' })
       .option('direction', { choices: ['inbound', 'outbound'] as const, describe: 'Only one side of hops' })
+      .option('flag', { type: 'string', describe: 'Only what this rule has marked' })
+      .option('label', { type: 'string', describe: 'Only data with this label' })
+      .option('shadow', {
+        type: 'boolean',
+        default: false,
+        describe: 'Only where a rule in shadow would have had a say',
+      })
+      .option('observed', {
+        type: 'boolean',
+        default: false,
+        describe: 'Only what was let through because its route is observed',
+      })
       .option('since', { type: 'string', describe: 'Only since then: 10m, 2h, 1d or 2026-11-20T13:59' })
       .option('outcomes', { type: 'boolean', default: false, describe: 'How permitted requests ended, too' })
       .option('wide', { type: 'boolean', default: false, describe: 'Full IDs, task, hop and rule' })
       .option('json', { type: 'boolean', default: false, describe: 'The lines of the log, unchanged' })
       .example('$0 logs -f audit.log', 'follow what the sidecar decides')
       .example('$0 logs --verdict deny --since 1h *.log', 'what was refused in the last hour, anywhere')
+      .example(
+        '$0 logs --observed *.log',
+        'what would be denied, were it in force; --shadow: by single rules',
+      )
       .example('$0 logs --task Zk3 --outcomes a.log b.log', 'one task through two sidecars')
       .example('$0 logs --json --agent inventory a.log | jq .target', 'for programs'),
   run: (options) => run(options as unknown as LogsOptions),

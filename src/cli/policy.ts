@@ -3,6 +3,7 @@ import { policyEndpoints } from '../api/policy.ts';
 import { type Command, CommandError, EXIT } from './command.ts';
 import { usageError, withFaultLines } from './command-faults.ts';
 import { checkCommand } from './policy-check.ts';
+import { explainCommand } from './policy-explain.ts';
 import { approveCommand, publishCommand, rollbackCommand } from './policy-publish.ts';
 import { replayCommand } from './policy-replay.ts';
 import { suggestCommand } from './policy-suggest.ts';
@@ -124,7 +125,8 @@ const history: Command = {
   },
 };
 
-const BELOW = 'policy: check, test, replay, suggest, publish, diff, show, history, rollback or approve';
+const BELOW =
+  'policy: check, test, explain, replay, suggest, publish, diff, show, history, rollback or approve';
 
 export const command: Command = {
   name: 'policy',
@@ -132,6 +134,7 @@ export const command: Command = {
   below: [
     checkCommand,
     testCommand,
+    explainCommand,
     replayCommand,
     suggestCommand,
     publishCommand,

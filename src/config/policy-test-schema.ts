@@ -54,7 +54,7 @@ const a2a = z.strictObject({
   context: z.string().min(1).max(256).optional().describe('Context that it is about.'),
 });
 
-const request = z.strictObject({
+export const requestSchema = z.strictObject({
   direction: z
     .enum(['inbound', 'outbound'])
     .optional()
@@ -132,12 +132,12 @@ export const policyTestSchema = z
       .meta({ title: 'file' })
       .optional()
       .describe('Which policy, relative to this file; --policy says otherwise.'),
-    given: request.prefault({}).describe('What every request has that doesn’t say otherwise.'),
+    given: requestSchema.prefault({}).describe('What every request has that doesn’t say otherwise.'),
     cases: z
       .array(
         z.strictObject({
           name: z.string().min(1).max(256).meta({ title: 'text' }).describe('What it shows.'),
-          request: request.describe('What is sent.'),
+          request: requestSchema.describe('What is sent.'),
           expect: expectation.describe('What policy says of it; what is left out may be anything.'),
         }),
       )
@@ -147,5 +147,5 @@ export const policyTestSchema = z
   .describe('Requests, and what a policy has to say of each; `hopgate policy test` runs them.');
 
 export type PolicyTestConfig = z.output<typeof policyTestSchema>;
-export type RequestConfig = z.output<typeof request>;
+export type RequestConfig = z.output<typeof requestSchema>;
 export type ExpectationConfig = z.output<typeof expectation>;

@@ -3,6 +3,7 @@
  * What it vouches for nobody else believes.
  */
 import { randomBytes } from 'node:crypto';
+import type { Caveat } from '../core/delegation/caveats.ts';
 import type { Anchor, ChainContext, Holder } from '../core/delegation/chain.ts';
 import { parseLink, type UnverifiedLink } from '../core/delegation/link.ts';
 import { mintChildLink, mintRootLink } from '../core/delegation/mint.ts';
@@ -19,6 +20,8 @@ export interface RehearsedLink {
   readonly agent: AgentId;
   readonly scope: readonly string[];
   readonly ttlSeconds: number;
+  /** Added to those before it. */
+  readonly caveats?: readonly Caveat[] | undefined;
 }
 
 export interface RehearsedChain {
@@ -75,6 +78,7 @@ export class RehearsalMesh {
         ttlSeconds: first.ttlSeconds,
         now: at,
         jti: jti(),
+        caveats: first.caveats ?? [],
         ...(purpose === undefined ? {} : { purpose }),
         ...(issuer === ''
           ? {}
@@ -105,7 +109,7 @@ export class RehearsalMesh {
   private mintChild(
     leaf: UnverifiedLink,
     depth: number,
-    { agent, scope, ttlSeconds }: RehearsedLink,
+    { agent, scope, ttlSeconds, caveats = [] }: RehearsedLink,
     at: number,
   ): Verdict<string> {
     const signer = this.agent(leaf.delegatee).key;
@@ -126,6 +130,7 @@ export class RehearsalMesh {
         ttlSeconds,
         now: at,
         jti: jti(),
+        caveats,
       },
       signer.sign,
     );

@@ -4,9 +4,11 @@
  */
 import type { ContentNote, Outcome } from '../core/audit/record.ts';
 import type { Message } from '../core/message/message.ts';
+import type { Asked } from '../core/policy/analysis/explain.ts';
 import type { CompiledPolicy } from '../core/policy/evaluate.ts';
 import type { RouteRule } from '../core/policy/model.ts';
 import type { ShadowNote } from '../core/policy/rules.ts';
+import { readableHeaders } from '../core/policy/values.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
 import type { Attributes } from '../core/trust/attributes.ts';
 import type { Bundle } from '../core/trust/bundle.ts';
@@ -165,6 +167,36 @@ export class Rehearsal {
     const { text, holder } = minted.value;
     const delegated = this.chains.verify(text, undefined, holder, undefined, trust, request.nowSeconds);
     return delegated.ok ? grant({ delegated: delegated.value, trust, minted: minted.value }) : delegated;
+  }
+
+  /** The facts of a request, for whoever explains it. */
+  facts(policy: CompiledPolicy, request: RehearsedRequest, message: Message | undefined): Verdict<Asked> {
+    const verified = this.verify(policy, request);
+    if (!verified.ok) return verified;
+    const { delegated, trust } = verified.value;
+    const [path = '', query = ''] = request.target.split('?', 2);
+    const { direction, callee, method, headers, body, labels, nowSeconds, released } = request;
+    return grant({
+      facts: {
+        direction,
+        callee,
+        method,
+        path,
+        query,
+        chain: delegated.chain,
+        registered: trust.bundle.attributes,
+      },
+      live: {
+        nowSeconds,
+        score: (id) => trust.bundle.scores.of(id, nowSeconds).score,
+        headers: () => readableHeaders(headers),
+        size: body.length,
+        labels,
+        released,
+      },
+      message,
+      unknown: () => [],
+    });
   }
 
   async decide(policy: CompiledPolicy, request: RehearsedRequest): Promise<Rehearsed> {

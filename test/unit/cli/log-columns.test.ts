@@ -149,3 +149,27 @@ test('names are short in their own trust domain, and say the domain of others', 
 test('times have milliseconds', () => {
   expect(localTime(TIME)).toBe('13:59:58.007');
 });
+
+describe('what would have been said', () => {
+  test('stands where a reason would, of an observed route before a rule in shadow', () => {
+    const shadow = [
+      { effect: 'allow', rule: 'more' },
+      { effect: 'deny', rule: 'night' },
+    ];
+    expect(lay(shown({ shadow }))[1]).toContain('would: deny night');
+    expect(lay(shown({ shadow, observed: 'scope_missing' }))[1]).toContain('would: scope_missing');
+    expect(lay(shown({ shadow: [{ effect: 'allow', rule: 'more' }] }))[1]).not.toContain('would');
+  });
+
+  test('is there in full when wide, with flags and labels', () => {
+    const record = shown({
+      flags: ['odd'],
+      labels: ['finance', 'pii'],
+      shadow: [{ effect: 'deny', rule: 'night' }],
+      observed: 'scope_missing',
+    });
+    expect(lay(record, { wide: true })[1]).toContain(
+      ' flags=odd labels=finance,pii shadow=deny:night observed=scope_missing',
+    );
+  });
+});

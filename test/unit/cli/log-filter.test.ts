@@ -140,3 +140,34 @@ test('a reason that can’t occur is wrong usage, not an empty answer', () => {
   expect(parseReason('ok')).toBe('ok');
   expect(() => parseReason('scope_mising')).toThrow(CommandError);
 });
+
+describe('what policy has noted', () => {
+  const all: readonly AuditBody[] = [
+    decision(),
+    decision({ flags: ['odd', 'external'] }),
+    decision({ labels: ['pii'] }),
+    decision({ shadow: [{ effect: 'deny', rule: 'night' }] }),
+    decision({ content: [{ action: 'shadow', pattern: 'iban', rule: 'pii' }] }),
+    decision({ observed: 'scope_missing' }),
+    refusals,
+    kept,
+  ];
+
+  test.each<[Partial<LogFilter>, number]>([
+    [{ flag: 'odd' }, 1],
+    [{ flag: 'even' }, 0],
+    [{ label: 'pii' }, 1],
+    [{ shadow: true }, 2],
+    [{ observed: true }, 1],
+    [{ observed: true, shadow: true }, 0],
+    [{ shadow: false, observed: false }, 8],
+  ])('%j: %i', (filter, count) => {
+    expect(selected(filter, ...all)).toHaveLength(count);
+  });
+
+  test('an outcome is shown with the decision that was asked for', () => {
+    const noted = decision({ flags: ['odd'] });
+    expect(selected({ outcomes: true, flag: 'odd' }, noted, outcome())).toEqual(['decision', 'outcome']);
+    expect(selected({ outcomes: true, flag: 'even' }, noted, outcome())).toEqual([]);
+  });
+});
