@@ -213,6 +213,8 @@ export interface OpenResponse {
 
 /** Looks at a response. */
 export interface ResponseWatch {
+  /** Whether its body must come as it is, without a content coding. */
+  readonly readsBody: boolean;
   /** At its head: undefined where its body is nothing to look at. Refuses what is not to be sent at all. */
   open(
     status: number,

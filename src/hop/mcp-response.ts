@@ -71,10 +71,12 @@ export class McpEvents implements BodyInspector {
   }
 
   push(chunk: Uint8Array): BodyStep {
+    this.watch.next();
     return this.step(this.events.push(chunk));
   }
 
   end(): BodyStep {
+    this.watch.next();
     return this.step(this.events.end());
   }
 

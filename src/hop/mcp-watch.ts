@@ -13,8 +13,6 @@ import { changeOf, isBarred, type ToolWatch } from './tool-watch.ts';
 /** On record. Of tools that nobody has approved a server may offer as many as it likes; those that changed are bounded by policy. */
 const MOST_NOTES = 100;
 const MAX_NAME = 128;
-/** Of JSON-RPC. */
-const INTERNAL_ERROR = -32603;
 
 /** Looks at what a server says, whatever it comes in. */
 export class McpWatch {
@@ -23,6 +21,7 @@ export class McpWatch {
   private readonly found = new Map<string, ToolNote>();
   /** Ids of requests that wait for their answer. */
   private readonly waiting = new Set<RpcId>();
+  private readonly answered = new Set<RpcId>();
 
   constructor(permit: Permit, watch: ToolWatch) {
     this.permit = permit;
@@ -62,20 +61,19 @@ export class McpWatch {
       : grant(text);
     if (passed.ok)
       for (const message of messages.value)
-        if (message.kind === 'response' && message.id !== undefined) this.waiting.delete(message.id);
+        if (message.kind === 'response' && message.id !== undefined && this.waiting.delete(message.id))
+          this.answered.add(message.id);
     return passed;
   }
 
-  /** Events that end a stream: an error to each request that waits. A client would go on waiting for its answer else. */
-  errors(problem: string): Uint8Array | undefined {
-    if (this.waiting.size === 0) return undefined;
-    const data = JSON.parse(problem) as { code: string; title: string };
-    const error = { code: INTERNAL_ERROR, message: `Hopgate: ${data.code}: ${data.title}`, data };
-    // Half an event may stand before them.
-    let events = '\n\n';
-    for (const id of this.waiting)
-      events += `event: message\ndata: ${JSON.stringify({ jsonrpc: '2.0', id, error })}\n\n`;
-    return Buffer.from(events);
+  /** What the next piece answers is told from what the pieces before it have. */
+  next(): void {
+    this.answered.clear();
+  }
+
+  /** Requests that wait for their answer; with `held`, also those whose answer was in the last piece, which did not go on. */
+  unanswered(held: boolean): readonly RpcId[] {
+    return [...this.waiting, ...(held ? this.answered : [])];
   }
 
   private seeTools(result: JsonObject): Denial | undefined {

@@ -6,6 +6,7 @@ import { DEFAULT_MESSAGE_BYTES } from '../core/limits.ts';
 import { checkMedia } from '../core/message/media.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import type { BodyInspector, BodyStep, OpenResponse, ResponseNotes, ResponseWatch } from '../ports.ts';
+import { a2aErrorEvents, errorEvents } from './closing.ts';
 import { notesOf } from './content-notes.ts';
 import { headerValues } from './headers.ts';
 import { McpEvents, McpJson, McpNothing } from './mcp-response.ts';
@@ -17,7 +18,8 @@ import type { Permit } from './permit.ts';
 export const watchResponse = (path: Path, permit: Permit): ResponseWatch | undefined => {
   const { route, input } = permit;
   const selection = input.trust.policy.content.select('response', input.callee, route.name);
-  return route.protocol === 'mcp' || selection !== undefined ? new Watch(path, permit) : undefined;
+  const readsBody = route.protocol === 'mcp' || selection !== undefined;
+  return readsBody || route.protocol?.startsWith('a2a') ? new Watch(path, permit, readsBody) : undefined;
 };
 
 /** The same of a request whose body goes on while it is looked at. */
@@ -51,10 +53,13 @@ class Watch implements ResponseWatch {
   private mcp: McpWatch | undefined;
   private isStream = false;
   private content: ContentInspector | undefined;
+  private stages: Stages | undefined;
+  readonly readsBody: boolean;
 
-  constructor(path: Path, permit: Permit) {
+  constructor(path: Path, permit: Permit, readsBody: boolean) {
     this.path = path;
     this.permit = permit;
+    this.readsBody = readsBody;
   }
 
   get notes(): ResponseNotes {
@@ -71,6 +76,7 @@ class Watch implements ResponseWatch {
     const stages: BodyInspector[] = [];
     const { route, input } = this.permit;
     const media = mediaOf(headers);
+    this.isStream = typeOf(media) === 'text/event-stream' && media.contentEncoding === undefined;
     if (route.protocol === 'mcp') {
       const session = status < 300 ? this.beginSession(headers) : undefined;
       if (session !== undefined) return session;
@@ -87,16 +93,20 @@ class Watch implements ResponseWatch {
       stages.push(this.content);
     }
     if (stages.length === 0) return grant(undefined);
-    this.isStream = typeOf(media) === 'text/event-stream';
+    this.stages = new Stages(stages);
     return grant({
-      inspector: new Stages(stages),
+      inspector: this.stages,
       keepsLength: this.mcp === undefined,
       headNow: this.isStream,
     });
   }
 
   closing(problem: string): Uint8Array | undefined {
-    return this.isStream ? this.mcp?.errors(problem) : undefined;
+    if (!this.isStream) return undefined;
+    const held = this.content !== undefined && this.stages?.refusedBy === this.content;
+    return this.mcp === undefined
+      ? a2aErrorEvents(this.permit, problem)
+      : errorEvents(this.mcp.unanswered(held), problem);
   }
 
   /** A session belongs to whoever began it. */
@@ -145,44 +155,43 @@ const typeOf = ({ contentType = '' }: ReturnType<typeof mediaOf>): string | unde
 /** One behind the other: what the first lets go on, the next sees. */
 class Stages implements BodyInspector {
   private readonly stages: readonly BodyInspector[];
+  /** The one that did not let go on what came. */
+  refusedBy: BodyInspector | undefined;
+
   constructor(stages: readonly BodyInspector[]) {
     this.stages = stages;
   }
 
   push(chunk: Uint8Array): BodyStep {
-    return this.from(0, { pass: [chunk] });
+    return this.through({ pass: [chunk] }, false);
   }
 
   end(): BodyStep {
-    let step: BodyStep = { pass: [] };
-    for (const stage of this.stages) {
-      const before = feed(stage, step);
-      if (before.denial !== undefined) return before;
-      const last = stage.end();
-      step = { pass: [...before.pass, ...last.pass], denial: last.denial };
-      if (step.denial !== undefined) return step;
-    }
-    return step;
+    return this.through({ pass: [] }, true);
   }
 
-  private from(at: number, first: BodyStep): BodyStep {
+  /** What one refuses ends it all, after what it let go on was looked at by those behind it. */
+  private through(first: BodyStep, ends: boolean): BodyStep {
     let step = first;
-    for (const stage of this.stages.slice(at)) {
-      const next = feed(stage, step);
-      // What the one before has refused ends here, after what it let go on was looked at.
-      if (next.denial !== undefined) return next;
-      step = step.denial === undefined ? next : { pass: next.pass, denial: step.denial };
+    for (const stage of this.stages) {
+      let next = feed(stage, step.pass);
+      if (ends && next.denial === undefined && step.denial === undefined) {
+        const last = stage.end();
+        next = { pass: [...next.pass, ...last.pass], denial: last.denial };
+      }
+      if (next.denial !== undefined) this.refusedBy = stage;
+      step = { pass: next.pass, denial: next.denial ?? step.denial };
     }
     return step;
   }
 }
 
-const feed = (stage: BodyInspector, { pass, denial }: BodyStep): BodyStep => {
-  const out: Uint8Array[] = [];
-  for (const chunk of pass) {
+const feed = (stage: BodyInspector, chunks: readonly Uint8Array[]): BodyStep => {
+  const pass: Uint8Array[] = [];
+  for (const chunk of chunks) {
     const step = stage.push(chunk);
-    out.push(...step.pass);
-    if (step.denial !== undefined) return { pass: out, denial: step.denial };
+    pass.push(...step.pass);
+    if (step.denial !== undefined) return { pass, denial: step.denial };
   }
-  return { pass: out, denial };
+  return { pass };
 };

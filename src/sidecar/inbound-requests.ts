@@ -265,7 +265,7 @@ export class InboundRequests {
     const { chain } = permit.delegated;
     const watch = watchResponse(path, permit);
     const inspector = watchRequest(permit, headers.forwarded, body?.length ?? headers.contentLength);
-    const forwarded = watch === undefined ? headers.forwarded : withoutCodings(headers.forwarded);
+    const forwarded = watch?.readsBody === true ? withoutCodings(headers.forwarded) : headers.forwarded;
     labels.add(chain, permit.labels);
     this.verified.addTo(forwarded, session, permit, hop);
     return httpExchange({

@@ -177,7 +177,7 @@ export class OutboundRequests {
     const { chain } = held;
     const watch = watchResponse(path, permit);
     const inspector = watchRequest(permit, headers.forwarded, body?.length ?? headers.contentLength);
-    const forwarded = watch === undefined ? headers.forwarded : withoutCodings(headers.forwarded);
+    const forwarded = watch?.readsBody === true ? withoutCodings(headers.forwarded) : headers.forwarded;
     labels.add(chain, permit.labels);
     if (permit.labels.length > 0) forwarded.push('delegation-labels', permit.labels.join(' '));
     let returned: readonly string[] = [];

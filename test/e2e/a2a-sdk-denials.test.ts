@@ -176,7 +176,7 @@ describe('A2A', () => {
       await expect.poll(gone, PATIENT).toBe(before + 1);
     });
 
-    it('ends when policy ends it, and its client hears of it', async () => {
+    it('ends when policy ends it, and its client hears why', async () => {
       const reload = (): void => {
         for (const name of [PLANNING, SERVER]) mesh.agent(name).sidecar.reload();
       };
@@ -184,7 +184,7 @@ describe('A2A', () => {
         mesh.writePolicy(policy(['security']));
         reload();
       });
-      await expect(cut).rejects.toThrow();
+      expect(await refusal(cut)).toBe('rule_unmatched');
       expect(last(SERVER, 'outcome')).toMatchObject({ result: 'rule_unmatched' });
       mesh.writePolicy(policy(['planning']));
       reload();

@@ -8,6 +8,8 @@ const SERVER = 'inventory/def456';
 const PLANNING = 'planning/abc123';
 const ASKS = '{"jsonrpc":"2.0","id":9,"method":"sampling/createMessage","params":{}}';
 const PONG = '{"jsonrpc":"2.0","id":1,"result":{}}';
+const MARKED = '{"jsonrpc":"2.0","id":1,"result":{"text":"TOP SECRET"}}';
+const NOTE = '{"jsonrpc":"2.0","method":"notifications/message","params":{}}';
 const FAILED = '{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"no"}}';
 const JSON_TYPE = 'application/json';
 const STREAM = 'text/event-stream';
@@ -22,6 +24,15 @@ describe('answers of an MCP server', () => {
       domain: { anchor: { scope: ['mcp:*'] } },
       policy: {
         routes: [{ name: 'mcp', path: '/mcp', protocol: 'mcp', scopes: ['mcp:use'], operations: [{}] }],
+        content: [
+          {
+            name: 'marked',
+            directions: ['response'],
+            patterns: { marker: 'TOP SECRET' },
+            action: 'deny',
+            mode: 'hold',
+          },
+        ],
       },
     });
     await mesh.start(SERVER, {
@@ -49,9 +60,9 @@ describe('answers of an MCP server', () => {
   ): void => {
     answer = (response) => {
       response.writeHead(status, { ...(type !== undefined && { 'content-type': type }), ...headers });
-      // In two pieces, so that nobody knows the length.
-      response.write(body.slice(0, body.length / 2));
-      response.end(body.slice(body.length / 2));
+      // In two pieces, so that nobody knows the length; most of it in one.
+      response.write(body.slice(0, 5));
+      response.end(body.slice(5));
     };
   };
   const result = () =>
@@ -146,6 +157,24 @@ describe('answers of an MCP server', () => {
     expect(none).toEqual([]);
     expect(first).toBe('id: 1\ndata: ');
     expect(JSON.parse(last?.split('data: ')[1] ?? '')).toMatchObject({ id: 1, error: { data: { code } } });
+    expect(result()).toBe(code);
+  });
+
+  it.each([
+    ['in its answer', `data: ${MARKED}\n\n`, 'content_denied'],
+    ['ahead of what is no message', `data: ${MARKED}\n\ndata: hello\n\n`, 'content_denied'],
+    ['ahead of a request of its own', `data: ${MARKED}\n\ndata: ${ASKS}\n\n`, 'content_denied'],
+    ['behind a request of its own', `data: ${ASKS}\n\ndata: ${MARKED}\n\n`, 'mcp_server_request'],
+  ])('what content rules hold back %s stays back, and who waits hears of it', async (_, events, code) => {
+    answering(200, STREAM, `data: ${NOTE}\n\n${events}`);
+    const { body } = await ask();
+    expect(body).not.toContain('TOP SECRET');
+    expect(body.startsWith(`data: ${NOTE}\n\n`)).toBe(true);
+    expect(JSON.parse(body.split('data: ')[2] ?? '')).toMatchObject({
+      id: 1,
+      // What a content rule found is not for the other side.
+      error: { data: { code: code === 'content_denied' ? 'denied' : code } },
+    });
     expect(result()).toBe(code);
   });
 
