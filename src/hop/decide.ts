@@ -271,6 +271,7 @@ const askPoints = (
   for (const operation of message?.ok ? message.value.operations : [undefined]) {
     const question = pointInput(
       valuesOf(known.facts, live, known.route, allowed.labels, allowed.required, operation),
+      live.size,
     );
     if (!question.ok) return question;
     for (const { point, path } of points) asked.push({ point, path, input: question.value });

@@ -38,6 +38,8 @@ const LINEAR_MATCHES = 'reMatch';
 
 /** Bounded by what policies in force say: only patterns that stand in a condition come here. */
 const patterns = new LRUCache<string, RE2JS>({ max: 4096 });
+/** Characters times instructions of the pattern: half a second at worst. */
+const MAX_MATCH_STEPS = 100_000_000;
 const patternOf = (text: string): RE2JS => {
   const known = patterns.get(text);
   if (known !== undefined) return known;
@@ -55,9 +57,12 @@ const environment = ((): Environment => {
     made.registerVariable({ name, schema: schemaOf(members) });
   made.registerVariable('now', NOW.type);
   // The library's own `matches` is a backtracking engine, which a sender's string could keep busy for hours.
-  made.registerFunction(`string.${LINEAR_MATCHES}(string): bool`, (text: string, pattern: string) =>
-    patternOf(pattern).test(text),
-  );
+  made.registerFunction(`string.${LINEAR_MATCHES}(string): bool`, (text: string, pattern: string) => {
+    const compiled = patternOf(pattern);
+    if (text.length * compiled.programSize() > MAX_MATCH_STEPS)
+      throw new RangeError('too long for this pattern');
+    return compiled.test(text);
+  });
   return made;
 })();
 
@@ -70,6 +75,7 @@ const isNode = (value: unknown): value is ASTNode =>
 /** Comprehensions within comprehensions multiply; those over what a sender chose do so without bound. */
 const MACROS = new Set(['all', 'exists', 'exists_one', 'map', 'filter']);
 const MOST_NESTED = 2;
+const SENDERS = ['mcp', 'mcp.arguments', 'request', 'request.query', 'request.headers'];
 
 interface Found {
   readonly reads: Set<string>;
@@ -180,7 +186,7 @@ const compile = (text: string): Condition | ConditionFault => {
     walk(environment.parse(text).ast, text, found, 0);
     if (found.fault !== undefined) return found.fault;
     const reads = attributesOf(found.reads);
-    const most = reads.has('mcp.arguments') || reads.has('mcp') ? 1 : MOST_NESTED;
+    const most = SENDERS.some((name) => reads.has(name)) ? 1 : MOST_NESTED;
     if (found.nested > most)
       return {
         message: `more than ${most} comprehension${most === 1 ? '' : 's'} one in the other`,

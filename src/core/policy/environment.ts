@@ -78,7 +78,11 @@ export const ENVIRONMENT = {
       'request',
       'by lower-case name: `content-type`, `content-length`, `user-agent`, `accept`, and `x-` headers',
     ),
-    size: of('int', 'request', 'octets of the body, as announced or read; -1 where nobody knows yet'),
+    size: of(
+      'int',
+      'request',
+      'octets of the body, as announced or read; where nobody knows yet, the condition fails',
+    ),
   },
   mcp: {
     server: of('string', 'standing', 'the route’s `server`'),

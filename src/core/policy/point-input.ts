@@ -26,10 +26,10 @@ const withoutSecrets = (headers: unknown): unknown =>
   );
 
 /**
- * Refuses with `rule_error` where a value can't be had (a query parameter or a header that occurs twice): what is left out would be
+ * `size`: octets of the body; -1 where nobody knows, which is for the point to judge. Refuses with `rule_error` where a value can't be had (a query parameter or a header that occurs twice): what is left out would be
  * undefined in Rego, and `not` of it true.
  */
-export const pointInput = (values: Values): Verdict<Readonly<Record<string, unknown>>> => {
+export const pointInput = (values: Values, size: number): Verdict<Readonly<Record<string, unknown>>> => {
   const input: Record<string, unknown> = { version: INPUT_VERSION };
   const given = values as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   let at = 'now';
@@ -39,7 +39,7 @@ export const pointInput = (values: Values): Verdict<Readonly<Record<string, unkn
       const made: Record<string, unknown> = {};
       for (const member of Object.keys(members)) {
         at = `${variable}.${member}`;
-        const value = given[variable]?.[member];
+        const value = at === 'request.size' ? size : given[variable]?.[member];
         made[member] = plain(member === 'headers' ? withoutSecrets(value) : value);
       }
       input[variable] = made;

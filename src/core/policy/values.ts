@@ -35,7 +35,7 @@ export interface LiveFacts {
   score(id: AgentId): number;
   /** By lower-case name; made when a condition asks. */
   headers(): Readonly<Record<string, string>>;
-  /** Octets of the body; -1 where it is not known. */
+  /** Octets of the body; -1 where it is not known: a condition that reads it then has no value. */
   readonly size: number;
   /** Of what the task has touched, without those of this request. */
   readonly labels: readonly string[];
@@ -76,15 +76,17 @@ const queryOf = (query: string): Record<string, string> => {
 const NO_ARGUMENTS: Readonly<Record<string, never>> = Object.freeze(Object.create(null));
 
 /**
- * Those of the headers (name, value, …) that conditions may read, by lower-case name. Throws where one occurs twice: a
- * condition that reads headers then has no value.
+ * Those of the headers (name, value, …) that conditions may read, by lower-case name. Throws where one occurs twice or in
+ * another spelling: a condition that reads headers then has no value.
  */
 export const readableHeaders = (list: readonly string[]): Readonly<Record<string, string>> => {
   const readable: Record<string, string> = Object.create(null);
   for (let at = 0; at < list.length; at += 2) {
-    const name = (list[at] ?? '').toLowerCase();
+    const sent = (list[at] ?? '').toLowerCase();
+    const name = sent.replaceAll('_', '-');
     if (!READABLE_HEADERS.has(name) && !name.startsWith('x-')) continue;
-    if (name in readable) throw new TypeError('a header occurs twice');
+    // Servers of the CGI family take the one for the other.
+    if (name in readable || name !== sent) throw new TypeError('a header occurs twice, or with _ for -');
     readable[name] = list[at + 1] ?? '';
   }
   return readable;
@@ -157,6 +159,7 @@ export const valuesOf = (
         return live.headers();
       },
       get size() {
+        if (live.size < 0) throw new TypeError('nobody knows the size yet');
         return BigInt(live.size);
       },
     },

@@ -20,6 +20,8 @@ from .environment import ENVIRONMENT, TEXTS, Type, Unknown
 from .patterns import compile_pattern
 
 MAX_CHARACTERS = 4096
+# What a sender may make long.
+SENDERS = {"mcp", "mcp.arguments", "request", "request.query", "request.headers"}
 _MACROS = ("all", "exists", "exists_one", "map", "filter")
 _OPTIONAL = re.compile(r"((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)\.\?([A-Za-z_]\w*)\.orValue\(([^()]*)\)")
 _NUMBERS = ("int", "uint", "double")
@@ -329,7 +331,7 @@ def _compiled(text: str) -> tuple[Any, frozenset[str]]:
     found = checker.of(tree, {})
     if not _is_same(found, "bool"):
         raise Fault("not bool")
-    if checker.nested > (1 if checker.reads & {"mcp", "mcp.arguments"} else 2):
+    if checker.nested > (1 if checker.reads & SENDERS else 2):
         raise Fault("nested too deep")
     return tree, frozenset(checker.reads)
 

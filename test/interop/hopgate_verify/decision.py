@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from . import content
 from .attributes import attributes_of, groups_of
 from .caveats import Hop, check_all_hold
-from .environment import headers_of, query_of
+from .environment import Unknown, headers_of, query_of
 from .fault import Fault
 from .message import path_below, read_message
 from .rules import Asked, Ruled, apply_rules, condition_over, is_covered, matches_any
@@ -266,7 +266,7 @@ def _values(request: Request, route: Route, labels: list[str], required: list[st
             "protocol": route.protocol,
             "scopes": required,
             "headers": headers_of(request.headers),
-            "size": -1 if request.body is None else len(request.body.encode()),
+            "size": Unknown() if request.body is None else len(request.body.encode()),
         },
         "mcp": {
             "server": route.rule.get("server", ""),

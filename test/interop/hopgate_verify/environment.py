@@ -89,10 +89,10 @@ def _is_hex(text: str) -> bool:
 def headers_of(flat: list[str]) -> dict[str, str] | Unknown:
     readable: dict[str, str] = {}
     for sent, value in zip(flat[::2], flat[1::2]):
-        name = sent.lower()
+        name = sent.lower().replace("_", "-")
         if name not in _READABLE and not name.startswith("x-"):
             continue
-        if name in readable:
+        if name in readable or name != sent.lower():
             return Unknown()
         readable[name] = value
     return readable

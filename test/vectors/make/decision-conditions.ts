@@ -75,7 +75,7 @@ const environment = (): Case[] => [
     'holds',
     HEADERS,
   ),
-  when('request.size == -1', 'holds'),
+  when('request.size >= 0 || request.size < 0', 'no value'),
   when('request.size == 5', 'holds', { body: 'h\u00e9llo'.slice(0, 4) }),
   when("mcp.method == '' && a2a.method == '' && mcp.arguments.size() == 0", 'holds'),
   when('data.labels == []', 'holds'),
@@ -126,6 +126,7 @@ const nothing = (): Case[] => [
   when("request.query.tag == 'a'", 'no value', { target: '/ec2/DescribeInstances?tag=%ff' }),
   when("request.headers['x-region'] == 'eu'", 'no value', TWICE),
   when("request.headers.authorization != ''", 'no value', HEADERS),
+  when("request.headers['x-region'] == 'eu'", 'no value', { headers: ['X-Region', 'eu', 'X_Region', 'us'] }),
   when('9223372036854775807 + caller.score > 0', 'no value'),
   when('timestamp(caller.attributes.team) < now', 'no value'),
   // Or and and hold where one side tells, whatever the other has.

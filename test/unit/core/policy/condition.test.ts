@@ -23,6 +23,7 @@ const valuesFor = ({
   query = 'a=1&b=x%20y',
   headers = ['X-Env', 'prod', 'Authorization', 'secret'],
   route = ROUTE,
+  size = 42,
 } = {}) =>
   valuesOf(
     {
@@ -38,7 +39,7 @@ const valuesFor = ({
       nowSeconds: NOW,
       score: () => 512.7,
       headers: () => readableHeaders(headers),
-      size: 42,
+      size,
       labels: [],
       released: false,
     },
@@ -132,6 +133,22 @@ describe('what has no value', () => {
     expect(answerOf('request.query.a == "1"', valuesFor({ query: 'a=%ff' }))).toBeUndefined();
     const twice = valuesFor({ headers: ['x-env', 'a', 'X-ENV', 'b'] });
     expect(answerOf('request.headers["x-env"] == "a"', twice)).toBeUndefined();
+    const spelt = valuesFor({ headers: ['x-env', 'a', 'X_Env', 'b'] });
+    expect(answerOf('request.headers["x-env"] == "a"', spelt)).toBeUndefined();
+    expect(answerOf('has(request.headers.x)', valuesFor({ headers: ['X_Env', 'b'] }))).toBeUndefined();
+  });
+
+  test('a size that nobody knows: neither "not too large" nor "not small enough" is true of it', () => {
+    for (const text of ['request.size > 1048576', 'request.size <= 1048576', 'request.size == -1'])
+      expect(answerOf(text, valuesFor({ size: -1 }))).toBeUndefined();
+    expect(answerOf('request.size == 0', valuesFor({ size: 0 }))).toBe(true);
+  });
+
+  test('a text that would keep its pattern busy', () => {
+    const pattern = '^(?:(?:a|b){1,100}c?){1,10}$';
+    const long = valuesFor({ query: `a=${'ab'.repeat(500_000)}` });
+    expect(answerOf(`request.query.a.matches("${pattern}")`, long)).toBeUndefined();
+    expect(answerOf('request.query.a.matches("^[ab]+$")', long)).toBe(true);
   });
 });
 
@@ -147,6 +164,8 @@ describe('what is no condition', () => {
     ['data.labels.exists(caller, caller == "x")', 19],
     ['cel.bind(now, 1, now == 1)', 9],
     ['mcp.arguments.a.exists(x, mcp.arguments.a.exists(y, x == y))', 0],
+    ['request.query.exists(x, request.query.exists(y, x == y))', 0],
+    ['request.headers.exists(x, chain.agents.exists(y, x == y))', 0],
     [`${'('.repeat(100)}true${')'.repeat(100)}`, undefined],
     [`caller.type == "${'x'.repeat(5000)}"`, 0],
   ])('%s', (text, offset) => {

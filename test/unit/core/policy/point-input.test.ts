@@ -35,7 +35,7 @@ const values = (query = 'region=eu', headers: readonly string[] = ['Accept', '*/
   );
 
 test('has all that conditions can read', () => {
-  const input = permitted(pointInput(values()));
+  const input = permitted(pointInput(values(), 42));
   expect(Object.keys(input).sort()).toEqual(['now', 'version', ...Object.keys(ENVIRONMENT)].sort());
   for (const [variable, members] of Object.entries(ENVIRONMENT)) {
     const made = input[variable] as Record<string, unknown>;
@@ -54,7 +54,7 @@ test('has all that conditions can read', () => {
 });
 
 test('is JSON, member for member', () => {
-  const input = permitted(pointInput(values()));
+  const input = permitted(pointInput(values(), 42));
   expect(JSON.parse(JSON.stringify(input))).toEqual(input);
 });
 
@@ -63,9 +63,13 @@ test.each([
   ['a query parameter that can’t be decoded', values('a=%FF'), 'request.query'],
   ['a header that occurs twice', values('', ['X-A', '1', 'x-a', '2']), 'request.headers'],
 ])('is not made of %s', (_what, given, at) => {
-  expect(pointInput(given)).toMatchObject({
+  expect(pointInput(given, 42)).toMatchObject({
     ok: false,
     reason: 'rule_error',
     detail: expect.stringContaining(at),
   });
+});
+
+test('is made without a size, which a body without an announced length has not', () => {
+  expect(permitted(pointInput(values(), -1))).toMatchObject({ request: { size: -1 } });
 });
