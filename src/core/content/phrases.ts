@@ -121,6 +121,11 @@ export class PhraseMachine {
     this.root = this.stateOf(this.automaton.starts);
   }
 
+  /** States that texts have led to so far: a number that the parts bound, whatever the texts. */
+  get stateCount(): number {
+    return this.states.size;
+  }
+
   /** All of them in a text, in the order in which they end; of one phrase those that share a start count once. */
   find(given: string): PhraseHit[] {
     // A few letters are two when they are small; of text with such the places would not be those of the text.
