@@ -48,6 +48,8 @@ const operationsOf = ({ hops, required }: Group): readonly OperationRule[] => {
   for (const { record } of hops) {
     const { operations = [] } = record;
     for (const { method, name } of operations) {
+      // A star in what the sender chose would stand for more than was asked for.
+      if (`${method}${name}`.includes('*')) continue;
       const more = record.required.filter((scope) => !required.includes(scope));
       const key = `${method} ${name}`;
       const known = found.get(key);
@@ -113,7 +115,7 @@ const routeOf = (group: Group, name: string): RouteRule => ({
 
 /** A policy of routes alone. Paths that no route can name are left out. */
 export const deriveRoutes = (hops: readonly UsedHop[]): Policy => {
-  const all = groupsOf(hops);
+  const all = groupsOf(hops.filter(({ record }) => !/[*{}]/.test(record.target)));
   const { open, rest } = valuesOf(all.filter((group) => !isMessage(group)));
   const names = new Map<string, number>();
   // Literal paths first: the first that matches counts.

@@ -129,6 +129,12 @@ const unique = (taken: Set<string>, wanted: string): string => {
   return name;
 };
 
+/** Names and methods are the sender's to choose: one that ends in a star would stand for more than was asked for. */
+const exact = (names: ReadonlySet<string>): readonly string[] | undefined =>
+  names.size === 0 || [...names].some((name) => name.includes('*') || !/^[!-~]{1,256}$/.test(name))
+    ? undefined
+    : [...names].sort();
+
 const operationsOf = ({ route, operations }: RouteUse): readonly SuggestedOperation[] | undefined =>
   route.operations?.flatMap((rule, at) => {
     const used = operations.get(at);
@@ -136,8 +142,8 @@ const operationsOf = ({ route, operations }: RouteUse): readonly SuggestedOperat
     const { methods, names, bare, count } = used;
     return [
       {
-        methods: [...methods].sort(),
-        names: bare || names.size === 0 ? rule.names : [...names].sort(),
+        methods: exact(methods) ?? rule.methods,
+        names: (bare ? undefined : exact(names)) ?? rule.names,
         scopes: rule.scopes,
         count,
         at,

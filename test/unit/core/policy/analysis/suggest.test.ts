@@ -133,3 +133,20 @@ test('what a kind of agent held, and what of it was needed behind it', () => {
     { agent: 'spiffe://x.y/agent/helper/*', granted: ['files:list'], used: ['files:list'] },
   ]);
 });
+
+test('what senders chose becomes no wildcard', () => {
+  const base = parsePolicy(BASE, 'b.yaml');
+  const hops = usageOf(call('h.1', 'read*'), call('h.2', 'read'));
+  const beside = suggestPolicy(hops, base).routes[0]?.rule.operations;
+  expect(beside).toMatchObject([{ methods: ['tools/call'], names: undefined }]);
+  const alone = suggestPolicy(hops, undefined).routes.flatMap(({ rule }) => rule.operations ?? []);
+  expect(alone.flatMap(({ names = [] }) => names)).toEqual(['read']);
+
+  const paths = usageOf(
+    call('h.1', 'x', { target: '/items/*', operations: undefined, required: ['items:read'] }),
+    call('h.2', 'x', { target: '/items/1', operations: undefined, required: ['items:read'] }),
+  );
+  const { routes, leftOut } = suggestPolicy(paths, undefined);
+  expect(routes.map(({ rule }) => rule.path)).toEqual(['/items/1']);
+  expect(leftOut.map(({ record }) => record.target)).toEqual(['/items/*']);
+});
