@@ -8,6 +8,10 @@ export interface Explained {
   readonly message: string;
 }
 
+/** `"a", "b" or "c"`. */
+const oneOf = (words: readonly string[]): string =>
+  words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
+
 const KINDS: Readonly<Record<string, string>> = {
   object: 'a map (lines of "key: value")',
   record: 'a map (lines of "key: value")',
@@ -74,7 +78,7 @@ const wantedBy = (issue: z.core.$ZodIssue, given: unknown): string => {
         ? `must be ${KINDS[issue.expected] ?? issue.expected}${issue.expected === 'string' && isScalarValue(given) ? ': put it in quotes' : ''}`
         : issue.message;
     case 'invalid_value':
-      return `must be ${issue.values.map((one) => JSON.stringify(one)).join(' or ')}`;
+      return `must be ${oneOf(issue.values.map((one) => JSON.stringify(one)))}`;
     case 'too_small':
       return issue.origin === 'array'
         ? `must have ${issue.minimum} entry or more: an empty list is never read as "all"`

@@ -41,7 +41,7 @@ const ok = async (...args: readonly string[]): Promise<string> => {
 describe('hopgate policy', () => {
   test('shows a fault as every configuration fault is shown, and publishes nothing', async () => {
     const where = file('bad.yaml', policyYaml('r2').replace('effect: allow', 'effect: maybe'));
-    const fault = `${where}:10:5: rules[0].effect: must be "allow" or "deny"`;
+    const fault = `${where}:10:5: rules[0].effect: must be "allow", "deny", "approve", "quarantine" or "flag"`;
     for (const args of [
       ['check', where],
       ['publish', where, '--why', 'a test'],

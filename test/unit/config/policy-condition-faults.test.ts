@@ -110,7 +110,7 @@ describe('a route', () => {
     [
       'another protocol',
       '    protocol: grpc\n',
-      ['7:5: routes[0].protocol: must be "http" or "mcp" or "a2a" or "a2a-rest"'],
+      ['7:5: routes[0].protocol: must be "http", "mcp", "a2a", "a2a-rest" or "websocket"'],
     ],
     [
       'operations without a protocol',

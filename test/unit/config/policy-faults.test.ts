@@ -56,7 +56,7 @@ describe('a policy', () => {
     [
       'an unknown effect',
       policyText('routes: []\nrules: [{name: one, effect: audit}]\n'),
-      ['5:21: rules[0].effect: must be "allow" or "deny" or "approve" or "quarantine" or "flag"'],
+      ['5:21: rules[0].effect: must be "allow", "deny", "approve", "quarantine" or "flag"'],
     ],
     [
       'an empty selector',

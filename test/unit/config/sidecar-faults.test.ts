@@ -63,7 +63,7 @@ describe('a sidecar file', () => {
     [
       'a map where a text belongs',
       inbound('log: {level: {a: 1}}\n'),
-      ['17:7: log.level: must be "debug" or "info" or "warn" or "error"'],
+      ['17:7: log.level: must be "debug", "info", "warn" or "error"'],
     ],
     [
       'a text where a map belongs',
@@ -204,7 +204,7 @@ describe('a sidecar file', () => {
       '3:1: identity.wit: is missing',
       `15:3: inbound.agent: ${LOCAL}`,
       '17:3: admin.sockett: unknown key; did you mean "socket"?',
-      '19:3: log.level: must be "debug" or "info" or "warn" or "error"',
+      '19:3: log.level: must be "debug", "info", "warn" or "error"',
     ]);
   });
 });
