@@ -95,11 +95,11 @@ export class McpWatch {
     const tools = toolsOf(result);
     if (!tools.ok) return result;
     const { route } = this.permit;
-    const mayCall = callable(this.permit);
+    const isShown = route.tools?.filter === true ? callable(this.permit) : () => true;
     const kept = new Set<string>();
     for (const { name, digest } of tools.value) {
       if (isBarred(route, changeOf(route, name, digest))) continue;
-      if (route.tools?.filter !== true || mayCall(name)) kept.add(name);
+      if (isShown(name)) kept.add(name);
     }
     return kept.size === tools.value.length ? result : filterTools(result, (name) => kept.has(name));
   }

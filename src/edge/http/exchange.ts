@@ -84,6 +84,16 @@ const UNREACHABLE = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 
+const FAULT: BodyStep = { pass: [], denial: deny('internal', 'a fault in what looks at bodies') };
+/** INVARIANT: what could not be looked at does not go on, and takes nothing but its exchange with it. */
+const look = (at: () => BodyStep): BodyStep => {
+  try {
+    return at();
+  } catch {
+    return FAULT;
+  }
+};
+
 /** Counts a body whose length nobody announced, and shows it to whoever looks at it as it goes by. */
 class BodyGate extends Transform {
   octets = 0;
@@ -97,10 +107,17 @@ class BodyGate extends Transform {
   override _transform(chunk: Buffer, _encoding: string, next: (error?: Error | null) => void): void {
     this.octets += chunk.length;
     if (this.octets > this.most) next(new Cut('http_body_too_large'));
-    else this.pass(this.inspector?.push(chunk) ?? { pass: [chunk] }, next);
+    else
+      this.pass(
+        look(() => this.inspector?.push(chunk) ?? { pass: [chunk] }),
+        next,
+      );
   }
   override _flush(next: (error?: Error | null) => void): void {
-    this.pass(this.inspector?.end() ?? { pass: [] }, next);
+    this.pass(
+      look(() => this.inspector?.end() ?? { pass: [] }),
+      next,
+    );
   }
   private pass({ pass, denial }: BodyStep, next: (error?: Error | null) => void): void {
     for (const chunk of pass) this.push(chunk);
@@ -169,7 +186,7 @@ class RunningExchange implements Dispatcher.DispatchHandler {
   private lookAtHeld(): Denial | undefined {
     const { body, inspector } = this.options;
     if (body === undefined || inspector === undefined) return undefined;
-    return inspector.push(body).denial ?? inspector.end().denial;
+    return look(() => inspector.push(body)).denial ?? look(() => inspector.end()).denial;
   }
 
   private body(): IncomingMessage | Transform | Buffer | null {
@@ -240,7 +257,13 @@ class RunningExchange implements Dispatcher.DispatchHandler {
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.ended) return;
     if (this.open === undefined) this.pass(controller, chunk);
-    else this.passStep(controller, this.open.inspector.push(chunk));
+    else {
+      const { inspector } = this.open;
+      this.passStep(
+        controller,
+        look(() => inspector.push(chunk)),
+      );
+    }
   }
 
   /** Whether all of it may go on. */
@@ -278,7 +301,15 @@ class RunningExchange implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     const { response } = this.options;
-    if (this.open !== undefined && !this.passStep(undefined, this.open.inspector.end())) return;
+    const inspector = this.open?.inspector;
+    if (
+      inspector !== undefined &&
+      !this.passStep(
+        undefined,
+        look(() => inspector.end()),
+      )
+    )
+      return;
     this.sendHead();
     if (!response.writableEnded) response.end();
     this.finish('ok');
