@@ -6,6 +6,7 @@ their values are, values of other types are not equal rather than an error, and 
 """
 
 import datetime
+import math
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -16,6 +17,7 @@ import lark
 import re2
 from celpy import celtypes
 
+from .encoding import jcs
 from .environment import ENVIRONMENT, TEXTS, Type, Unknown
 from .patterns import compile_pattern
 
@@ -94,6 +96,19 @@ _LITERALS = {
 _TYPE_NAMES = ("int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type")
 
 
+def _with_dyn(operator: str, known: Type) -> Type:
+    """Of a side that nobody knows the one that there is an operation with; dyn where there are several."""
+    if known == "dyn":
+        return "dyn"
+    if known in _NUMBERS and (operator != "multiplication_mod" or known != "double"):
+        return known
+    if operator == "addition_add" and (known in ("string", "bytes", "timestamp") or known[0] == "list"):
+        return known
+    if operator.startswith("addition") and known in ("timestamp", "duration"):
+        return "dyn"
+    raise Fault("no such operation")
+
+
 class _Checker:
     """Types of an expression, and what it reads."""
 
@@ -144,6 +159,8 @@ class _Checker:
             held = right[1] if type(right) is tuple and right[0] == "list" else "string"
             if right != "dyn" and (type(right) is not tuple or not _is_same(left, held)):
                 raise Fault("in")
+        elif operator not in ("relation_eq", "relation_ne") and left in _NUMBERS and right in _NUMBERS:
+            return "bool"
         elif not _is_same(left, right):
             raise Fault("two types")
         elif operator not in ("relation_eq", "relation_ne") and type(left) is tuple:
@@ -156,7 +173,7 @@ class _Checker:
             return found
         operator, left, right = found
         if "dyn" in (left, right):
-            return "dyn"
+            return _with_dyn(operator, right if left == "dyn" else left)
         if operator == "addition_add" and left == right and (left in ("string", "bytes") or left[0] == "list"):
             return left
         times = {"addition_add": _ADDED, "addition_sub": _TAKEN}.get(operator, {})
@@ -350,9 +367,13 @@ def _is_alike(a: Any, b: Any) -> bool:
     return type(a) is type(b) or any(isinstance(a, kind) and isinstance(b, kind) for kind in (str, bytes))
 
 
+def _plain(value: Any) -> int | float:
+    return float(value) if isinstance(value, float) else int(value)
+
+
 def _equal(a: Any, b: Any) -> bool:
     if _is_number(a) and _is_number(b):
-        return bool(float(a) == float(b)) if isinstance(a, float) or isinstance(b, float) else int(a) == int(b)
+        return _plain(a) == _plain(b)
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(_equal(x, y) for x, y in zip(a, b))
     if isinstance(a, dict) and isinstance(b, dict):
@@ -375,15 +396,101 @@ def _spread(operation: Operation) -> Operation:
     return apply
 
 
+def _kind(value: Any) -> str:
+    """int, uint or double; empty for what is no number. What is made of numbers may be a plain one."""
+    if not _is_number(value):
+        return ""
+    if isinstance(value, float):
+        return "double"
+    return "uint" if isinstance(value, celtypes.UintType) else "int"
+
+
+_DOUBLES: dict[str, Operation] = {
+    "_+_": lambda a, b: a + b,
+    "_-_": lambda a, b: a - b,
+    "_*_": lambda a, b: a * b,
+    "_/_": lambda a, b: _divided(a, b),
+}
+
+
+def _is_joined(name: str, a: Any, b: Any) -> bool:
+    """Texts and lists are put together, times and durations added and taken away."""
+    times = (celtypes.TimestampType, celtypes.DurationType)
+    if isinstance(a, times) and isinstance(b, times):
+        return name in ("_+_", "_-_")
+    return name == "_+_" and any(isinstance(a, kind) and isinstance(b, kind) for kind in (str, bytes, list))
+
+
+def _size(value: Any) -> Any:
+    if isinstance(value, celpy.CELEvalError):
+        return value
+    if not isinstance(value, (str, bytes, list, dict)):
+        raise TypeError("no size")
+    return celtypes.IntType(len(value))
+
+
+def _divided(a: float, b: float) -> float:
+    """As IEEE 754 has it."""
+    if b:
+        return a / b
+    return math.nan if not a or math.isnan(a) else math.copysign(math.inf, a) * math.copysign(1, b)
+
+
 def _unmixed(name: str) -> Operation:
     inner = celpy.evaluation.base_functions[name]
 
     def apply(a: Any, b: Any) -> Any:
-        if _is_number(a) and _is_number(b) and type(a) is not type(b):
-            raise TypeError("numbers of two types")
-        return inner(a, b)
+        kind = _kind(a)
+        if kind != _kind(b):
+            raise TypeError("two types")
+        if kind == "double":
+            return celtypes.DoubleType(_DOUBLES[name](float(a), float(b)))
+        if not kind and not _is_joined(name, a, b):
+            raise TypeError("no such overload")
+        made = inner(a, b)
+        return celtypes.StringType(made) if isinstance(made, str) else made
 
     return _spread(apply)
+
+
+_CLASSES: list[tuple[type, str]] = [
+    (celtypes.BoolType, "bool"),
+    (bool, "bool"),
+    (celtypes.UintType, "uint"),
+    (int, "int"),
+    (float, "double"),
+    (str, "string"),
+    (bytes, "bytes"),
+    (celtypes.TimestampType, "timestamp"),
+    (celtypes.DurationType, "duration"),
+]
+
+
+def _kind_of(value: Any) -> str:
+    return next((word for kind, word in _CLASSES if isinstance(value, kind)), "")
+
+
+def _type(value: Any) -> Any:
+    """What the name of the type stands for: its conversion."""
+    return _FUNCTIONS.get(_kind_of(value)) or celtypes.TypeType(value)
+
+
+def _converted(name: str) -> Callable[[Any], Any]:
+    inner = celpy.evaluation.base_functions[name]
+
+    def apply(value: Any) -> Any:
+        if isinstance(value, celpy.CELEvalError):
+            return value
+        kind = _kind_of(value)
+        if kind not in _CONVERSIONS[name]:
+            raise TypeError("no such overload")
+        if name == "string" and kind == "double":
+            return celtypes.StringType(jcs(float(value)).decode())
+        if name == "int" and kind == "double" and not abs(float(value)) < 2**63:
+            raise ValueError("out of range")
+        return inner(value)
+
+    return apply
 
 
 def _ordered(compare: Callable[[float, float], bool], name: str) -> Operation:
@@ -391,7 +498,7 @@ def _ordered(compare: Callable[[float, float], bool], name: str) -> Operation:
 
     def apply(a: Any, b: Any) -> Any:
         if _is_number(a) and _is_number(b):
-            return celtypes.BoolType(compare(a, b))
+            return celtypes.BoolType(compare(_plain(a), _plain(b)))
         if not _is_alike(a, b):
             raise TypeError("two types")
         return inner(a, b)
@@ -403,7 +510,7 @@ def _within(item: Any, held: Any) -> Any:
     return celtypes.BoolType(any(_equal(item, one) for one in held))
 
 
-_FUNCTIONS: dict[str, Operation] = {
+_FUNCTIONS: dict[str, Any] = {
     "_==_": _spread(lambda a, b: celtypes.BoolType(_equal(a, b))),
     "_!=_": _spread(lambda a, b: celtypes.BoolType(not _equal(a, b))),
     "_in_": _spread(_within),
@@ -412,6 +519,10 @@ _FUNCTIONS: dict[str, Operation] = {
     "_>_": _ordered(lambda a, b: a > b, "_>_"),
     "_>=_": _ordered(lambda a, b: a >= b, "_>=_"),
     **{name: _unmixed(name) for name in ("_+_", "_-_", "_*_", "_/_", "_%_")},
+    **{name: _converted(name) for name in _CONVERSIONS},
+    "dyn": lambda value: value,
+    "size": _size,
+    "type": _type,
 }
 
 
@@ -450,6 +561,6 @@ def evaluate(text: str, values: dict[str, dict[str, Any]], now: int) -> bool | N
         given[variable] = celtypes.MapType(members)
     try:
         found = _environment.program(tree, functions=_FUNCTIONS).evaluate(given)
-    except (celpy.CELEvalError, TypeError, ValueError, KeyError, AttributeError):
+    except (celpy.CELEvalError, TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError):
         return None
     return bool(found) if isinstance(found, (bool, celtypes.BoolType)) else None
