@@ -184,6 +184,21 @@ describe('answers of an MCP server', () => {
     expect(result()).toBe('mcp_server_request');
   });
 
+  it.each([
+    ['JSON', JSON_TYPE, (body: string) => body],
+    ['a stream', STREAM, (body: string) => `data: ${body}\n\n`],
+  ])('%s goes on up to what the route reads, and no further', async (_, type, framed) => {
+    const large = (octets: number) =>
+      framed(`{"jsonrpc":"2.0","id":1,"result":{"text":"${'x'.repeat(octets)}"}}`);
+    answering(200, type, large(1_000_000));
+    expect(await ask()).toMatchObject({ status: 200, body: large(1_000_000) });
+    answering(200, type, large(1_048_576));
+    const { body } = await ask();
+    expect(body).toContain('"code":"response_malformed"');
+    expect(body.length).toBeLessThan(1000);
+    expect(result()).toBe('response_malformed');
+  });
+
   it('a stream that breaks off breaks off', async () => {
     answer = (response) => {
       response.writeHead(200, { 'content-type': STREAM });

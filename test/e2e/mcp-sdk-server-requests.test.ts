@@ -30,13 +30,14 @@ const route = (name: string, more: Record<string, unknown>, ...methods: readonly
     },
   ],
 });
-const ASKING = ['sampling/createMessage', 'elicitation/create', 'roots/list'];
+const ASKING = ['sampling/createMessage', 'elicitation/create', 'roots/list', 'ping'];
 
 /** Tool, what it has the server ask, and what comes of the answer. */
 const ASKS = [
   ['ask_model', 'sampling/createMessage', '{"type":"text","text":"because"}'],
   ['ask_user', 'elicitation/create', 'accept'],
   ['ask_roots', 'roots/list', 'file:///home/planning'],
+  ['ask_ping', 'ping', 'there'],
 ] as const;
 
 describe('what an MCP server asks of its client', () => {
@@ -107,7 +108,8 @@ describe('what an MCP server asks of its client', () => {
     expect(await client.callTool({ name: tool, arguments: {} })).toEqual({
       content: [{ type: 'text', text: outcome }],
     });
-    expect(heard).toContain(method);
+    // To ping the SDK answers by itself.
+    if (method !== 'ping') expect(heard).toContain(method);
     for (const name of [PLANNING, SERVER])
       expect(mesh.agent(name).log()).toContainEqual(
         expect.objectContaining({ verdict: 'permit', operations: [{ method: 'response', name: '' }] }),

@@ -1,5 +1,7 @@
 /** Tools of a real MCP server through two sidecars: who may call which, which are shown, and what becomes of one that changes. */
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import {
+  type JSONRPCMessage,
   type ProgressNotification,
   ToolListChangedNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js';
@@ -125,6 +127,50 @@ describe('tools of an MCP server', () => {
       const before = arrived(way);
       expect(await refusal(get('/secret/1', connected[way]))).toBe('rule_denied');
       expect(arrived(way)).toBe(before);
+    });
+  });
+
+  describe('a batch, which revision 2025-03-26 has', () => {
+    const call = (id: number, name: string, path = '/q3') => ({
+      jsonrpc: '2.0' as const,
+      id,
+      method: 'tools/call',
+      params: { name, arguments: { path } },
+    });
+    /** By the SDK's transport alone: its client sends one message at a time. */
+    const send = async (revision: string, ...batch: readonly ReturnType<typeof call>[]) => {
+      const transport = new StreamableHTTPClientTransport(new URL('http://reports.mesh/json'), {
+        fetch: through.fetch,
+      });
+      const answers: JSONRPCMessage[] = [];
+      transport.onmessage = (message) => answers.push(message);
+      await transport.start();
+      transport.setProtocolVersion(revision);
+      await transport.send([...batch]);
+      await transport.close();
+      return answers;
+    };
+
+    it('goes on when every item may, and stands on record item by item', async () => {
+      const answers = await send('2025-03-26', call(1, 'get_report'), call(2, 'get_report', '/q4'));
+      expect(answers.map((answer) => 'result' in answer && answer.result)).toEqual(
+        ['/q3', '/q4'].map((path) => ({ content: [{ type: 'text', text: `report ${path}` }] })),
+      );
+      for (const name of [PLANNING, SERVER])
+        expect(posts(name).at(-1)).toMatchObject({
+          operations: ['get_report', 'get_report'].map((tool) => ({ method: 'tools/call', name: tool })),
+        });
+    });
+
+    it.each([
+      ['a tool that the chain has not', '2025-03-26', call(2, 'delete_report'), 'scope_missing'],
+      ['arguments that a rule denies', '2025-03-26', call(2, 'get_report', '/secret/1'), 'rule_denied'],
+      ['the id of another', '2025-03-26', call(1, 'get_report'), 'message_ambiguous'],
+      ['a revision that has none', '2025-11-25', call(2, 'get_report'), 'message_malformed'],
+    ])('with %s is refused whole', async (_, revision, item, code) => {
+      const before = arrived('json');
+      expect(await refusal(send(revision, call(1, 'get_report'), item))).toBe(code);
+      expect(arrived('json')).toBe(before);
     });
   });
 

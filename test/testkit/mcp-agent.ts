@@ -247,6 +247,10 @@ export class McpAgent {
       );
       return text(action);
     });
+    server.registerTool('ask_ping', { description: 'Asks whether it is there' }, async ({ sendRequest }) => {
+      await sendRequest({ method: 'ping' }, z.looseObject({}));
+      return text('there');
+    });
     server.registerTool('ask_roots', { description: 'Asks for roots' }, async ({ sendRequest }) => {
       const { roots } = await sendRequest({ method: 'roots/list' }, ListRootsResultSchema);
       return text(roots.map(({ uri }) => uri).join());
