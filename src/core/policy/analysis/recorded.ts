@@ -92,21 +92,45 @@ const kindOf = (method: string): OperationKind => {
   return method.startsWith('notifications/') ? 'notification' : 'request';
 };
 
-/** What a name is the name of, by the method that it came with. */
-const operationOf = (protocol: Message['protocol'], method: string, name: string): Operation => {
-  const kind = kindOf(method);
-  if (protocol !== 'mcp') return operation(kind, method, { skill: name });
-  if (method === 'tools/call') return operation(kind, method, { tool: name });
-  if (method.startsWith('prompts/')) return operation(kind, method, { prompt: name });
-  return operation(kind, method, { resource: name });
+type What = 'tool' | 'prompt' | 'resource' | 'skill' | 'taskId';
+
+const WITH_SKILL = new Set(['SendMessage', 'SendStreamingMessage', 'CancelTask']);
+
+/** What a name may be the name of, by the method that it came with. */
+const namedBy = (protocol: Message['protocol'], method: string): readonly What[] => {
+  // A record has the skill, or else the task.
+  if (protocol !== 'mcp') return WITH_SKILL.has(method) ? ['skill', 'taskId'] : ['taskId'];
+  if (method === 'tools/call') return ['tool'];
+  if (method === 'prompts/get') return ['prompt'];
+  if (method === 'completion/complete') return ['prompt', 'resource'];
+  return method.startsWith('tasks/') ? ['taskId'] : ['resource'];
 };
 
-/** The message of a record as a route would read it; undefined where the record doesn't say what was in the body. */
-export const messageOf = ({ operations }: DecisionRecord, { protocol }: RouteRule): Message | undefined =>
-  operations === undefined || !readsMessages(protocol)
-    ? undefined
-    : {
-        protocol,
-        batch: false,
-        operations: operations.map(({ method, name }) => operationOf(protocol, method, name)),
-      };
+/** Records have names up to here; what is as long may have gone on. */
+const CUT_AT = 128;
+/** So many ways to read the names of one record are tried. */
+const MOST_WAYS = 16;
+
+/**
+ * The message of a record as a route would read it, in each way that its names may be meant; undefined where the record doesn't
+ * say what was in the body, or not all of it.
+ */
+export const messagesOf = (
+  { operations }: DecisionRecord,
+  { protocol }: RouteRule,
+): readonly Message[] | undefined => {
+  if (operations === undefined || !readsMessages(protocol)) return undefined;
+  if (operations.some(({ method, name }) => method.length >= CUT_AT || name.length >= CUT_AT))
+    return undefined;
+  let ways: readonly (readonly Operation[])[] = [[]];
+  for (const { method, name } of operations) {
+    const kind = kindOf(method);
+    const named: readonly Operation[] =
+      name === ''
+        ? [operation(kind, method)]
+        : namedBy(protocol, method).map((what) => operation(kind, method, { [what]: name }));
+    ways = ways.flatMap((before) => named.map((one) => [...before, one]));
+    if (ways.length > MOST_WAYS) return undefined;
+  }
+  return ways.map((way) => ({ protocol, batch: false, operations: way }));
+};

@@ -21,7 +21,7 @@ import type { AccessRule, Policy, RouteRule } from '../model.ts';
 import { OBSERVED } from '../observed.ts';
 import { selects } from '../rules.ts';
 import type { LiveFacts } from '../values.ts';
-import { depthOf, messageOf, type RecordedDecision, requestOf, unrecorded } from './recorded.ts';
+import { depthOf, messagesOf, type RecordedDecision, requestOf, unrecorded } from './recorded.ts';
 
 export interface Judgement {
   readonly verdict: 'permit' | 'deny';
@@ -100,6 +100,13 @@ interface Ways {
   readonly labels: readonly string[];
 }
 
+/** What one way that it may have been comes to. */
+interface Found {
+  readonly judgement: Judgement | undefined;
+  readonly route: RouteRule | undefined;
+  readonly missing: readonly string[];
+}
+
 /** A policy made ready to be held against records. */
 export class Replay {
   readonly policy: Policy;
@@ -132,7 +139,7 @@ export class Replay {
     const request = requestOf(record);
     if (BY_LIMITS.has(record.reason)) return this.isSaid('limits') ? stays : unknown(stays, ['chain']);
     if (!asks || request === undefined) return stays;
-    const found = this.ways.map((way) => this.oneWay(way, record, request));
+    const found = this.ways.flatMap((way) => this.oneWay(way, record, request));
     const route = found[0]?.route;
     const said = { ...stays, route: route?.name ?? '' };
     const missing = new Set(found.flatMap((one) => one.missing));
@@ -145,7 +152,9 @@ export class Replay {
     else if (first.verdict === 'permit' && isOne && byBody) return said;
     if (!isOne) {
       const reads = this.unknownReads(record, route);
-      for (const name of reads.length === 0 ? ['data.labels'] : reads) missing.add(name);
+      const isAmbiguous = route !== undefined && (messagesOf(record, route)?.length ?? 0) > 1;
+      const otherwise = isAmbiguous ? 'what a name stands for' : 'data.labels';
+      for (const name of reads.length === 0 ? [otherwise] : reads) missing.add(name);
     }
     const isKnown = isOne && (first.verdict === 'deny' || missing.size === 0);
     if (!isKnown)
@@ -162,7 +171,14 @@ export class Replay {
         ? said
         : unknown(said, [...missing]);
     // That it is denied is sure; with which words isn't, where a condition may have had no value.
-    if (was.verdict === 'deny' && first.verdict === 'deny' && this.unknownReads(record, route).length > 0)
+    const isWordForWord = others.every(
+      (other) => other?.reason === first.reason && other.rule === first.rule,
+    );
+    if (
+      was.verdict === 'deny' &&
+      first.verdict === 'deny' &&
+      (!isWordForWord || this.unknownReads(record, route).length > 0)
+    )
       return said;
     return { ...said, now: first, change: changeOf(was, first) };
   }
@@ -176,28 +192,29 @@ export class Replay {
     );
   }
 
+  /** More than one, where the names of its operations may be meant in more than one way. */
   private oneWay(
     { policy, labels }: Ways,
     record: RecordedDecision,
     request: NonNullable<ReturnType<typeof requestOf>>,
-  ): {
-    readonly judgement: Judgement | undefined;
-    readonly route: RouteRule | undefined;
-    readonly missing: readonly string[];
-  } {
+  ): readonly Found[] {
     const beyond = this.limitDenial(record);
-    if (beyond !== undefined) return { judgement: beyond, route: undefined, missing: [] };
+    if (beyond !== undefined) return [{ judgement: beyond, route: undefined, missing: [] }];
     const standing = standingOf(policy, request);
     if (!standing.ok)
-      return { judgement: judgementOf(standing, record, standing.route), route: standing.route, missing: [] };
+      return [
+        { judgement: judgementOf(standing, record, standing.route), route: standing.route, missing: [] },
+      ];
     const { route } = standing;
-    const message = messageOf(record, route);
-    if (wantsMessage(standing) && message === undefined)
-      return { judgement: undefined, route, missing: ['body'] };
-    const decision = decideStanding(policy, standing, liveOf(record, labels), message);
-    const judgement = judgementOf(decision, record, route);
-    const missing = decision.ok ? this.notRecorded(decision.value, standing, record) : [];
-    return { judgement, route, missing };
+    const messages = messagesOf(record, route);
+    if (wantsMessage(standing) && messages === undefined)
+      return [{ judgement: undefined, route, missing: ['body'] }];
+    return (messages ?? [undefined]).map((message) => {
+      const decision = decideStanding(policy, standing, liveOf(record, labels), message);
+      const judgement = judgementOf(decision, record, route);
+      const missing = decision.ok ? this.notRecorded(decision.value, standing, record) : [];
+      return { judgement, route, missing };
+    });
   }
 
   /** Limits that a chain must keep; how long its links live is not on record. */
