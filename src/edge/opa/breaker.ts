@@ -12,8 +12,8 @@ export interface BreakerLimits {
 
 export type BreakerState = 'closed' | 'open' | 'half-open';
 
-/** Says how an attempt ended. */
-export type Attempt = (outcome: 'answered' | 'failed') => void;
+/** Says how an attempt ended; `untried`: it says nothing of whether there is an answer. */
+export type Attempt = (outcome: 'answered' | 'failed' | 'untried') => void;
 
 export class Breaker {
   private readonly limits: BreakerLimits;
@@ -50,8 +50,8 @@ export class Breaker {
   }
 
   /** What began before it opened, and ends after, changes nothing: only the probe closes it. */
-  private end(outcome: 'answered' | 'failed', begunIn: number | undefined): void {
-    if (begunIn !== this.openedAt) return;
+  private end(outcome: Parameters<Attempt>[0], begunIn: number | undefined): void {
+    if (begunIn !== this.openedAt || outcome === 'untried') return;
     if (outcome === 'answered') {
       this.failed = 0;
       this.openedAt = undefined;

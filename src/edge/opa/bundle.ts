@@ -1,6 +1,7 @@
 /** A bundle, from its octets to policies that can be asked. */
 import { z } from 'zod';
 import { type BundleFiles, readArchive } from './bundle-archive.ts';
+import { canonicalDocument } from './bundle-digest.ts';
 import { BundleFault } from './bundle-fault.ts';
 import { SIGNATURES, type SignaturePolicy, verifySignature } from './bundle-signature.ts';
 import { type WasmLimits, WasmPolicy } from './wasm-policy.ts';
@@ -47,13 +48,8 @@ const readData = (files: BundleFiles): Buffer => {
     if (/(?:^|\/)data\.ya?ml$/.test(name) || /\/data\.json$/.test(name))
       throw new BundleFault(`${name}: build it with "opa build", which puts all data into one data.json`);
   }
-  const data = files.get('data.json') ?? Buffer.from('{}');
-  try {
-    JSON.parse(data.toString('utf8'));
-  } catch {
-    throw new BundleFault('its data.json is no JSON');
-  }
-  return data;
+  // What was signed is this form of it, and nothing that another reader could make of the octets: a member twice, say.
+  return Buffer.from(canonicalDocument(files.get('data.json') ?? Buffer.from('{}')));
 };
 
 /** Throws {@link BundleFault}. The signature comes before anything that looks into a file. */

@@ -1,6 +1,7 @@
 /**
  * OPA over its REST API: one question, one answer, no retry, and never longer than the timeout. Whatever is no clear yes is a denial.
  */
+import { LRUCache } from 'lru-cache';
 import type { RestConfig } from '../../config/decision-point-schema.ts';
 import type { Clock, DecisionPoint, PointVerdict } from '../../ports.ts';
 import { request } from '../http/undici.ts';
@@ -14,6 +15,9 @@ import { openService, readToken, type Service } from './service-pool.ts';
 const MAX_ANSWER_BYTES = 65_536;
 /** Of what stands between us and OPA, or of an OPA that isn't ready: it was not asked. */
 const NOT_THERE = new Set([429, 502, 503, 504]);
+/** Of those under way, in hundredths, that one caller may have: whose questions are slow keeps nobody else from asking. */
+const MOST_OF_ONE_CALLER = 75;
+const MOST_CALLERS = 1024;
 
 export interface RestPointOptions {
   readonly name: string;
@@ -30,10 +34,27 @@ export interface RestPointState {
 
 class TooLarge extends Error {}
 
+type Input = Readonly<Record<string, unknown>>;
+
+/** Agent ID; '' where the question is by nobody. */
+const callerOf = ({ caller }: Input): string => {
+  const { id } = (caller ?? {}) as { readonly id?: unknown };
+  return typeof id === 'string' ? id : '';
+};
+
+/** What one caller has to do with how this point answers. */
+interface Caller {
+  inFlight: number;
+  /** Opened by what is too slow: heavy questions of one caller are no reason not to ask those of others. */
+  readonly slow: Breaker;
+}
+
 export class RestPoint implements DecisionPoint {
   private readonly options: RestPointOptions;
   private readonly service: Service;
+  /** Opened by what is not there at all. */
   private readonly breaker: Breaker;
+  private readonly callers = new LRUCache<string, Caller>({ max: MOST_CALLERS });
   private headers: Readonly<Record<string, string>> = { 'content-type': 'application/json' };
   private stopWatching: () => void = () => {};
   private inFlight = 0;
@@ -42,13 +63,24 @@ export class RestPoint implements DecisionPoint {
   /** Opens no connection. Throws on CA and token files that can't be read. */
   constructor(options: RestPointOptions) {
     this.options = options;
-    const { url, caFile, maxInFlight, timeout, breaker } = options.config;
+    const { url, caFile, maxInFlight, timeout } = options.config;
     this.service = openService({ url, caFile, connections: maxInFlight, connectMs: timeout });
-    this.breaker = new Breaker(
-      { failures: breaker.failures, coolDownMs: breaker.coolDown * 1000 },
-      options.clock,
-    );
+    this.breaker = this.newBreaker();
     this.authorize();
+  }
+
+  private newBreaker(): Breaker {
+    const { config, clock } = this.options;
+    const { failures, coolDown } = config.breaker;
+    return new Breaker({ failures, coolDownMs: coolDown * 1000 }, clock);
+  }
+
+  private callerNamed(id: string): Caller {
+    const known = this.callers.get(id);
+    if (known !== undefined) return known;
+    const caller = { inFlight: 0, slow: this.newBreaker() };
+    this.callers.set(id, caller);
+    return caller;
   }
 
   get state(): RestPointState {
@@ -72,20 +104,37 @@ export class RestPoint implements DecisionPoint {
     await this.service.pool.destroy();
   }
 
-  async decide(path: string, input: Readonly<Record<string, unknown>>): Promise<PointVerdict> {
+  async decide(path: string, input: Input): Promise<PointVerdict> {
     const { name, config } = this.options;
-    if (this.inFlight >= config.maxInFlight)
-      return refuse('opa_unavailable', `${name} has ${config.maxInFlight} questions under way`);
+    const caller = this.callerNamed(callerOf(input));
+    const mostOfCaller = Math.ceil((config.maxInFlight * MOST_OF_ONE_CALLER) / 100);
+    if (this.inFlight >= config.maxInFlight || caller.inFlight >= mostOfCaller)
+      return refuse('opa_unavailable', `${name} has ${this.inFlight} questions under way`);
+    const isProbe = this.breaker.state !== 'closed';
     const attempt = this.breaker.begin();
     if (attempt === undefined)
       return refuse('opa_unavailable', `${name} has not answered for some time and is not asked`);
+    const ofCaller = caller.slow.begin();
+    if (ofCaller === undefined) {
+      attempt('untried');
+      return refuse('opa_unavailable', `${name} has not answered this caller for some time and is not asked`);
+    }
     this.inFlight++;
+    caller.inFlight++;
     try {
       const { verdict, isAnswer } = await this.ask(path, input);
-      attempt(isAnswer ? 'answered' : 'failed');
+      const isSlow = !verdict.ok && verdict.reason === 'opa_timeout';
+      ofCaller(isAnswer ? 'answered' : isSlow ? 'failed' : 'untried');
+      if (isSlow && caller.slow.state === 'open')
+        this.options.log.warn(
+          { point: name, caller: callerOf(input) },
+          'questions of this caller take too long',
+        );
+      attempt(isAnswer ? 'answered' : isSlow && !isProbe ? 'untried' : 'failed');
       return verdict;
     } finally {
       this.inFlight--;
+      caller.inFlight--;
       this.report();
     }
   }
@@ -98,7 +147,7 @@ export class RestPoint implements DecisionPoint {
 
   private async ask(
     path: string,
-    input: Readonly<Record<string, unknown>>,
+    input: Input,
   ): Promise<{ readonly verdict: PointVerdict; readonly isAnswer: boolean }> {
     const { name, config } = this.options;
     const { pool, path: prefix } = this.service;

@@ -78,6 +78,8 @@ const open = async (rest: Readonly<Record<string, unknown>> = {}) => {
   if (point === undefined) throw new Error('no such point');
   return Object.assign(points, {
     ask: async (rule = 'hopgate/authz/allow'): Promise<PointVerdict> => point.decide(rule, { version: 'x' }),
+    askFor: async (caller: string): Promise<PointVerdict> =>
+      point.decide('hopgate/authz/allow', { caller: { id: caller } }),
   });
 };
 
@@ -304,6 +306,22 @@ describe('a decision point that doesn’t answer', () => {
     expect(told(await ask())).toBe('ok');
   });
 
+  test('is too slow for what one caller asks: no door is shut to others', async () => {
+    play = (_request, response, body) => {
+      if (!body.includes('heavy')) response.end('{"result":true}');
+    };
+    const { askFor } = await open({ timeout: '40ms', breaker: { failures: 2, coolDown: '10s' } });
+    const outcomes: string[] = [];
+    for (let count = 0; count < 3; count++) outcomes.push(told(await askFor('heavy')));
+    expect(outcomes).toEqual(['opa_timeout', 'opa_timeout', 'opa_unavailable']);
+    expect(told(await askFor('light'))).toBe('ok');
+    clock.advanceSeconds(10);
+    expect([told(await askFor('heavy')), told(await askFor('heavy'))]).toEqual([
+      'opa_timeout',
+      'opa_unavailable',
+    ]);
+  });
+
   test('is not there at all', async () => {
     const { ask } = await open({ url: `unix:${path.join(directory, 'opa.sock')}` });
     expect(told(await ask())).toBe('opa_unavailable');
@@ -328,6 +346,15 @@ test('more questions than may be under way are refused at once, and none is forg
   expect((await Promise.all(first)).map(told)).toEqual(['ok', 'ok']);
   play = answer('{"result":true}');
   expect(told(await points.ask())).toBe('ok');
+});
+
+test('what one caller has under way leaves room for others', async () => {
+  play = silence;
+  const { askFor } = await open({ maxInFlight: 4, timeout: '100ms' });
+  const waiting = [askFor('a'), askFor('a'), askFor('a')];
+  expect(told(await askFor('a'))).toBe('opa_unavailable');
+  expect(told(await askFor('b'))).toBe('opa_timeout');
+  expect((await Promise.all(waiting)).map(told)).toEqual(Array(3).fill('opa_timeout'));
 });
 
 test('over a unix socket, below a path, with a token from a file', async () => {
