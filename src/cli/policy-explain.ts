@@ -6,7 +6,7 @@ import { parseLink, type UnverifiedLink } from '../core/delegation/link.ts';
 import { type Asked, explainRequest, type Stage } from '../core/policy/analysis/explain.ts';
 import {
   isDecision,
-  messageOf,
+  messagesOf,
   type RecordedDecision,
   requestOf,
   unrecorded,
@@ -180,6 +180,7 @@ const explainRecorded = (compiled: CompiledPolicy, record: RecordedDecision): Ex
   if (facts === undefined)
     return { ...said, detail: 'the chain did not verify: policy was not asked', stages: [] };
   const match = compiled.routes.match(facts.callee, facts.method, facts.path);
+  const ways = match.ok ? messagesOf(record, match.value.rule) : undefined;
   const asked: Asked = {
     facts,
     live: {
@@ -188,9 +189,10 @@ const explainRecorded = (compiled: CompiledPolicy, record: RecordedDecision): Ex
       headers: () => ({}),
       size: -1,
       labels: record.labels ?? [],
-      released: false,
+      released: record.direction === 'outbound',
     },
-    message: match.ok ? messageOf(record, match.value.rule) : undefined,
+    // Where its names may be meant in more than one way, none of them is explained as if it were so.
+    message: ways?.length === 1 ? ways[0] : undefined,
     unknown: unrecorded,
   };
   const was = record.verdict === 'permit' ? `permit ${record.rule}` : record.reason;

@@ -29,7 +29,8 @@ const defined = (entries: Written): Written =>
 
 const toolsOf = ({ rule, tools }: SuggestedRoute, written: Written | undefined): unknown => {
   const own = written?.tools as Written | undefined;
-  if (tools.size === 0 || (rule.protocol ?? 'http') !== 'mcp') return own;
+  // What nobody has approved and policy denies was offered, and not used: to approve it is for people.
+  if (tools.size === 0 || rule.protocol !== 'mcp' || rule.tools?.unlisted === 'deny') return own;
   const approved = { ...(own?.approved as Written | undefined), ...Object.fromEntries(tools) };
   return { ...own, approved };
 };
@@ -119,6 +120,8 @@ const pruned = (config: Record<string, unknown>): Record<string, unknown> => {
   }
 };
 
+const KEPT = 'not used, and kept: without it its requests would be for a route behind it';
+
 const hops = (count: number): string => `${count} hop${count === 1 ? '' : 's'}`;
 
 /** Behind `#`, one line each. */
@@ -136,7 +139,7 @@ export const renderSuggestion = (
   const doc = new Document(pruned(whole(suggestion, base)));
   doc.commentBefore = head.map((line) => (line === '' ? '' : ` ${line}`)).join('\n');
   for (const [at, { count, operations = [] }] of suggestion.routes.entries()) {
-    comment(doc, ['routes', at], hops(count));
+    comment(doc, ['routes', at], count === 0 ? KEPT : hops(count));
     for (const [index, operation] of operations.entries())
       comment(doc, ['routes', at, 'operations', index], `${operation.count} times`);
   }

@@ -71,13 +71,13 @@ describe('the type that is said is not how it is read', () => {
     expect(patternsOf(`data: ${apart}\n\n`, head('text/event-stream'))).toEqual([]);
   });
 
-  test('two charsets are none', () => {
-    const { denial } = inspectBody(all, {
-      ...head('text/plain; charset=utf-8; charset=utf-16'),
-      octets: octetsOf('hello'),
-    });
-    expect(denial).toMatchObject({ reason: 'content_unreadable' });
-  });
+  test.each(['text/plain; charset=utf-8; charset=utf-16', 'text/plain, image/png'])(
+    '%s is none that can be read',
+    (type) => {
+      const { denial } = inspectBody(all, { ...head(type), octets: octetsOf('hello') });
+      expect(denial).toMatchObject({ reason: 'content_unreadable' });
+    },
+  );
 });
 
 describe('base64 in lines', () => {

@@ -90,6 +90,14 @@ const literals = (text: string): readonly string[] => {
   ];
 };
 
+/** Whether the name that came with a message was its skill or its task, no record says. */
+const expectKept = (record: RecordedDecision, replay: Replay, text: string): void => {
+  const { change, missing } = replay.judge(record);
+  const isOpen = record.operations?.[0]?.method === 'SendMessage' && change === 'unknown';
+  if (isOpen) expect(missing, text).toEqual(['what a name stands for']);
+  else expect(change, text).toBe('same');
+};
+
 test('from a log alone', () => {
   let suggested = 0;
   fc.assert(
@@ -104,7 +112,7 @@ test('from a log alone', () => {
       const policy = parsePolicy(text, 's.yaml');
       expect(lintPolicy(policy, 0).filter(({ severity }) => severity === 'fault')).toEqual([]);
       const replay = new Replay(policy, NO_LABELS);
-      for (const record of permitted) expect(replay.judge(record), text).toMatchObject({ change: 'same' });
+      for (const record of permitted) expectKept(record, replay, text);
       const inLog = new Set(permitted.flatMap(({ required }) => required));
       for (const scope of literals(text)) expect(inLog.has(scope), scope).toBe(true);
       suggested++;

@@ -38,6 +38,8 @@ export const readingOf = ({ contentType, contentEncoding }: BodyHead): BodyReadi
   const coding = (contentEncoding ?? '').trim().toLowerCase();
   if (coding !== '' && coding !== 'identity') return undefined;
   const media = mediaTypeOf(contentType);
+  // Two types: readers take one or the other.
+  if (media.includes(',')) return undefined;
   const kind = kindOf(media);
   const mayBreak = kind === 'octets' || media.startsWith('multipart/');
   if (kind === 'octets') return { kind, charset: 'utf-8', mayBreak };

@@ -199,8 +199,16 @@ export class Quarantine implements QuarantinePort {
   private verifiedRelease(id: string): ReviewerToken | undefined {
     const text = this.released.get(id);
     const word =
-      text === undefined || !this.kept.has(id) ? undefined : this.verify('quarantine-release+jwt', id, text);
+      text === undefined || this.current(id) === undefined
+        ? undefined
+        : this.verify('quarantine-release+jwt', id, text);
     return word?.ok === true ? word.value : undefined;
+  }
+
+  /** What is kept and has not ended: it ends to the second, whenever it is removed, and also where its end can't be recorded. */
+  private current(id: string): KeptFile | undefined {
+    const file = this.kept.get(id);
+    return file === undefined || this.isDue(file) ? undefined : file;
   }
 
   private verify(type: ReviewerTokenType, id: string, text: string): Verdict<ReviewerToken> {
@@ -261,7 +269,7 @@ export class Quarantine implements QuarantinePort {
   /** The sealed text, for a reviewer who asks for it. Refuses with `approval_*`, `api_not_found`, `audit_unavailable`. */
   inspect(id: string, token: string): Promise<Verdict<string>> {
     return this.inTurn(async () => {
-      if (!this.kept.has(id)) return unknown();
+      if (this.current(id) === undefined) return unknown();
       const word = this.verify('quarantine-inspect+jwt', id, token);
       if (!word.ok) return word;
       // Once: who hears it can't have others seem to read what they did not.
@@ -275,7 +283,7 @@ export class Quarantine implements QuarantinePort {
   /** Lets the request pass once. Refuses with `approval_*`, `api_not_found`, `audit_unavailable`, `quarantine_unavailable`. */
   release(id: string, token: string): Promise<Verdict<QuarantineEntry>> {
     return this.inTurn(async () => {
-      const file = this.kept.get(id);
+      const file = this.current(id);
       if (file?.label === undefined) return unknown();
       const word = this.verify('quarantine-release+jwt', id, token);
       if (!word.ok) return word;

@@ -1,9 +1,11 @@
 /** Routes out of the paths that were asked for, where no policy says what a path means. */
+import type { OperationNote } from '../../audit/record.ts';
 import { isScopeSegment } from '../../delegation/scope.ts';
-import type { Protocol } from '../../message/message.ts';
+import type { MessageProtocol } from '../../message/message.ts';
 import type { IdPattern } from '../../spiffe-id.ts';
 import type { OperationRule, Policy, RouteRule } from '../model.ts';
 import { routeFault } from '../route-faults.ts';
+import { namedBy } from './recorded.ts';
 import { typePattern, type UsedHop } from './usage.ts';
 
 /** More values than these in one place of a path are values, and no names. */
@@ -35,19 +37,35 @@ const groupsOf = (hops: readonly UsedHop[]): readonly Group[] =>
 
 const isMessage = ({ hops }: Group): boolean => hops.some(({ record }) => record.operations !== undefined);
 
-const protocolOf = ({ hops }: Group): Protocol =>
+const protocolOf = ({ hops }: Group): MessageProtocol =>
   hops.some(({ record }) =>
     record.operations?.some(({ method }) => /^(?:[A-Z]|http:agent-card$)/.test(method)),
   )
     ? 'a2a'
     : 'mcp';
 
+/** What policy can go by: no task, whose name is good once; a skill where a scope that was required has its name. */
+const nameGoneBy = (
+  protocol: MessageProtocol,
+  { method, name }: OperationNote,
+  required: readonly string[],
+): string => {
+  const meanings = namedBy(protocol, method);
+  if (!meanings.includes('taskId')) return name;
+  const isSkill = meanings.includes('skill') && required.some((scope) => scope.split(':').includes(name));
+  return isSkill ? name : '';
+};
+
 /** One for each method and name, with what it required besides; of batches nobody can say what required what. */
-const operationsOf = ({ hops, required }: Group): readonly OperationRule[] => {
+const operationsOf = (group: Group): readonly OperationRule[] => {
+  const { hops, required } = group;
+  const protocol = protocolOf(group);
   const found = new Map<string, OperationRule>();
   for (const { record } of hops) {
     const { operations = [] } = record;
-    for (const { method, name } of operations) {
+    for (const note of operations) {
+      const { method } = note;
+      const name = nameGoneBy(protocol, note, record.required);
       // A star in what the sender chose would stand for more than was asked for.
       if (`${method}${name}`.includes('*')) continue;
       const more = record.required.filter((scope) => !required.includes(scope));

@@ -97,7 +97,7 @@ type What = 'tool' | 'prompt' | 'resource' | 'skill' | 'taskId';
 const WITH_SKILL = new Set(['SendMessage', 'SendStreamingMessage', 'CancelTask']);
 
 /** What a name may be the name of, by the method that it came with. */
-const namedBy = (protocol: Message['protocol'], method: string): readonly What[] => {
+export const namedBy = (protocol: Message['protocol'], method: string): readonly What[] => {
   // A record has the skill, or else the task.
   if (protocol !== 'mcp') return WITH_SKILL.has(method) ? ['skill', 'taskId'] : ['taskId'];
   if (method === 'tools/call') return ['tool'];
@@ -118,10 +118,11 @@ const MOST_WAYS = 16;
 export const messagesOf = (
   { operations }: DecisionRecord,
   { protocol }: RouteRule,
+  names: 'whole' | 'cut too' = 'whole',
 ): readonly Message[] | undefined => {
   if (operations === undefined || !readsMessages(protocol)) return undefined;
-  if (operations.some(({ method, name }) => method.length >= CUT_AT || name.length >= CUT_AT))
-    return undefined;
+  const isCut = operations.some(({ method, name }) => method.length >= CUT_AT || name.length >= CUT_AT);
+  if (names === 'whole' && isCut) return undefined;
   let ways: readonly (readonly Operation[])[] = [[]];
   for (const { method, name } of operations) {
     const kind = kindOf(method);

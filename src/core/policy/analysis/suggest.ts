@@ -11,7 +11,8 @@ import type { AccessRule, OperationRule, Policy, RouteRule } from '../model.ts';
 import { operationRuleFor } from '../operations.ts';
 import { selects } from '../rules.ts';
 import { deriveRoutes } from './derive-routes.ts';
-import { messageOf, requestOf } from './recorded.ts';
+import { operationsMeet, routesMeet } from './overlap.ts';
+import { messagesOf, requestOf } from './recorded.ts';
 import { deepest, typePattern, type UsedHop } from './usage.ts';
 
 export interface SuggestedOperation extends OperationRule {
@@ -71,20 +72,27 @@ interface AllowUse {
   observed: number;
 }
 
+/** The agent alone where a rule names it so, else its kind: no other instance gets what the base gives to one. */
+const namedBy = (id: AgentId, ...lists: readonly (readonly IdPattern[] | undefined)[]): IdPattern =>
+  lists.some((list) => list?.includes(id as string as IdPattern))
+    ? (id as string as IdPattern)
+    : typePattern(id);
+
 const calleeOf = ({ callees }: RouteRule, callee: AgentId): IdPattern =>
   callees?.find((pattern) => idMatches(pattern, callee)) ?? typePattern(callee);
 
 const noteOperations = (use: RouteUse, hop: UsedHop): void => {
   const { operations = [] } = use.route;
-  for (const operation of messageOf(hop.record, use.route)?.operations ?? []) {
+  const ways = messagesOf(hop.record, use.route, 'cut too') ?? [];
+  for (const operation of ways.flatMap((way) => way.operations)) {
     const rule = operationRuleFor(use.route, operation);
     const at = rule === undefined ? -1 : operations.indexOf(rule);
     if (at === -1) continue;
     const known = use.operations.get(at) ?? { methods: new Set(), names: new Set(), bare: false, count: 0 };
     known.methods.add(operation.method);
     const name = operation.tool || operation.prompt || operation.resource || operation.skill;
-    if (name === '') known.bare = true;
-    else known.names.add(name);
+    if (ways.length === 1 && name !== '') known.names.add(name);
+    else known.bare = true;
     known.count++;
     use.operations.set(at, known);
   }
@@ -135,32 +143,57 @@ const exact = (names: ReadonlySet<string>): readonly string[] | undefined =>
     ? undefined
     : [...names].sort();
 
-const operationsOf = ({ route, operations }: RouteUse): readonly SuggestedOperation[] | undefined =>
-  route.operations?.flatMap((rule, at) => {
+/**
+ * From the last to the first: what comes before another that has requests in common with it stays as wide as it was, used or not.
+ * Without it, or narrowed, it would leave these to the other, which may ask for less.
+ */
+const operationsOf = ({ route, operations }: RouteUse): readonly SuggestedOperation[] | undefined => {
+  if (route.operations === undefined) return undefined;
+  const kept: SuggestedOperation[] = [];
+  for (const [at, rule] of [...route.operations.entries()].reverse()) {
     const used = operations.get(at);
-    if (used === undefined) return [];
-    const { methods, names, bare, count } = used;
-    return [
-      {
-        methods: exact(methods) ?? rule.methods,
-        names: (bare ? undefined : exact(names)) ?? rule.names,
-        scopes: rule.scopes,
-        count,
-        at,
-      },
-    ];
-  });
+    const isBefore = kept.some((one) => operationsMeet(rule, one));
+    if (used === undefined && !isBefore) continue;
+    const isNarrow = used !== undefined && !isBefore;
+    kept.unshift({
+      methods: (isNarrow ? exact(used.methods) : undefined) ?? rule.methods,
+      names: (isNarrow && !used.bare ? exact(used.names) : undefined) ?? rule.names,
+      scopes: rule.scopes,
+      count: used?.count ?? 0,
+      at,
+    });
+  }
+  return kept;
+};
 
-const routeOf = (use: RouteUse): SuggestedRoute => {
+const routeOf = (use: RouteUse, isBefore: boolean): SuggestedRoute => {
   const { route, at, methods, callees, count, tools } = use;
   const operations = operationsOf(use);
-  return {
-    rule: { ...route, methods: [...methods].sort(), callees: [...callees].sort(), operations },
-    at,
-    operations,
-    count,
-    tools,
-  };
+  const narrowed = { methods: [...methods].sort(), callees: [...callees].sort() };
+  return { rule: { ...route, ...(isBefore ? {} : narrowed), operations }, at, operations, count, tools };
+};
+
+const unused = (route: RouteRule, at: number): SuggestedRoute => ({
+  rule: route,
+  at,
+  operations: route.operations?.map((rule, place) => ({ ...rule, count: 0, at: place })),
+  count: 0,
+  tools: new Map(),
+});
+
+/** As operations are: those that were used, and those before them that keep requests from them. */
+const routesOf = (
+  base: readonly RouteRule[],
+  uses: ReadonlyMap<string, RouteUse>,
+): readonly SuggestedRoute[] => {
+  const kept: SuggestedRoute[] = [];
+  for (const [at, route] of [...base.entries()].reverse()) {
+    const use = uses.get(route.name);
+    const isBefore = kept.some(({ rule }) => routesMeet(route, rule));
+    if (use !== undefined) kept.unshift(routeOf(use, isBefore));
+    else if (isBefore) kept.unshift(unused(route, at));
+  }
+  return kept;
 };
 
 const allowRule = (use: AllowUse, taken: Set<string>): SuggestedAllow => {
@@ -215,7 +248,7 @@ export const suggestPolicy = (hops: readonly UsedHop[], base: Policy | undefined
     use.count++;
     for (const [name, digest] of hop.tools) use.tools.set(name, digest);
     noteOperations(use, hop);
-    const callers = typePattern(record.caller);
+    const callers = namedBy(record.caller, allow?.callers);
     const key = [
       callers,
       typePattern(record.callee),
@@ -233,7 +266,11 @@ export const suggestPolicy = (hops: readonly UsedHop[], base: Policy | undefined
       observed: 0,
     };
     allows.set(key, known);
-    known.callees.add(calleeOf(route, record.callee));
+    known.callees.add(
+      allow?.callees === undefined
+        ? calleeOf(route, record.callee)
+        : namedBy(record.callee, route.callees, allow.callees),
+    );
     known.routes.add(route.name);
     for (const scope of record.required) known.scopes.add(scope as ScopeLiteral);
     known.principals?.add(record.principal);
@@ -242,8 +279,11 @@ export const suggestPolicy = (hops: readonly UsedHop[], base: Policy | undefined
   }
   const taken = new Set(base?.rules.filter(({ effect }) => effect !== 'allow').map(({ name }) => name));
   const order = (name: string): number => table.routes.findIndex((one) => one.name === name);
+  const derived = [...uses.values()]
+    .sort((a, b) => order(a.route.name) - order(b.route.name))
+    .map((use) => routeOf(use, false));
   return {
-    routes: [...uses.values()].sort((a, b) => order(a.route.name) - order(b.route.name)).map(routeOf),
+    routes: base === undefined ? derived : routesOf(base.routes, uses),
     allows: [...allows.values()].map((use) => allowRule(use, taken)),
     maxDepth: deepest(hops),
     hops: hops.length,

@@ -177,6 +177,21 @@ describe('retention', () => {
     expect(await passes(quarantine)).toBe(false);
   });
 
+  test('ends it whether or not anybody has swept', async () => {
+    const world = new QuarantineWorld();
+    const quarantine = world.open({ retentionSeconds: DAY });
+    const { id } = await keep(quarantine);
+    world.clock.advanceSeconds(DAY - 1);
+    permitted(await quarantine.release(id, world.word(id)));
+    world.clock.advanceSeconds(1);
+    expect(await passes(quarantine)).toBe(false);
+    expect(await quarantine.release(id, world.word(id))).toMatchObject({ reason: 'api_not_found' });
+    expect(await quarantine.inspect(id, world.word(id, 'quarantine-inspect+jwt'))).toMatchObject({
+      reason: 'api_not_found',
+    });
+    expect(sizes(quarantine)).toBe(1);
+  });
+
   test('is counted from when it was kept, through restarts', async () => {
     const world = new QuarantineWorld();
     await keep(world.open({ retentionSeconds: DAY }));
