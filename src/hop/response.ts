@@ -1,5 +1,6 @@
 /** What of a response goes on: MCP messages and content rules, in the order in which they see it. */
 import type { ToolNote } from '../core/audit/record.ts';
+import { type ContentSelection, inShadow } from '../core/content/compile.ts';
 import { ContentInspector } from '../core/content/inspect-stream.ts';
 import type { Finding } from '../core/content/model.ts';
 import { DEFAULT_MESSAGE_BYTES } from '../core/limits.ts';
@@ -28,8 +29,8 @@ export const watchRequest = (
   headers: readonly string[],
   contentLength: number | undefined,
 ): (BodyInspector & { readonly notes: () => ResponseNotes }) | undefined => {
-  const { route, input } = permit;
-  const selection = input.trust.policy.content.select('request', input.callee, route.name);
+  const selection = selectionFor(permit, 'request');
+  // What is held was looked at before the decision.
   if (selection === undefined || selection.hold) return undefined;
   const inspector = new ContentInspector(selection, { ...mediaOf(headers), contentLength });
   return {
@@ -37,6 +38,16 @@ export const watchRequest = (
     end: () => inspector.end(),
     notes: () => ({ content: notesOf(inspector.findings), tools: [] }),
   };
+};
+
+/** On a route that is observed only what would be cut goes on, and is on record. */
+const selectionFor = (
+  { route, input }: Permit,
+  direction: 'request' | 'response',
+): ContentSelection | undefined => {
+  const selection = input.trust.policy.content.select(direction, input.callee, route.name);
+  if (selection === undefined || (direction === 'request' && selection.hold)) return selection;
+  return input.nowSeconds < (route.observeUntil ?? 0) ? inShadow(selection) : selection;
 };
 
 /** Two types are none that is known: readers differ in which of them they take. */
@@ -74,7 +85,7 @@ class Watch implements ResponseWatch {
     contentLength: number | undefined,
   ): Verdict<OpenResponse | undefined> {
     const stages: BodyInspector[] = [];
-    const { route, input } = this.permit;
+    const { route } = this.permit;
     const media = mediaOf(headers);
     this.isStream = typeOf(media) === 'text/event-stream' && media.contentEncoding === undefined;
     if (route.protocol === 'mcp') {
@@ -85,7 +96,7 @@ class Watch implements ResponseWatch {
       if (!stage.ok) return stage;
       if (stage.value !== undefined) stages.push(stage.value);
     }
-    const selection = input.trust.policy.content.select('response', input.callee, route.name);
+    const selection = selectionFor(this.permit, 'response');
     if (selection !== undefined) {
       this.content = new ContentInspector(selection, { ...media, contentLength });
       const early = this.content.open();

@@ -48,6 +48,7 @@ const POLICY = {
       detectors: ['secrets'],
       holdBytes: '16KiB',
     }),
+    rule('no-secrets-watched', { routes: ['watched'], directions: ['response'], detectors: ['secrets'] }),
     rule('mark-injection', { routes: ['marked'], detectors: ['injection'], action: 'flag', mode: 'stream' }),
   ],
 };
@@ -135,6 +136,20 @@ describe('content rules on running sidecars', () => {
     expect(last('inventory/def456', 'decision')).toMatchObject({
       verdict: 'permit',
       observed: 'content_denied',
+    });
+  });
+
+  it('and so does what comes back, which would else be cut', async () => {
+    answer = (_, response) => {
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({ key: SECRET }));
+    };
+    const { status, body } = await post('/watched', '{}');
+    expect(status).toBe(200);
+    expect(body).toContain(SECRET);
+    expect(last('inventory/def456', 'outcome')).toMatchObject({
+      result: 'ok',
+      content: [{ rule: 'no-secrets-watched', action: 'shadow' }],
     });
   });
 

@@ -27,6 +27,22 @@ export interface ContentSelection {
   readonly holdBytes: number;
 }
 
+const shadows = new WeakMap<ContentSelection, ContentSelection>();
+
+/** The same rules, none of which stops anything: for a route that is observed only. */
+export const inShadow = (selection: ContentSelection): ContentSelection => {
+  const known = shadows.get(selection);
+  if (known !== undefined) return known;
+  const rules = selection.rules.map((compiled) => ({
+    ...compiled,
+    rule: { ...compiled.rule, shadow: true as const },
+    stops: false,
+  }));
+  const made = { ...selection, rules, hold: false };
+  shadows.set(selection, made);
+  return made;
+};
+
 export interface CompiledContent {
   /** What applies; undefined where nothing does, which is known at once. */
   select(direction: Direction, callee: AgentId, route: string): ContentSelection | undefined;

@@ -54,6 +54,9 @@ const decodeHeader = (value: string): string | undefined => {
   }
 };
 
+/** As JSON spells numbers: `Number` would read blanks and `0x10` too. */
+const DECIMAL = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
+
 /** The values within arguments, collected once: there may be many, and many headers. */
 class Values {
   private readonly texts = new Set<string>();
@@ -65,7 +68,7 @@ class Values {
 
   /** Whether one of them is what a `Mcp-Param-` header repeats. Which one, only the tool knows. */
   hold(text: string): boolean {
-    return this.texts.has(text) || (text.trim() !== '' && this.numbers.has(Number(text)));
+    return this.texts.has(text) || (DECIMAL.test(text) && this.numbers.has(Number(text)));
   }
 
   private add(value: Json): void {

@@ -246,6 +246,8 @@ describe('headers that say again what the body says', () => {
     ['base64 with loose bits', stop, ['Mcp-Name', '=?base64?ZWMyLnN0b3B=?=']],
     ['another revision', stop, ['MCP-Protocol-Version', '2025-11-25']],
     ['a parameter that the arguments don’t have', stop, ['Mcp-Param-Region', 'us']],
+    ['a parameter in another notation', stop, ['Mcp-Param-Count', '0x2a']],
+    ['a parameter with a blank', stop, ['Mcp-Param-Count', ' 42']],
     ['a parameter of a call without arguments', rpc('ping'), ['Mcp-Param-Region', 'us']],
     ['a name for what has none', rpc('tools/list'), ['Mcp-Name', 'x']],
     ['a method for an answer', { jsonrpc: '2.0', id: 1, result: {} }, ['Mcp-Method', 'ping']],
