@@ -1,5 +1,6 @@
 /** The policy that docs/protocols.md begins with, as it stands there, before clients and servers of the SDKs. */
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TaskState } from '@a2a-js/sdk';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -25,7 +26,10 @@ const SCOPE = [
 const page = readFileSync(fileURLToPath(new URL('../../docs/protocols.md', import.meta.url)), 'utf8');
 const [, snippet = ''] = /^```yaml\n(.*?)^```$/ms.exec(page) ?? [];
 
-describe('the policy of docs/protocols.md', () => {
+describe.each([
+  ['a proxy', undefined],
+  ['a unix socket', 'agent.sock'],
+])('the policy of docs/protocols.md, by %s', (_, socket) => {
   const [reports, planner] = [new McpAgent(), new A2aAgent('planner.mesh')];
   let mesh: Mesh;
   let through: AgentFetch;
@@ -40,6 +44,9 @@ describe('the policy of docs/protocols.md', () => {
     await mesh.start(CALLER, {
       routes: { 'reports.mesh': REPORTS, 'planner.mesh': PLANNER },
       delegate: null,
+      ...(socket !== undefined && {
+        config: { outbound: { listen: `unix:${path.join(mesh.directory, socket)}` } },
+      }),
     });
     const chain = mesh.domain.mintChain([CALLER], { scope: SCOPE });
     through = agentFetch(mesh.agent(CALLER), await mesh.startTask(CALLER, chain));

@@ -1,5 +1,5 @@
-/** `fetch` of an agent: through its sidecar as a proxy, with the context of what it works for. This is all that an SDK needs. */
-import { ProxyAgent, fetch as undiciFetch } from 'undici';
+/** `fetch` of an agent: through its sidecar as a proxy or by its unix socket, with the context of what it works for. This is all that an SDK needs. */
+import { Agent, type Dispatcher, ProxyAgent, fetch as undiciFetch } from 'undici';
 import type { MeshMember } from './mesh.ts';
 
 export interface AgentFetch {
@@ -11,8 +11,13 @@ export interface AgentFetch {
   close(): Promise<void>;
 }
 
-export const agentFetch = ({ proxyUrl }: MeshMember, context: string | undefined): AgentFetch => {
-  const dispatcher = new ProxyAgent(proxyUrl);
+const doorOf = ({ proxyUrl, addresses: { outbound = '' } }: MeshMember): Dispatcher =>
+  outbound.startsWith('unix:')
+    ? new Agent({ connect: { socketPath: outbound.slice('unix:'.length) } })
+    : new ProxyAgent(proxyUrl);
+
+export const agentFetch = (member: MeshMember, context: string | undefined): AgentFetch => {
+  const dispatcher = doorOf(member);
   const refusals: string[] = [];
   const through: AgentFetch = {
     context,
