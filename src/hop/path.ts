@@ -37,6 +37,8 @@ export interface Path {
   readonly quarantine?: QuarantinePort | undefined;
   readonly sessions?: McpSessionPort | undefined;
   readonly tools: ToolWatch;
+  /** Resolves when others have had their turn; left out where there are none. */
+  readonly turn?: (() => Promise<void>) | undefined;
 }
 
 /** One request, as a door of the sidecar hands it over. */

@@ -1,7 +1,7 @@
 /** What an open decision waits for: the body as a message, the body looked at, the word of other decision points. */
 import type { PointNote } from '../core/audit/record.ts';
 import type { ContentSelection } from '../core/content/compile.ts';
-import { type ContentOutcome, inspectBody } from '../core/content/inspect-body.ts';
+import { type ContentOutcome, inspectInParts, type WholeBody } from '../core/content/inspect-body.ts';
 import { DEFAULT_MESSAGE_BYTES } from '../core/limits.ts';
 import { type Message, readsMessages } from '../core/message/message.ts';
 import { readMessage } from '../core/message/read-message.ts';
@@ -26,7 +26,7 @@ export const supply = async (
   const more = await (wanted.what === 'message'
     ? messageOf(path, request, route, input, reply)
     : wanted.what === 'content'
-      ? contentOf(request, wanted.selection, input, reply)
+      ? contentOf(path, request, wanted.selection, input, reply)
       : pointsOf(path, wanted.asked));
   // What can't be read can't go on either: nothing of that is observed only.
   if ('reason' in more) return withNotes(more, undecided);
@@ -103,6 +103,7 @@ const barredTool = (
 };
 
 const contentOf = async (
+  path: Path,
   { headers }: HopRequest,
   selection: ContentSelection,
   { released = false, direction }: DecisionInput,
@@ -116,15 +117,30 @@ const contentOf = async (
     released || direction === 'outbound'
       ? selection.rules.filter(({ rule }) => rule.action !== 'quarantine')
       : selection.rules;
-  const content: ContentOutcome = inspectBody(
+  const content = await lookAt(
+    path,
     { ...selection, rules },
     {
       octets: octets.value,
-      contentType: headerValues(headers, 'content-type').at(-1),
+      contentType: headerValues(headers, 'content-type').join(', ') || undefined,
       contentEncoding: headerValues(headers, 'content-encoding').join(',') || undefined,
     },
   );
   return { content, size: octets.value.length };
+};
+
+/** Others have their turn in between: what one sender makes us look at holds up nobody else. */
+const lookAt = async (
+  { turn }: Path,
+  selection: ContentSelection,
+  body: WholeBody,
+): Promise<ContentOutcome> => {
+  const parts = inspectInParts(selection, body);
+  for (;;) {
+    const step = parts.next();
+    if (step.done === true) return step.value;
+    await turn?.();
+  }
 };
 
 /** All are asked at once; each has to say yes. */

@@ -131,6 +131,7 @@ export class Sidecar {
         quarantine: this.quarantine,
         points: this.points,
         sessions: new McpSessions(config.limits.mcpSessionIdle * 1000, clock),
+        turn: () => new Promise((resolve) => setImmediate(resolve)),
         tools: new ToolWatch(),
       },
       identities: this.identities,

@@ -1,6 +1,6 @@
 /** Ways past content rules that a sender can choose: each was open once. */
 import { describe, expect, test } from 'vitest';
-import { inspectBody } from '../../src/core/content/inspect-body.ts';
+import { inspectBody, inspectInParts } from '../../src/core/content/inspect-body.ts';
 import { ContentInspector } from '../../src/core/content/inspect-stream.ts';
 import type { BodyHead } from '../../src/core/content/model.ts';
 import { SEGMENT } from '../../src/core/content/scanner.ts';
@@ -66,6 +66,11 @@ describe('the type that is said is not how it is read', () => {
     expect(patternsOf(text, head(type))).toContain('injection/ignore-previous');
   });
 
+  test('JSON that is said to be an event stream', () => {
+    const body = JSON.stringify({ a: ATTACK.replaceAll(' ', '\n') });
+    expect(patternsOf(body, head('text/event-stream'))).toContain('injection/ignore-previous');
+  });
+
   test('an event that is JSON is read as that alone: its strings have borders', () => {
     const apart = JSON.stringify(['ignore all', 'previous', 'instructions']);
     expect(patternsOf(`data: ${apart}\n\n`, head('text/event-stream'))).toEqual([]);
@@ -92,6 +97,17 @@ describe('base64 in lines', () => {
 });
 
 describe('the work', () => {
+  test('of a large body is done in parts, between which others have their turn', () => {
+    const octets = octetsOf(`${'lorem ipsum '.repeat(20_000)}${ATTACK}`);
+    const parts = inspectInParts(all, { ...TEXT_HEAD, octets });
+    let turns = 0;
+    let step = parts.next();
+    for (; step.done !== true; step = parts.next()) turns++;
+    expect(turns).toBe(Math.ceil(octets.length / 16_384) - 1);
+    expect(step.value).toEqual(inspectBody(all, { ...TEXT_HEAD, octets }));
+    expect(step.value.denial).toMatchObject({ reason: 'content_denied' });
+  });
+
   test('of octet by octet is bounded, and what is sent so is found all the same', () => {
     const selection = selectionOf({ detectors: ['injection'], mode: 'stream' });
     const inspector = new ContentInspector(selection, TEXT_HEAD);

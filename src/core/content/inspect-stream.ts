@@ -45,7 +45,7 @@ class TextScan {
 
 const newCounts = (): Counts => ({ text: new SightingCount(), base64: new SightingCount() });
 
-/** The data of an event: JSON where it is that; what only begins so is read as text as well. */
+/** The data of an event, or what stands besides: JSON where it is that; what only begins so is read as text as well. */
 const readEvent = (data: string): readonly string[] => {
   if (!/^\s*[{["]/.test(data)) return [readWhole(data, 'text')];
   const asJson = readWhole(data, 'json');
@@ -242,10 +242,9 @@ export class ContentInspector {
   private lookAt({ data, besides, broken }: StreamPiece): void {
     this.readable(broken);
     const number = data === undefined ? this.eventCount : this.eventCount++;
-    const texts = [
-      ...(data ? readEvent(data) : []),
-      ...(besides === '' ? [] : [readWhole(besides, 'text')]),
-    ].filter((text) => text !== '');
+    const texts = [...(data ? readEvent(data) : []), ...(besides === '' ? [] : readEvent(besides))].filter(
+      (text) => text !== '',
+    );
     if (texts.length === 0) return;
     const scan = new TextScan(this.sets, this.counts);
     const found = [...scan.push(texts.join('\n')), ...scan.end()];
