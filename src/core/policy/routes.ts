@@ -11,6 +11,13 @@ interface CompiledRoute {
   readonly segments: readonly string[];
   /** Ends in `/*`: one or more further segments. */
   readonly open: boolean;
+  /** One path alone, in this very spelling. */
+  readonly literal: boolean;
+}
+
+interface Found {
+  readonly route: CompiledRoute;
+  readonly values: Map<string, string>;
 }
 
 export interface RouteMatch {
@@ -37,19 +44,16 @@ export const pathBelow = (path: string, whole: string): string => {
     .join('');
 };
 
-export class RouteTable {
-  // Callee (or the pattern of its type), then first segment, to routes: cost follows those that can match.
+/** Callee (or the pattern of its type), then first segment, to routes: cost follows those that can match. */
+class RouteIndex {
   private readonly byCallee = new Map<string, Map<string, CompiledRoute[]>>();
 
-  constructor(rules: readonly RouteRule[]) {
-    for (const [place, rule] of rules.entries()) {
-      const open = rule.path.endsWith('/*');
-      const segments = (open ? rule.path.slice(0, -2) : rule.path).split('/').slice(1);
-      const route: CompiledRoute = { rule, place, open, segments };
-      const [first = ANY_FIRST] = segments;
+  constructor(routes: readonly CompiledRoute[]) {
+    for (const route of routes) {
+      const [first = ANY_FIRST] = route.segments;
       // A path of one slash has an empty first segment, and no template has that.
-      const key = first.startsWith('{') || segments.length === 0 ? ANY_FIRST : `/${first}`;
-      for (const callee of rule.callees ?? [ANY_CALLEE]) this.enter(callee, key, route);
+      const key = first.startsWith('{') || route.segments.length === 0 ? ANY_FIRST : `/${first}`;
+      for (const callee of route.rule.callees ?? [ANY_CALLEE]) this.enter(callee, key, route);
     }
   }
 
@@ -74,16 +78,58 @@ export class RouteTable {
     return found.length <= 1 ? (found[0] ?? []) : found.flat().sort((a, b) => a.place - b.place);
   }
 
-  /** The first route that matches. Refuses with `route_unmatched`, `route_value`. */
-  match(callee: AgentId, method: string, path: string): Verdict<RouteMatch> {
+  find(callee: AgentId, method: string, path: string): Found | undefined {
     const segments = path.split('/').slice(1);
     for (const route of this.candidates(callee, segments[0] ?? '')) {
-      const { rule } = route;
-      if (rule.methods !== undefined && !rule.methods.includes(method)) continue;
+      const { methods } = route.rule;
+      if (methods !== undefined && !methods.includes(method)) continue;
       const values = matchSegments(route, segments);
-      if (values !== undefined) return requiredScopes(rule, values);
+      if (values !== undefined) return { route, values };
     }
-    return deny('route_unmatched', `no route for ${method} at ${callee}`);
+    return undefined;
+  }
+}
+
+/** As servers have it that heed neither case nor a final slash, such as Express by itself. */
+const foldPath = (path: string): string => path.toLowerCase().replace(/(.)\/$/, '$1');
+
+const folded = (route: CompiledRoute): CompiledRoute => ({
+  ...route,
+  segments: route.segments.map((one) => (one.startsWith('{') ? one : one.toLowerCase())),
+});
+
+export class RouteTable {
+  private readonly routes: RouteIndex;
+  private readonly folded: RouteIndex;
+  private readonly hasCapitals: boolean;
+
+  constructor(rules: readonly RouteRule[]) {
+    const routes = rules.map((rule, place): CompiledRoute => {
+      const open = rule.path.endsWith('/*');
+      const segments = (open ? rule.path.slice(0, -2) : rule.path).split('/').slice(1);
+      return { rule, place, open, segments, literal: !open && !rule.path.includes('{') };
+    });
+    this.routes = new RouteIndex(routes);
+    this.folded = new RouteIndex(routes.map(folded));
+    this.hasCapitals = rules.some(({ path }) => path !== path.toLowerCase());
+  }
+
+  /** The first route that matches. Refuses with `route_unmatched`, `route_value`. */
+  match(callee: AgentId, method: string, path: string): Verdict<RouteMatch> {
+    const found = this.routes.find(callee, method, path);
+    if (found === undefined) return deny('route_unmatched', `no route for ${method} at ${callee}`);
+    const { route, values } = found;
+    const meant = route.literal ? undefined : this.meant(callee, method, path);
+    // `/MCP` is no path of `/mcp`, but to many a server it is: a wide route behind it must not let it through.
+    if (meant !== undefined && meant.place < route.place)
+      return deny('route_unmatched', `another spelling of a path of route ${meant.rule.name}`);
+    return requiredScopes(route.rule, values);
+  }
+
+  /** The route of a server that reads paths loosely, where it reads this one otherwise. */
+  private meant(callee: AgentId, method: string, path: string): CompiledRoute | undefined {
+    const plain = foldPath(path);
+    return plain === path && !this.hasCapitals ? undefined : this.folded.find(callee, method, plain)?.route;
   }
 }
 

@@ -138,16 +138,32 @@ def _fit_path(pattern: str, path: str) -> dict[str, str] | None:
     return values
 
 
+def _fold_path(path: str) -> str:
+    lower = path.lower()
+    return lower[:-1] if len(lower) > 1 and lower.endswith("/") else lower
+
+
+def _fit_folded(pattern: str, loose: str) -> bool:
+    parts = (part if _TEMPLATE.fullmatch(part) else part.lower() for part in pattern.split("/"))
+    return _fit_path("/".join(parts), loose) is not None
+
+
 def _find_route(routes: list[dict[str, Any]], request: Request, path: str) -> Route:
     """The first that fits."""
-    for route in routes:
-        if "callees" in route and not matches_any(route["callees"], request.callee):
-            continue
-        if "methods" in route and request.method not in route["methods"]:
-            continue
+    asked = [
+        route
+        for route in routes
+        if ("callees" not in route or matches_any(route["callees"], request.callee))
+        and ("methods" not in route or request.method in route["methods"])
+    ]
+    for place, route in enumerate(asked):
         values = _fit_path(route["path"], path)
         if values is None:
             continue
+        loose = _fold_path(path)
+        is_wide = route["path"].endswith("/*") or "{" in route["path"]
+        if is_wide and any(_fit_folded(one["path"], loose) for one in asked[:place]):
+            raise Fault("route_unmatched")
         if not all(is_segment(value) for value in values.values()):
             raise Fault("route_value")
         if "server" in route:

@@ -56,8 +56,13 @@ describe('the first route that matches wins', () => {
         ? [[]]
         : rest.flatMap((one) => orders(rest.filter((other) => other !== one)).map((tail) => [one, ...tail]));
     for (const order of orders(all))
-      for (const path of ['/', '/a', '/b', '/b/', '/b/c', '/b/c/d', '/z/z'])
-        expect(named(order, path)).toBe(order.find((rule) => alone(rule, path))?.name ?? 'route_unmatched');
+      for (const path of ['/', '/a', '/b', '/b/', '/b/c', '/b/c/d', '/z/z']) {
+        const found = order.find((rule) => alone(rule, path));
+        // Of `/b/` and `/b`, for which another may come first.
+        const loose = path === '/' ? found : order.find((rule) => alone(rule, path.replace(/\/$/, '')));
+        const isOthers = loose !== undefined && order.indexOf(loose) < order.indexOf(found as RouteRule);
+        expect(named(order, path)).toBe(isOthers ? 'route_unmatched' : (found?.name ?? 'route_unmatched'));
+      }
   });
 
   test('no route, no request', () => {
@@ -135,4 +140,37 @@ describe('faults of a route are told', () => {
 
   test('a good one has none', () =>
     expect(routeFault(route('r', '/a/{b}/*', { scopes: ['x:{b}'] }))).toBeUndefined());
+});
+
+describe('attacks: a path that the agent’s server takes for another', () => {
+  const routes = [
+    route('mcp', '/mcp', { protocol: 'mcp', operations: [] }),
+    route('users', '/users/{id}/Keys'),
+    route('rest', '/*'),
+  ];
+
+  test.each(['/MCP', '/Mcp', '/mcp/', '/MCP/', '/users/1/keys', '/USERS/1/Keys', '/users/1/Keys/'])(
+    '%s is not let through by a wide route behind its own',
+    (path) => {
+      expect(named(routes, path)).toBe('route_unmatched');
+    },
+  );
+
+  test.each(['/mcp/x', '/MCP/x', '/Reports', '/reports/', '/users/1/Keys/2'])(
+    '%s is none of them',
+    (path) => {
+      expect(named(routes, path)).toBe('rest');
+    },
+  );
+
+  test('a route for the very path says what it is, and so does one before', () => {
+    expect(named([...routes.slice(0, 1), route('other', '/MCP'), ...routes.slice(2)], '/MCP')).toBe('other');
+    expect(named([route('all', '/*'), ...routes], '/MCP')).toBe('all');
+  });
+
+  test('of another callee or method there is nothing to be taken for', () => {
+    const posted = [route('mcp', '/mcp', { methods: ['POST'] }), route('rest', '/*')];
+    expect(named(posted, '/MCP', 'GET')).toBe('rest');
+    expect(named(posted, '/MCP', 'POST')).toBe('route_unmatched');
+  });
 });
