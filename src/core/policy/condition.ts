@@ -90,6 +90,19 @@ const isVariable = (name: string): boolean => name === 'now' || Object.hasOwn(EN
 const nameOf = (variable: string, member: string | undefined): string =>
   member === undefined ? variable : `${variable}.${member}`;
 
+/** Whether a part of a condition reads what a sender may make long. */
+const readsSender = (node: unknown): boolean => {
+  if (Array.isArray(node)) return node.some(readsSender);
+  if (!isNode(node)) return false;
+  const { op, args } = node;
+  if (op === 'id') return SENDERS.includes(args as string);
+  if (op === '.' || op === '.?') {
+    const [object, member] = args as [ASTNode, string];
+    if (isNode(object) && object.op === 'id') return SENDERS.includes(nameOf(object.args as string, member));
+  }
+  return readsSender(args);
+};
+
 const walk = (node: unknown, text: string, found: Found, depth: number): void => {
   if (Array.isArray(node)) {
     for (const one of node) walk(one, text, found, depth);
@@ -110,12 +123,14 @@ const walk = (node: unknown, text: string, found: Found, depth: number): void =>
   }
   let inner = depth;
   if (op === 'rcall') {
-    const [method, , given] = args as [string, ASTNode, ASTNode[]];
+    const [method, receiver, given] = args as [string, ASTNode, ASTNode[]];
+    const [first, ...others] = given;
     if (MACROS.has(method)) {
       inner = depth + 1;
-      found.nested = Math.max(found.nested, inner);
+      // `list.all(x, x in list)` goes through the list for each of its elements, without a second comprehension.
+      const goesTwice = readsSender(receiver) && readsSender(others);
+      found.nested = Math.max(found.nested, goesTwice ? inner + 1 : inner);
     }
-    const [first, ...others] = given;
     // What a macro binds would hide an attribute, and what is read under its name would be misjudged.
     if (first?.op === 'id' && others.length > 0 && isVariable(first.args as string))
       found.fault ??= { message: `"${first.args}" is an attribute: bind another name`, offset: first.start };

@@ -252,9 +252,11 @@ class _Checker:
     def _member_dot_arg(self, parts: list[Any], bound: dict[str, Type], depth: int) -> Type:
         method = str(parts[1])
         given = parts[2].children if len(parts) > 2 else []
+        before, self.reads = self.reads, set()
         of = self.of(parts[0], bound, depth)
+        through, self.reads = self.reads, before | self.reads
         if method in _MACROS:
-            return self._macro(method, of, given, bound, depth + 1)
+            return self._macro(method, of, given, bound, depth + 1, through)
         types = [self.of(one, bound, depth) for one in given]
         if method == "matches":
             _check_pattern(given)
@@ -270,7 +272,9 @@ class _Checker:
             raise Fault("other arguments")
         return result
 
-    def _macro(self, macro: str, of: Type, given: list[Any], bound: dict[str, Type], depth: int) -> Type:
+    def _macro(
+        self, macro: str, of: Type, given: list[Any], bound: dict[str, Type], depth: int, through: set[str]
+    ) -> Type:
         self.nested = max(self.nested, depth)
         name = _ident_of(given[0]) if len(given) == 2 else None
         if name is None or name in ENVIRONMENT or name == "now":
@@ -281,7 +285,11 @@ class _Checker:
             item = of[1] if of[0] == "list" else "string"
         else:
             raise Fault("nothing to go through")
+        before, self.reads = self.reads, set()
         body = self.of(given[1], {**bound, name: item}, depth)
+        if through & SENDERS and self.reads & SENDERS:
+            self.nested = max(self.nested, depth + 1)
+        self.reads |= before
         if macro == "map":
             return ("list", body)
         if not _is_same(body, "bool"):

@@ -165,6 +165,8 @@ describe('what is no condition', () => {
     ['cel.bind(now, 1, now == 1)', 9],
     ['mcp.arguments.a.exists(x, mcp.arguments.a.exists(y, x == y))', 0],
     ['request.query.exists(x, request.query.exists(y, x == y))', 0],
+    ['mcp.arguments.a.all(x, x in mcp.arguments.b)', 0],
+    ['mcp.arguments.a.all(x, mcp.arguments == {})', 0],
     ['request.headers.exists(x, chain.agents.exists(y, x == y))', 0],
     [`${'('.repeat(100)}true${')'.repeat(100)}`, undefined],
     [`caller.type == "${'x'.repeat(5000)}"`, 0],
