@@ -5,18 +5,26 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { LRUCache } from 'lru-cache';
 import type { BundleConfig } from '../../config/decision-point-schema.ts';
-import type { DecisionPoint, PointVerdict } from '../../ports.ts';
+import type { Clock, DecisionPoint, PointVerdict } from '../../ports.ts';
 import { writeFilesAtomic } from '../store/atomic-file.ts';
 import { watchFiles } from '../store/watched-files.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { delay } from '../verifier/backoff.ts';
 import { judgeResult, refuse } from './answer.ts';
+import { Breaker } from './breaker.ts';
 import { type BundleRules, isRollback, type PolicyBundle, readBundle } from './bundle.ts';
 import { BundleFault } from './bundle-fault.ts';
 import { readSigningKey, type SignaturePolicy } from './bundle-signature.ts';
 import { type BundleSource, FileBundleSource, HttpBundleSource } from './bundle-source.ts';
+import { callerOf, MOST_CALLERS } from './caller.ts';
 
+/**
+ * What breaks off has to be set up anew, with all its data: who makes it break off so many times in a row waits for so long. A
+ * caller alone, since nothing is wrong with what others ask.
+ */
+const BROKEN_OFF = { failures: 5, coolDownMs: 5000 } as const;
 /** So long a start waits for the first bundle. */
 const FIRST_WAIT_MS = 5000;
 
@@ -24,6 +32,7 @@ export interface BundlePointOptions {
   readonly name: string;
   readonly config: BundleConfig;
   readonly log: Logger;
+  readonly clock: Clock;
   /** Where the last good bundle is kept. */
   readonly directory: string;
 }
@@ -45,6 +54,7 @@ export class BundlePoint implements DecisionPoint {
   /** SHA-256 of what is in force, by the key in force. */
   private digest = '';
   private fault: string | undefined;
+  private readonly callers = new LRUCache<string, Breaker>({ max: MOST_CALLERS });
   private readonly stopping = new AbortController();
   private stopWatching: () => void = () => {};
 
@@ -104,7 +114,15 @@ export class BundlePoint implements DecisionPoint {
     const policy = bundle.entrypoints.get(path);
     if (policy === undefined)
       return refuse('opa_undefined', `the bundle of ${name} has no such entrypoint`, note);
+    const attempt = this.breakerOf(callerOf(input)).begin();
+    if (attempt === undefined)
+      return refuse(
+        'opa_unavailable',
+        `${name} is not asked for some time by a caller whose questions break it off`,
+        note,
+      );
     const evaluated = policy.evaluate(path, input);
+    attempt(evaluated.kind === 'result' ? 'answered' : 'failed');
     switch (evaluated.kind) {
       case 'result':
         return judgeResult(evaluated.result, bundle.revision);
@@ -113,6 +131,14 @@ export class BundlePoint implements DecisionPoint {
       case 'failed':
         return refuse('opa_result', `the policy of ${name} failed`, note);
     }
+  }
+
+  private breakerOf(caller: string): Breaker {
+    const known = this.callers.get(caller);
+    if (known !== undefined) return known;
+    const breaker = new Breaker(BROKEN_OFF, this.options.clock);
+    this.callers.set(caller, breaker);
+    return breaker;
   }
 
   private get rules(): BundleRules {

@@ -57,6 +57,7 @@ export const openDecisionPoints = ({
           name,
           config: withFiles(bundle, fileAt),
           log,
+          clock,
           directory: path.join(stateDirectory, 'opa'),
         }),
       );

@@ -9,6 +9,7 @@ import { watchFiles } from '../store/watched-files.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { readAnswer, refuse } from './answer.ts';
 import { Breaker, type BreakerState } from './breaker.ts';
+import { callerOf, MOST_CALLERS } from './caller.ts';
 import { openService, readToken, type Service } from './service-pool.ts';
 
 /** An answer is a yes or a no and a sentence. */
@@ -17,7 +18,6 @@ const MAX_ANSWER_BYTES = 65_536;
 const NOT_THERE = new Set([429, 502, 503, 504]);
 /** Of those under way, in hundredths, that one caller may have: whose questions are slow keeps nobody else from asking. */
 const MOST_OF_ONE_CALLER = 75;
-const MOST_CALLERS = 1024;
 
 export interface RestPointOptions {
   readonly name: string;
@@ -35,12 +35,6 @@ export interface RestPointState {
 class TooLarge extends Error {}
 
 type Input = Readonly<Record<string, unknown>>;
-
-/** Agent ID; '' where the question is by nobody. */
-const callerOf = ({ caller }: Input): string => {
-  const { id } = (caller ?? {}) as { readonly id?: unknown };
-  return typeof id === 'string' ? id : '';
-};
 
 /** What one caller has to do with how this point answers. */
 interface Caller {

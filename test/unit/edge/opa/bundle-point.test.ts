@@ -122,6 +122,19 @@ describe('a bundle in a file', () => {
     expect(told(ask(points))).toBe('ok');
   });
 
+  test('is not asked on by a caller whose questions break it off, and by others as ever', async () => {
+    const points = await open({
+      file: fixtureFile('authz.tar.gz'),
+      publicKeyFile: fixtureFile('authz.pub.pem'),
+      maxSteps: 100_000,
+    });
+    const heavy = { ...ALLOWED, caller: { id: 'heavy' } };
+    const outcomes = Array.from({ length: 6 }, () => told(ask(points, 'spin', heavy)));
+    expect(outcomes).toEqual([...Array(5).fill('opa_timeout'), 'opa_unavailable']);
+    expect(told(ask(points, 'allow', heavy))).toBe('opa_unavailable');
+    expect(told(ask(points, 'allow', { ...ALLOWED, caller: { id: 'light' } }))).toBe('ok');
+  });
+
   test('is read again when it changes; one that is wrong is said once and changes nothing', async () => {
     writeFileSync(path.join(directory, 'b'), await build('7'));
     const points = await open({ file: 'b', publicKeyFile: 'key.pem' });
