@@ -16,6 +16,7 @@ import type { Delegated } from '../hop/verify-chain.ts';
 import type { Exchange, ExchangeResult } from '../ports.ts';
 import { Grants, parseDelegateRequest } from './grants.ts';
 import { type BodyBudget, HeldBody } from './held-body.ts';
+import { OpenUploads } from './open-uploads.ts';
 import type { OutboundTarget } from './outbound-target.ts';
 import { nowSeconds, type Parts } from './parts.ts';
 import type { PeerConnection } from './peer-connection.ts';
@@ -30,10 +31,12 @@ export class OutboundRequests {
   private readonly peers: Peers;
   private readonly grants = new Grants();
   private readonly bodies: BodyBudget;
+  private readonly uploads: OpenUploads;
 
   constructor(parts: Parts, peers: Peers) {
     this.parts = parts;
     this.peers = peers;
+    this.uploads = new OpenUploads(parts);
     this.bodies = { mostBytes: parts.config.limits.heldBytes, heldBytes: 0 };
   }
 
@@ -188,6 +191,7 @@ export class OutboundRequests {
       if (sent === undefined) return deny('response_malformed', 'Delegation-Labels is no list of labels');
       returned = [...new Set([...sent, ...(permit.route.labels?.response ?? [])])];
       labels.add(chain, returned);
+      if (returned.length > 0) this.uploads.labelled(permit);
       return undefined;
     };
     const shared = {
@@ -219,11 +223,22 @@ export class OutboundRequests {
     const ended = (result: ExchangeResult): void =>
       pool.release(connection, upgrade === undefined && result.result === 'ok');
     return {
-      start: (done) =>
-        exchange.start((result) => {
+      start: (done) => {
+        let sent: (() => void) | undefined;
+        let isOver = false;
+        const cut = exchange.start((result) => {
+          isOver = true;
+          sent?.();
           ended(result);
           done(returned.length === 0 ? result : { ...result, labels: returned });
-        }),
+        });
+        const streams = upgrade !== undefined || (body === undefined && headers.hasBody);
+        if (streams && !isOver && !request.complete) {
+          sent = this.uploads.add(permit, cut);
+          if (upgrade === undefined) request.once('end', sent);
+        }
+        return cut;
+      },
     };
   }
 }

@@ -1,7 +1,7 @@
 /** Ways to lose the labels of what a task has read: to ask first and read meanwhile, or to have its caller forget. */
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Mesh, makeMesh, sendThrough } from '../testkit/mesh.ts';
 
 const PLANNING = 'planning/abc123';
@@ -16,6 +16,22 @@ describe('labels', () => {
     mesh.start(PLANNING, { routes: { 'inventory.mesh': INVENTORY, 'cost.mesh': COST }, delegate: null });
   const ask = (path: string, context: string) =>
     sendThrough(mesh.agent(PLANNING), `http://${path}`, { context });
+  const begin = (method: string, path: string, context: string) => {
+    const proxy = new URL(mesh.agent(PLANNING).proxyUrl);
+    const basic = Buffer.from(`${proxy.username}:${proxy.password}`).toString('base64');
+    return httpRequest({
+      host: proxy.hostname,
+      port: Number(proxy.port),
+      method,
+      path: `http://cost.mesh${path}`,
+      headers: {
+        host: 'cost.mesh',
+        'proxy-authorization': `Basic ${basic}`,
+        'hopgate-context': context,
+        expect: '100-continue',
+      },
+    });
+  };
   const decision = (name: string) =>
     mesh
       .agent(name)
@@ -34,11 +50,17 @@ describe('labels', () => {
             labels: { response: ['finance'] },
           },
           { name: 'notes', methods: ['POST'], path: '/notes', scopes: ['cloud:write'] },
+          { name: 'stream', methods: ['PUT'], path: '/stream', scopes: ['cloud:write'] },
           { name: 'rest', path: '/*', scopes: ['cloud:read'] },
         ],
         rules: [
           { name: 'agents', effect: 'allow', callerTypes: ['planning'] },
-          { name: 'no-finance', effect: 'deny', routes: ['notes', 'rest'], when: '"finance" in data.labels' },
+          {
+            name: 'no-finance',
+            effect: 'deny',
+            routes: ['notes', 'stream', 'rest'],
+            when: '"finance" in data.labels',
+          },
         ],
         content: [
           {
@@ -67,20 +89,7 @@ describe('labels', () => {
     const context = await mesh.startTask(PLANNING, mesh.domain.mintChain([PLANNING], { scope: SCOPE }));
     // There is a connection, so that the headers are decided on as soon as they come.
     expect(await ask('cost.mesh/prices', context)).toMatchObject({ status: 200 });
-    const proxy = new URL(mesh.agent(PLANNING).proxyUrl);
-    const basic = Buffer.from(`${proxy.username}:${proxy.password}`).toString('base64');
-    const late = httpRequest({
-      host: proxy.hostname,
-      port: Number(proxy.port),
-      method: 'POST',
-      path: 'http://cost.mesh/notes',
-      headers: {
-        host: 'cost.mesh',
-        'proxy-authorization': `Basic ${basic}`,
-        'hopgate-context': context,
-        expect: '100-continue',
-      },
-    });
+    const late = begin('POST', '/notes', context);
     const answered = once(late, 'response') as Promise<[IncomingMessage]>;
     late.write('read: ');
     await once(late, 'continue');
@@ -91,6 +100,25 @@ describe('labels', () => {
     expect(response.statusCode).toBe(403);
     expect(decision(PLANNING)).toMatchObject({ reason: 'rule_denied', labels: ['finance'] });
     expect(received).toEqual([]);
+  });
+
+  it('that a task gets while a body of it is on its way cut that body off', async () => {
+    const context = await mesh.startTask(PLANNING, mesh.domain.mintChain([PLANNING], { scope: SCOPE }));
+    const upload = begin('PUT', '/stream', context);
+    const answered = once(upload, 'response') as Promise<[IncomingMessage]>;
+    upload.on('error', () => undefined);
+    upload.write('begun');
+    await vi.waitFor(() => expect(received).toEqual(['begun']));
+    expect(await ask('inventory.mesh/transactions', context)).toMatchObject({ status: 200 });
+    const [response] = await answered;
+    expect(response.resume().statusCode).toBe(403);
+    upload.end('what was in the transactions');
+    const outcome = mesh
+      .agent(PLANNING)
+      .log()
+      .find(({ kind, result }) => kind === 'outcome' && result === 'rule_denied');
+    expect(outcome).toBeDefined();
+    expect(received).toEqual(['begun']);
   });
 
   it('that a callee knows of count, whatever its caller says', async () => {
