@@ -94,7 +94,10 @@ export class BundlePoint implements DecisionPoint {
     await this.restore();
     const first = this.source.start(
       (octets) => this.take(octets),
-      (error) => this.say(`it can’t be had: ${messageOf(error)}`),
+      (error) => {
+        if (error === undefined) this.fault = undefined;
+        else this.say(`it can’t be had: ${messageOf(error)}`);
+      },
     );
     // With a bundle in force nobody has to wait for the server, and without one not for ever.
     if (this.bundle === undefined) await Promise.race([first, delay(FIRST_WAIT_MS, this.stopping.signal)]);

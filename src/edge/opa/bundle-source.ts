@@ -8,7 +8,7 @@ import { openService, readToken, type Service } from './service-pool.ts';
 
 /** Takes a bundle, or not; false when it was refused. Never rejects. */
 export type TakeBundle = (octets: Buffer) => Promise<boolean>;
-/** Hears why nothing could be brought. */
+/** Hears why nothing could be brought; undefined: there is nothing new, and nothing wrong. */
 export type OnFault = (error: unknown) => void;
 
 export interface BundleSource {
@@ -84,7 +84,10 @@ export class HttpBundleSource implements BundleSource {
   private async once(take: TakeBundle, onFault: OnFault): Promise<boolean> {
     try {
       const brought = await this.download();
-      if (brought === undefined) return true;
+      if (brought === undefined) {
+        onFault(undefined);
+        return true;
+      }
       const isTaken = await take(brought.octets);
       this.etag = isTaken ? brought.etag : undefined;
       return isTaken;

@@ -282,6 +282,20 @@ describe('a bundle from a server', () => {
     await inForce('9');
   });
 
+  test('that could not be had for a while and is the same still is no fault any more', async () => {
+    const opening = open({ url, publicKeyFile: 'key.pem', pollInterval: '1s' });
+    (await next()).answer(200, { etag: '"a"' }, await build('7'));
+    const points = await opening;
+    (await next()).answer(500);
+    await refused('the server answered 500');
+    expect(points.states().get('fast')).toMatchObject({ fault: expect.stringContaining('500') });
+    (await next()).answer(304);
+    // By the time that it asks again, what it heard has been taken.
+    const again = await next();
+    expect(points.states().get('fast')).toMatchObject({ revision: '7', fault: undefined });
+    again.answer(304);
+  });
+
   test.each<[string, (asked: Asked) => Promise<void>, string]>([
     [
       'by another key',
