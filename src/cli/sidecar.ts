@@ -57,6 +57,9 @@ export const command: Command = {
     const config = options.config as string;
     const sidecar = build(resolve(config));
     if (options.check === true) {
+      await sidecar.check().catch((error: Error) => {
+        throw new CommandError(error.message);
+      });
       process.stdout.write(`${config}: ok\n`);
       return EXIT.ok;
     }

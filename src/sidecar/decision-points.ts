@@ -26,14 +26,18 @@ export class SidecarPoints implements DecisionPoints {
     return this.points?.get(point);
   }
 
-  /** Throws with a sentence about the file at fault. */
-  async start(): Promise<void> {
+  /** Reads the files that the configuration names, and asks nobody. Throws with a sentence about the file at fault. */
+  async open(): Promise<void> {
     const { config, ...rest } = this.options;
-    if (config === undefined || Object.keys(config).length === 0) return;
+    if (config === undefined || Object.keys(config).length === 0 || this.points !== undefined) return;
     const { openDecisionPoints } = await import('../edge/opa/decision-points.ts');
-    if (this.stopped) return;
-    this.points = openDecisionPoints({ config, ...rest });
-    await this.points.start();
+    if (!this.stopped) this.points = openDecisionPoints({ config, ...rest });
+  }
+
+  /** As {@link open}, and then they can be asked. */
+  async start(): Promise<void> {
+    await this.open();
+    await this.points?.start();
   }
 
   stop(): void {

@@ -273,6 +273,11 @@ export class Sidecar {
     return { inbound, outbound, health, admin };
   }
 
+  /** What is only read at the start, for whoever wants to know before it. Throws with a sentence about the file at fault. */
+  async check(): Promise<void> {
+    await this.points.open();
+  }
+
   private async openLog(): Promise<void> {
     const { version } = this.options;
     const { bundleName, policy } = this.source.trust.last;

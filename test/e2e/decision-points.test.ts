@@ -1,6 +1,10 @@
 /** OPA as a second judge of running sidecars: over REST, where what answers may be anything, and as a bundle in process. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { runCli } from '../testkit/cli-process.ts';
 import { type Mesh, makeMesh, sendThrough } from '../testkit/mesh.ts';
 import { fixtureFile } from '../testkit/opa/bundles.ts';
 
@@ -153,5 +157,26 @@ describe('a decision point', () => {
     expect(refused).toMatchObject({ code: 'opa_denied' });
     expect(refused.body).toContain('mailto:alice@company.com may not GET');
     expect(decision('planning/abc123')).toMatchObject({ opa: [{ point: 'bundle' }] });
+  });
+});
+
+describe('hopgate sidecar --check', () => {
+  it('reads the files of decision points, and asks nobody', async () => {
+    const directory = mkdtempSync(path.join(tmpdir(), 'hopgate-check-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    expect(await runCli('init', directory)).toMatchObject({ code: 0 });
+    const config = path.join(directory, 'agents/planning-1/sidecar.yaml');
+    const whole = readFileSync(config, 'utf8');
+    const withKey = (file: string): void =>
+      writeFileSync(
+        config,
+        `${whole}\ndecisionPoints:\n  opa:\n    bundle: {file: ${fixtureFile('authz.tar.gz')}, publicKeyFile: ${file}}\n`,
+      );
+    withKey('missing.pem');
+    const refused = await runCli('sidecar', '--config', config, '--check');
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain('missing.pem');
+    withKey(fixtureFile('authz.pub.pem'));
+    expect(await runCli('sidecar', '--config', config, '--check')).toMatchObject({ code: 0 });
   });
 });

@@ -27,6 +27,11 @@ type filter struct {
 	ResourceSubscriptions []any `json:"resourceSubscriptions,omitempty"`
 }
 
+type configuration struct {
+	TaskPushNotificationConfig any `json:"taskPushNotificationConfig,omitempty"`
+	PushNotificationConfig     any `json:"pushNotificationConfig,omitempty"`
+}
+
 type params struct {
 	Name           any            `json:"name,omitempty"`
 	Arguments      any            `json:"arguments,omitempty"`
@@ -38,6 +43,7 @@ type params struct {
 	Metadata       map[string]any `json:"metadata,omitempty"`
 	Ref            *ref           `json:"ref,omitempty"`
 	Notifications  *filter        `json:"notifications,omitempty"`
+	Configuration  *configuration `json:"configuration,omitempty"`
 	InputResponses any            `json:"inputResponses,omitempty"`
 }
 
@@ -47,8 +53,9 @@ type envelope struct {
 	Method  *string `json:"method,omitempty"`
 	Params  *params `json:"params,omitempty"`
 	// Of the HTTP+JSON binding of A2A.
-	Message  *message       `json:"message,omitempty"`
-	Metadata map[string]any `json:"metadata,omitempty"`
+	Message       *message       `json:"message,omitempty"`
+	Metadata      map[string]any `json:"metadata,omitempty"`
+	Configuration *configuration `json:"configuration,omitempty"`
 }
 
 func read(octets []byte) (any, error) {
