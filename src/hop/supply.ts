@@ -158,7 +158,8 @@ const pointsOf = async (
     if (answer === undefined)
       denial ??= deny('opa_unavailable', `this sidecar is not configured to ask decision point ${point}`);
     else {
-      notes.push({ id: answer.decisionId, point });
+      // In process nobody else has it on record: what stands for it is which bundle said so.
+      notes.push({ id: answer.decisionId || answer.revision, point });
       if (!answer.ok) denial ??= { ok: false, reason: answer.reason, detail: `${point}: ${answer.detail}` };
     }
   }

@@ -156,7 +156,7 @@ describe('a decision point', () => {
     const refused = await get('/wasm/1');
     expect(refused).toMatchObject({ code: 'opa_denied' });
     expect(refused.body).toContain('mailto:alice@company.com may not GET');
-    expect(decision('planning/abc123')).toMatchObject({ opa: [{ point: 'bundle' }] });
+    expect(decision('planning/abc123')).toMatchObject({ opa: [{ id: '7', point: 'bundle' }] });
   });
 });
 
