@@ -3,7 +3,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ApprovalDesk, actorOf, DESK } from '../testkit/approval-desk.ts';
 import { recordsOf } from '../testkit/attack.ts';
 import type { TestPrincipal } from '../testkit/domain.ts';
-import { type Mesh, type MeshAgent, makeMesh, sendThrough, TEST_SCOPE } from '../testkit/mesh.ts';
+import {
+  type Mesh,
+  type MeshAgent,
+  makeMesh,
+  sendThrough,
+  TEST_POLICY,
+  TEST_SCOPE,
+} from '../testkit/mesh.ts';
 import { openSession, type RawPeer, type RawRequest, requestText } from '../testkit/raw-peer.ts';
 import { TestClock } from '../testkit/test-clock.ts';
 
@@ -13,6 +20,14 @@ const SECOND = 'inventory/second';
 const SECURITY = 'security/eee777';
 const BODY = '{"delete":"vpc-1"}';
 const DEMANDS = [{ scopes: ['cloud:write'], approval: 'required' }];
+/** Reading by POST: what no demand names, and a rule does once it is large. */
+const SEARCH = { name: 'search', methods: ['POST'], path: '/search', scopes: ['cloud:read'] };
+const LARGE_SEARCHES = {
+  name: 'large-searches',
+  effect: 'approve',
+  routes: ['search'],
+  when: 'request.size > 20',
+};
 
 describe('an approval', () => {
   let clock: TestClock;
@@ -53,7 +68,11 @@ describe('an approval', () => {
         },
         anchor: { scope: TEST_SCOPE },
       },
-      policy: { demands: DEMANDS },
+      policy: {
+        demands: DEMANDS,
+        routes: [SEARCH, ...TEST_POLICY.routes],
+        rules: [...TEST_POLICY.rules, LARGE_SEARCHES],
+      },
       bundle: { approvers: ['alice', 'bob'] },
       approvals: (agent) => desk.portFor(agent),
       config: { limits: { approvalBodyBytes: 1000 } },
@@ -131,6 +150,29 @@ describe('an approval', () => {
     desk.reachable = false;
     expect(await ask(requestText({ chain }))).toMatchObject({ code: 200 });
     expect(inventory.log().at(-2)).not.toHaveProperty('approvals');
+  });
+
+  it('is needed where a rule asks for one, by its condition, and not by a length that was made up', async () => {
+    const small = '{"tag":"db"}';
+    const large = '{"tag":"db","all":true}';
+    const search = (body: string, changes: Partial<RawRequest> = {}) =>
+      write({ target: '/search', body, ...changes });
+    expect((await ask(search(small))).code).toBe(200);
+    // Announced without its length, a body has no size before it is read: no way round the rule.
+    const chunked = search(`${large.length.toString(16)}\r\n${large}\r\n0\r\n\r\n`, {
+      headers: ['Transfer-Encoding: chunked'],
+    });
+    expect((await ask(chunked)).code).toBe('denied');
+    expect(inventory.log().at(-1)).toMatchObject({ verdict: 'deny', reason: 'rule_error' });
+    const id = await filed(search(large));
+    await desk.approve(id, bob);
+    expect((await ask(search(large))).code).toBe(200);
+    expect((await ask(search(large))).code).toBe('approval_used');
+    expect(bodies).toEqual([small, large]);
+    expect(inventory.log().find(({ reason }) => reason === 'approval_required')).toMatchObject({
+      verdict: 'deny',
+      rule: 'large-searches',
+    });
   });
 
   it('is good once, also after a restart', async () => {
