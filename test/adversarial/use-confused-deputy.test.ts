@@ -1,20 +1,12 @@
 /** A asks B, and B asks A back: A's own authority must not serve B's request. */
-import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { RequestListener } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
+import { freePort } from '../testkit/free-port.ts';
 import { DEFAULT_DELEGATE, type Mesh, makeMesh, sendThrough, TEST_SCOPE } from '../testkit/mesh.ts';
 
 const A = 'planning/abc123';
 const B = 'inventory/def456';
 const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 
 describe('A → B → A', () => {
   let mesh: Mesh;

@@ -5,9 +5,10 @@ import { connect, createServer } from 'node:net';
 import path from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
+import { freePort } from '../testkit/free-port.ts';
 import { type Mesh, type MeshAgent, makeMesh, send, sendThrough, TEST_SCOPE } from '../testkit/mesh.ts';
 import { openSession } from '../testkit/raw-peer.ts';
-import { freePort, SidecarProcess } from '../testkit/service-process.ts';
+import { SidecarProcess } from '../testkit/service-process.ts';
 import { verifyLogFile } from '../testkit/verified-log.ts';
 
 const PLANNING = 'planning/abc123';

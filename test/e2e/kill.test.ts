@@ -2,8 +2,9 @@
 import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../testkit/free-port.ts';
 import { type Mesh, type MeshAgent, makeMesh, sendThrough, TEST_SCOPE } from '../testkit/mesh.ts';
-import { freePort, SidecarProcess } from '../testkit/service-process.ts';
+import { SidecarProcess } from '../testkit/service-process.ts';
 import { permittedHops, type VerifiedLog, verifyLogFile } from '../testkit/verified-log.ts';
 
 const PLANNING = 'planning/abc123';

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { freePort } from '../testkit/free-port.ts';
 import {
   type Mesh,
   type MeshAgent,
@@ -25,7 +26,8 @@ describe('connections to a peer', () => {
 
   const start = async (options: MeshOptions = {}, inventoryOptions: StartOptions = {}): Promise<void> => {
     mesh = await makeMesh({ domain: { anchor: { scope: TEST_SCOPE } }, ...options });
-    inventory = await mesh.start(INVENTORY, inventoryOptions);
+    const listen = `127.0.0.1:${await freePort()}`;
+    inventory = await mesh.start(INVENTORY, { config: { inbound: { listen } }, ...inventoryOptions });
     planning = await mesh.start(PLANNING, { routes: { 'inventory.mesh': INVENTORY } });
     context = await mesh.startTask(PLANNING, mesh.domain.mintChain([PLANNING], { scope: TEST_SCOPE }));
   };

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
+import { freePort } from '../testkit/free-port.ts';
 import { type Answer, type Mesh, type MeshAgent, type MeshOptions, makeMesh, send } from '../testkit/mesh.ts';
 import { TestClock } from '../testkit/test-clock.ts';
 
@@ -49,7 +50,7 @@ describe('readiness', () => {
 
   it('fails while the agent is down, and is back when it is', async () => {
     const clock = new TestClock();
-    const { server, port } = await agentOn('127.0.0.1');
+    const { server, port } = await agentOn('127.0.0.1', await freePort());
     const agent = await start(port, { clock, domain: { now: clock.seconds } });
     expect(await ask(agent)).toMatchObject({ status: 200, body: 'ok\n' });
     server.close();

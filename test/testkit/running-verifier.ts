@@ -20,6 +20,7 @@ import { Edit } from '../../src/verifier/records.ts';
 import { AGENT, type AgentRecord } from '../../src/verifier/registry/agent-records.ts';
 import { Verifier } from '../../src/verifier/verifier.ts';
 import { agentIdOf } from './domain.ts';
+import { freePort } from './free-port.ts';
 import { TestClock } from './test-clock.ts';
 
 export interface RunningVerifierOptions {
@@ -49,7 +50,8 @@ export class RunningVerifier {
     const config: VerifierConfig = {
       ...defaultVerifierConfig(),
       trustDomain: TRUST_DOMAIN,
-      listen: { host: '127.0.0.1', port: 0 },
+      // Its own for as long as the test runs: those who restart it find it where it was.
+      listen: { host: '127.0.0.1', port: await freePort() },
       metrics: { listen: 'off' },
       ...options.config,
       directory,

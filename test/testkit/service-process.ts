@@ -1,7 +1,6 @@
 /** A sidecar or a verifier as the process that it is in production: started, signalled, killed. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
@@ -90,13 +89,3 @@ export class VerifierProcess extends ServiceProcess {
     super('verifier', configFile);
   }
 }
-
-/** A port that nobody listens on just now. */
-export const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return address !== null && typeof address === 'object' ? address.port : 0;
-};

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair } from 'jose';
 import Provider from 'oidc-provider';
 import type { VerifierConfig } from '../../src/config/verifier-schema.ts';
+import { freePort } from './free-port.ts';
 import type { TestClock } from './test-clock.ts';
 
 const TOKEN_SECONDS = 600;
@@ -28,7 +29,7 @@ export class WorkloadProvider {
 
   static async start(clients: readonly ServiceClient[], clock: TestClock): Promise<WorkloadProvider> {
     const server = createServer();
-    await listen(server, 0);
+    await listen(server, await freePort());
     const started = new WorkloadProvider(server);
     const { privateKey } = await generateKeyPair('ES256', { extractable: true });
     const provider = new Provider(started.issuer, {

@@ -2,8 +2,8 @@
 
 import { stringify } from 'yaml';
 import { policyEndpoints } from '../../../src/api/policy.ts';
+import { freePort } from '../../testkit/free-port.ts';
 import { TEST_POLICY } from '../../testkit/mesh.ts';
-import { freePort } from '../../testkit/service-process.ts';
 import { measurePolicy, measureRevocation } from './enforcement.ts';
 import { Pair } from './pair.ts';
 import { Processes } from './processes.ts';
