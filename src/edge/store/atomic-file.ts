@@ -10,6 +10,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -20,6 +21,9 @@ export interface FileContent {
   readonly mode?: number;
 }
 
+const temporaryFor = (file: string): string =>
+  path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(6).toString('hex')}.tmp`);
+
 /**
  * Writes files through temporary ones in the same folder: all are on disk before the first takes its name, so that what
  * belongs together (a certificate and its key) changes within microseconds. Throws on I/O, and leaves no temporary file.
@@ -29,7 +33,7 @@ export const writeFilesAtomic = (files: readonly FileContent[]): void => {
     file,
     content,
     mode,
-    temporary: path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(6).toString('hex')}.tmp`),
+    temporary: temporaryFor(file),
   }));
   try {
     for (const { temporary, content, mode } of pending) {
@@ -44,6 +48,23 @@ export const writeFilesAtomic = (files: readonly FileContent[]): void => {
     for (const { temporary, file } of pending) renameSync(temporary, file);
   } finally {
     for (const { temporary } of pending) rmSync(temporary, { force: true });
+  }
+};
+
+/** One file (0600) in the same way, off the event loop: for what is large, or written while requests are served. */
+export const writeFileAtomic = async (file: string, content: string): Promise<void> => {
+  const temporary = temporaryFor(file);
+  try {
+    const handle = await open(temporary, 'wx', 0o600);
+    try {
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  } finally {
+    await rm(temporary, { force: true });
   }
 };
 

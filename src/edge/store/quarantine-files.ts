@@ -11,11 +11,11 @@ import {
   rmSync,
   statSync,
 } from 'node:fs';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { isDigest } from '../../core/encoding/members.ts';
 import type { QuarantineLabel } from '../../core/quarantine/item.ts';
-import { writeFilesAtomic } from './atomic-file.ts';
+import { writeFileAtomic, writeFilesAtomic } from './atomic-file.ts';
 import { readSealedLabel } from './quarantine-seal.ts';
 
 /** One file, as it is known without reading it whole. */
@@ -106,20 +106,7 @@ export class QuarantineFiles {
   /** On disk when it resolves, whole or not at all. Off the event loop: bodies are large. */
   async write(id: string, text: string): Promise<void> {
     this.removeLeftovers();
-    const file = this.at(`${id}.jwe`);
-    const temporary = this.at(`.${id}.${randomBytes(6).toString('hex')}.tmp`);
-    try {
-      const handle = await open(temporary, 'wx', 0o600);
-      try {
-        await handle.writeFile(text);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await rename(temporary, file);
-    } finally {
-      await rm(temporary, { force: true });
-    }
+    await writeFileAtomic(this.at(`${id}.jwe`), text);
     this.sync();
   }
 

@@ -1,9 +1,8 @@
 /** The last bundle and timestamp on disk, for a start without the verifier. Written behind what is in force, never before it. */
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { BundleOrder } from '../../core/trust/bundle.ts';
+import { writeFileAtomic } from '../store/atomic-file.ts';
 import { orderText, readOrder } from '../store/bundle-order.ts';
 
 export interface TrustToKeep {
@@ -18,25 +17,6 @@ const readIfThere = (file: string): string | undefined => {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
-  }
-};
-
-const write = async (file: string, content: string): Promise<void> => {
-  const temporary = path.join(
-    path.dirname(file),
-    `.${path.basename(file)}.${randomBytes(6).toString('hex')}.tmp`,
-  );
-  try {
-    const handle = await open(temporary, 'wx', 0o600);
-    try {
-      await handle.writeFile(content);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-  } finally {
-    await rm(temporary, { force: true });
   }
 };
 
@@ -103,15 +83,15 @@ export class KeptTrust {
   /** The order last: what it names is there then. */
   private async writeOne({ bundle, timestamp, order }: TrustToKeep): Promise<void> {
     if (this.written.bundle !== bundle) {
-      await write(this.files.bundle, `${bundle}\n`);
+      await writeFileAtomic(this.files.bundle, `${bundle}\n`);
       this.written = { ...this.written, bundle };
     }
     if (timestamp !== undefined && this.written.timestamp !== timestamp) {
-      await write(this.files.timestamp, `${timestamp}\n`);
+      await writeFileAtomic(this.files.timestamp, `${timestamp}\n`);
       this.written = { ...this.written, timestamp };
     }
     if (this.written.order?.digest !== order.digest) {
-      await write(this.files.order, orderText(order));
+      await writeFileAtomic(this.files.order, orderText(order));
       this.written = { ...this.written, order };
     }
   }
