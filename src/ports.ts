@@ -45,6 +45,9 @@ export const chainContext = ({ bundle, policy }: TrustSnapshot, nowSeconds: numb
   limits: policy.policy.limits,
 });
 
+/** Hears of what should not have happened, for this sidecar's diagnostics: nobody else ever sees it. */
+export type FaultPort = (error: unknown, what: string) => void;
+
 /** The decision log. */
 export interface AuditPort {
   /** Writes a record; `written` hears whether it is durable as configured, before which nothing may happen on its account. */

@@ -1,34 +1,33 @@
 /** `hopgate sidecar`: one sidecar in the foreground. */
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
-import { ConfigError, parseConfig } from '../config/load.ts';
-import { sidecarSchema } from '../config/sidecar-schema.ts';
+import { ConfigError } from '../config/load.ts';
 import { systemClock } from '../edge/clock.ts';
 import { releaseMemory } from '../edge/memory.ts';
 import { makeLogger } from '../edge/telemetry/log.ts';
+import { type ReadConfig, readConfigFile } from '../sidecar/config-file.ts';
 import { Sidecar } from '../sidecar/sidecar.ts';
 import { version } from '../version.ts';
 import { type Command, CommandError, EXIT } from './command.ts';
 
-const readConfig = (file: string) => {
-  let text: string;
+const readConfig = (file: string): ReadConfig => {
   try {
-    text = readFileSync(file, 'utf8');
+    return readConfigFile(file);
   } catch (error) {
+    if (error instanceof ConfigError) throw error;
     throw new CommandError(
       `${file}: can't be read (${(error as NodeJS.ErrnoException).code}); "hopgate join" writes one, and "hopgate init" for each agent`,
       EXIT.usage,
     );
   }
-  return parseConfig(text, file, sidecarSchema).value;
 };
 
 const build = (file: string): Sidecar => {
   try {
-    const config = readConfig(file);
+    const { source, digest } = readConfig(file);
+    const config = source.value;
     const log = makeLogger(config.log.level);
-    return new Sidecar({ config, configFile: file, version, clock: systemClock, log });
+    return new Sidecar({ config, configDigest: digest, configFile: file, version, clock: systemClock, log });
   } catch (error) {
     if (error instanceof ConfigError) throw new CommandError(error.message, EXIT.usage);
     throw error instanceof CommandError ? error : new CommandError((error as Error).message);
@@ -70,7 +69,7 @@ export const command: Command = {
     });
     const drained = new Promise<void>((resolveDrained) => sidecar.onDrained(resolveDrained));
     let started = false;
-    process.on('SIGHUP', () => started && sidecar.reload());
+    process.on('SIGHUP', () => started && void sidecar.reload());
     // A verifier that doesn't answer keeps a start waiting: the signal ends that too.
     void asked.then(() => sidecar.giveUp());
     try {

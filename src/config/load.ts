@@ -4,7 +4,7 @@ import { explainIssues } from './explain.ts';
 import { ConfigError, type ConfigFault, formatPath, type Path } from './fault.ts';
 import { parseYaml, type YamlDocument } from './yaml-document.ts';
 
-export { ConfigError, type ConfigFault, formatFault } from './fault.ts';
+export { ConfigError, type ConfigFault, formatFault, formatPath } from './fault.ts';
 
 /** A validated document that can still say where each of its parts stands. */
 export class Source<T> {

@@ -15,6 +15,7 @@ import {
   longDuration,
   peerAddress,
   scopeMember,
+  shortDuration,
   thumbprint,
   trustDomain,
 } from './forms.ts';
@@ -267,7 +268,14 @@ const limits = z
     mcpSessionIdle: duration
       .prefault('1h')
       .describe('An MCP session that is not used for so long ends here: its client initializes a new one.'),
-    drainTimeout: duration.prefault('25s').describe('From SIGTERM until streams are cut.'),
+    drainTimeout: duration
+      .prefault('25s')
+      .describe('From SIGTERM until all that is left is cut; streams are asked to end shortly before.'),
+    drainNotice: shortDuration
+      .prefault('3s')
+      .describe(
+        'From SIGTERM until it takes no new connections, where anybody is connected: for load balancers to notice that it is not ready.',
+      ),
   })
   .prefault({});
 

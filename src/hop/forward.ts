@@ -36,6 +36,8 @@ export class LiveHops {
   private readonly graceMs: number;
   private readonly monotonic: () => number;
   private broken = 0;
+  /** Milliseconds, monotonic: when the last one ended. */
+  endedAt = Number.NEGATIVE_INFINITY;
 
   /**
    * With a verifier both sidecars hear of a revocation, and one of them first: what breaks off on the other is looked at again
@@ -88,6 +90,7 @@ export class LiveHops {
 
   /** The last one takes the place of the one that leaves. */
   private delete(hop: LiveHop): void {
+    this.endedAt = this.monotonic();
     const last = this.hops.pop();
     if (last === undefined || last === hop) return;
     last.place = hop.place;

@@ -10,6 +10,7 @@ import type {
   DecisionPoints,
   EvidencePort,
   Exchange,
+  FaultPort,
   McpSessionPort,
   QuarantinePort,
   TrustPort,
@@ -37,6 +38,8 @@ export interface Path {
   readonly quarantine?: QuarantinePort | undefined;
   readonly sessions?: McpSessionPort | undefined;
   readonly tools: ToolWatch;
+  /** Left out where nobody wants to know. */
+  readonly onFault?: FaultPort | undefined;
   /** Resolves when others have had their turn; left out where there are none. */
   readonly turn?: (() => Promise<void>) | undefined;
 }

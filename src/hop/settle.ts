@@ -31,7 +31,9 @@ export const settle = async (
     if (!settled.ok) return settled;
     const permit = withLabelsOfNow(request, settled.value);
     return changedSince(path, settled.value, permit) ?? grant(permit);
-  } catch {
+  } catch (error) {
+    // The peer hears `internal` and nothing else; without this line nobody would ever know what it was.
+    path.onFault?.(error, 'what a decision needs could not be had');
     return deny('internal', 'what the decision needs could not be had');
   }
 };

@@ -9,6 +9,7 @@ import { problemOf } from '../edge/http/problem.ts';
 import type { Quarantine } from '../edge/store/quarantine.ts';
 import { VerifierError } from '../edge/verifier/verifier-error.ts';
 import { answerQuarantine } from './admin-quarantine.ts';
+import type { ConfigState } from './config-in-force.ts';
 import { type Context, TASK_GIVER } from './contexts.ts';
 import { nowSeconds, type Parts } from './parts.ts';
 import type { Source } from './source.ts';
@@ -17,6 +18,7 @@ export interface AdminState {
   readonly inboundPeers: () => unknown;
   readonly outboundPeers: () => unknown;
   readonly source: Source;
+  readonly configuration: () => ConfigState;
   readonly drain: () => void;
   /** Why the sidecar is not ready, a sentence each. */
   readonly faults: () => Promise<readonly string[]>;
@@ -81,7 +83,8 @@ export class Admin {
     else if (method === 'DELETE' && url.startsWith('/tasks/'))
       await this.endTask(url.slice('/tasks/'.length), response);
     else if (method === 'GET' && url === '/certs') sendJson(response, 200, this.certificates());
-    else if (method === 'GET' && url === '/config') sendJson(response, 200, this.parts.config);
+    else if (method === 'GET' && url === '/config')
+      sendJson(response, 200, { ...this.state.configuration(), inForce: this.parts.config });
     else if (method === 'POST' && url === '/rotate-key') await this.rotateKey(response);
     else if (method === 'GET' && url === '/peers')
       sendJson(response, 200, { inbound: this.state.inboundPeers(), outbound: this.state.outboundPeers() });
@@ -197,6 +200,7 @@ export class Admin {
       policy: known?.policy.policy.revision,
       fresh: known && { at: known.freshAt, until: known.freshAt + known.maxStalenessSeconds },
       faults: await this.state.faults(),
+      configuration: this.state.configuration(),
       inbound: this.state.inboundPeers(),
       outbound: this.state.outboundPeers(),
       live: path.live.size,

@@ -57,6 +57,11 @@ export class Contexts {
     });
   }
 
+  /** Of contexts that are opened from now on. */
+  set idleMs(milliseconds: number) {
+    this.contexts.ttl = milliseconds;
+  }
+
   get size(): number {
     return this.contexts.size;
   }

@@ -3,18 +3,26 @@ import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import type { OpenDecisionPoints } from '../edge/opa/decision-points.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
 import type { Clock, DecisionPoint, DecisionPoints } from '../ports.ts';
+import type { Prepare } from './config-in-force.ts';
+
+type PointsConfig = SidecarConfig['decisionPoints'];
 
 export interface SidecarPointsOptions {
-  readonly config: SidecarConfig['decisionPoints'];
+  readonly config: PointsConfig;
   readonly fileAt: (name: string) => string;
   readonly stateDirectory: string;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
+/** Nobody who was asked before is still thinking after this. */
+const LEAVE_MS = 60_000;
+
 export class SidecarPoints implements DecisionPoints {
   private readonly options: SidecarPointsOptions;
   private points: OpenDecisionPoints | undefined;
+  /** Replaced by others, and asked by requests that came before. */
+  private readonly leaving = new Map<OpenDecisionPoints, NodeJS.Timeout>();
   private stopped = false;
 
   constructor(options: SidecarPointsOptions) {
@@ -28,10 +36,15 @@ export class SidecarPoints implements DecisionPoints {
 
   /** Reads the files that the configuration names, and asks nobody. Throws with a sentence about the file at fault. */
   async open(): Promise<void> {
-    const { config, ...rest } = this.options;
-    if (config === undefined || Object.keys(config).length === 0 || this.points !== undefined) return;
+    if (this.points !== undefined) return;
+    const points = await this.make(this.options.config);
+    if (!this.stopped) this.points = points;
+  }
+
+  private async make(config: PointsConfig): Promise<OpenDecisionPoints | undefined> {
+    if (Object.keys(config).length === 0) return undefined;
     const { openDecisionPoints } = await import('../edge/opa/decision-points.ts');
-    if (!this.stopped) this.points = openDecisionPoints({ config, ...rest });
+    return openDecisionPoints({ ...this.options, config });
   }
 
   /** As {@link open}, and then they can be asked. */
@@ -40,8 +53,36 @@ export class SidecarPoints implements DecisionPoints {
     await this.points?.start();
   }
 
+  /** Others, as another configuration names them; asked from the moment of its commit. */
+  readonly prepare: Prepare = async (next, before) => {
+    if (next.decisionPoints === before.decisionPoints) return undefined;
+    const made = await this.make(next.decisionPoints);
+    await made?.start();
+    return {
+      abort: () => void made?.stop(),
+      commit: () => {
+        const old = this.points;
+        this.points = made;
+        if (this.stopped) void made?.stop();
+        else if (old !== undefined) this.leave(old);
+      },
+    };
+  };
+
+  private leave(points: OpenDecisionPoints): void {
+    const timer = setTimeout(() => {
+      this.leaving.delete(points);
+      void points.stop();
+    }, LEAVE_MS).unref();
+    this.leaving.set(points, timer);
+  }
+
   stop(): void {
     this.stopped = true;
     void this.points?.stop();
+    for (const [points, timer] of this.leaving) {
+      clearTimeout(timer);
+      void points.stop();
+    }
   }
 }

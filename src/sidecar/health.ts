@@ -30,15 +30,21 @@ const outerAddresses = (): string[] =>
     .filter(({ internal, address }) => !internal && !(isIPv6(address) && address.startsWith('fe80:')))
     .map(({ address }) => address);
 
+export interface HealthState {
+  readonly isLogWritable: () => boolean;
+  /** It is told to end: others should go elsewhere. */
+  readonly isLeaving: () => boolean;
+}
+
 export class Health {
   private readonly parts: Parts;
-  private readonly isLogWritable: () => boolean;
+  private readonly state: HealthState;
   private readonly server: Server;
   private checked: { readonly at: number; readonly faults: Promise<string[]> } | undefined;
 
-  constructor(parts: Parts, isLogWritable: () => boolean) {
+  constructor(parts: Parts, state: HealthState) {
     this.parts = parts;
-    this.isLogWritable = isLogWritable;
+    this.state = state;
     this.server = createServer(
       { requestTimeout: 5000, headersTimeout: 5000, maxHeaderSize: 8192 },
       (request, response) => {
@@ -63,7 +69,7 @@ export class Health {
     const now = nowSeconds(parts);
     const own = parts.identities.newest;
     const trust = parts.trust.current();
-    if (parts.isDraining()) faults.push('draining');
+    if (this.state.isLeaving()) faults.push('draining');
     if (own === undefined) faults.push('there is no SVID yet');
     else {
       const { svidNotAfter, witExp } = own;
@@ -76,7 +82,7 @@ export class Health {
       const stale = checkAge(freshAt, maxStalenessSeconds, now);
       if (stale !== undefined) faults.push(stale.detail);
     }
-    if (!this.isLogWritable()) faults.push('the audit log can’t be written');
+    if (!this.state.isLogWritable()) faults.push('the audit log can’t be written');
     return [...faults, ...(await this.agentFaults())];
   }
 

@@ -22,6 +22,11 @@ export class McpSessions implements McpSessionPort {
     });
   }
 
+  /** Of sessions that begin from now on. */
+  set idleMs(milliseconds: number) {
+    this.sessions.ttl = milliseconds;
+  }
+
   check(id: string, owner: SessionOwner): Denial | undefined {
     const known = this.sessions.get(id);
     if (known === undefined)

@@ -43,17 +43,22 @@ export const noticesOf = (
 /** Says them once for each revision. */
 export class PolicyNotices {
   private readonly log: Logger;
-  private readonly config: SidecarConfig;
+  private readonly config: () => SidecarConfig;
   private said: string | undefined;
 
-  constructor(config: SidecarConfig, log: Logger) {
+  constructor(config: () => SidecarConfig, log: Logger) {
     this.config = config;
     this.log = log;
+  }
+
+  /** What is configured is something else now: what was said may be so no more. */
+  again(): void {
+    this.said = undefined;
   }
 
   hear(policy: Policy, nowSeconds: number): void {
     if (policy.revision === this.said) return;
     this.said = policy.revision;
-    for (const { about, text } of noticesOf(policy, this.config, nowSeconds)) this.log.warn(about, text);
+    for (const { about, text } of noticesOf(policy, this.config(), nowSeconds)) this.log.warn(about, text);
   }
 }

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { SidecarConfig } from '../config/sidecar-schema.ts';
-import { AuditLog } from '../edge/store/audit-log.ts';
+import { AuditLog, type AuditPace } from '../edge/store/audit-log.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import type { Quarantine } from '../edge/store/quarantine.ts';
 import { openQuarantine } from '../edge/store/quarantine-open.ts';
@@ -15,8 +15,10 @@ import { ChainVerifier } from '../hop/verify-chain.ts';
 import type { ApprovalPort, Clock } from '../ports.ts';
 import { Admin, isSocketAlive } from './admin.ts';
 import { ClockAlarm } from './clock-alarm.ts';
+import { ConfigInForce } from './config-in-force.ts';
 import { Contexts } from './contexts.ts';
 import { SidecarPoints } from './decision-points.ts';
+import { Drain } from './drain.ts';
 import { Evidence } from './evidence.ts';
 import { FileSource } from './file-source.ts';
 import { Health } from './health.ts';
@@ -39,6 +41,8 @@ const EXPLAINED_WITHIN_MS = 1000;
 
 export interface SidecarOptions {
   readonly config: SidecarConfig;
+  /** base64url SHA-256 of the text that it was read from. */
+  readonly configDigest: string;
   /** The file that the configuration came from: names in it are relative to this. */
   readonly configFile: string;
   readonly version: string;
@@ -56,6 +60,13 @@ export interface SidecarAddresses {
   readonly admin: string;
 }
 
+const paceIn = ({ audit }: SidecarConfig): AuditPace => ({
+  checkpointRecords: audit.checkpointRecords,
+  checkpointIntervalMs: audit.checkpointInterval * 1000,
+  refusalIntervalMs: audit.refusalInterval * 1000,
+  refusalSources: audit.refusalSources,
+});
+
 export class Sidecar {
   private readonly options: SidecarOptions;
   private readonly stateDirectory: string;
@@ -72,6 +83,8 @@ export class Sidecar {
   private readonly points: SidecarPoints;
   private readonly stops: (() => void)[] = [];
   private readonly drained: (() => void)[] = [];
+  private readonly configs: ConfigInForce;
+  private readonly drainage: Drain;
   private draining: Promise<void> | undefined;
   private stopped = false;
   /** Trust and identity are there. */
@@ -82,6 +95,14 @@ export class Sidecar {
   constructor(options: SidecarOptions) {
     this.options = options;
     const { config, clock, log } = options;
+    const configs = new ConfigInForce({
+      file: options.configFile,
+      config,
+      digest: options.configDigest,
+      clock,
+      log,
+    });
+    this.configs = configs;
     this.stateDirectory = this.fileAt(config.stateDirectory);
     mkdirSync(this.stateDirectory, { recursive: true, mode: 0o700 });
     this.identities = new Identities(clock);
@@ -96,10 +117,7 @@ export class Sidecar {
     this.audit = new AuditLog({
       file: this.stateFile(config.audit.file),
       durability: config.audit.durability,
-      checkpointRecords: config.audit.checkpointRecords,
-      checkpointIntervalMs: config.audit.checkpointInterval * 1000,
-      refusalIntervalMs: config.audit.refusalInterval * 1000,
-      refusalSources: config.audit.refusalSources,
+      ...paceIn(config),
       signer: () => identity().audit,
       clock,
       onFailure: (error) => log.error({ err: error }, 'the audit log can’t be written: requests are denied'),
@@ -113,8 +131,22 @@ export class Sidecar {
       clock,
       log,
     });
+    const sessions = new McpSessions(config.limits.mcpSessionIdle * 1000, clock);
+    this.drainage = new Drain({
+      live,
+      doors: {
+        hasPeers: () => (this.inbound?.peers.length ?? 0) > 0,
+        stopListening: () => this.inbound?.stopListening(),
+        closeIdle: () => this.inbound?.closeIdle(),
+      },
+      limits: () => configs.current.limits,
+      clock,
+      log,
+    });
     this.parts = {
-      config,
+      get config() {
+        return configs.current;
+      },
       log,
       trust,
       contexts,
@@ -130,22 +162,34 @@ export class Sidecar {
         approvals: options.approvals ?? approvals,
         quarantine: this.quarantine,
         points: this.points,
-        sessions: new McpSessions(config.limits.mcpSessionIdle * 1000, clock),
+        sessions,
         turn: () => new Promise((resolve) => setImmediate(resolve)),
         tools: new ToolWatch(),
+        onFault: (error, what) => log.error({ err: error }, what),
       },
       identities: this.identities,
       rebinding: new Rebinding(contexts, this.identities, trust),
       taskEnds: new TaskEnds({ link: sourced.link, contexts, live, clock, log }),
       identity,
       clockAlarm: new ClockAlarm({ clock, log, facts: () => this.source.clockFacts() }),
-      isDraining: () => this.draining !== undefined,
+      isDraining: () => this.drainage.isClosing,
     };
-    this.health = new Health(this.parts, () => this.audit.isWritable);
+    configs.beforeChange(this.points.prepare);
+    configs.onChange((now, before) => {
+      this.audit.follow(paceIn(now));
+      contexts.idleMs = now.limits.contextIdle * 1000;
+      sessions.idleMs = now.limits.mcpSessionIdle * 1000;
+      if (now.log.level !== before.log.level) log.level = now.log.level;
+    });
+    this.health = new Health(this.parts, {
+      isLogWritable: () => this.audit.isWritable,
+      isLeaving: () => this.drainage.isAsked,
+    });
     this.admin = new Admin(this.parts, {
       inboundPeers: () => this.inbound?.peers ?? [],
       outboundPeers: () => this.outbound?.peers.sessions ?? [],
       source: this.source,
+      configuration: () => configs.state,
       faults: () => this.health.faults(),
       quarantine: this.quarantine,
       drain: () => void this.drain('asked by the operator'),
@@ -294,20 +338,27 @@ export class Sidecar {
   private watch(): void {
     this.source.start();
     this.reporter?.start();
-    const notices = new PolicyNotices(this.options.config, this.options.log);
+    this.configs.watch();
+    const notices = new PolicyNotices(() => this.configs.current, this.options.log);
     const hear = (): void =>
       notices.hear(this.source.trust.last.policy.policy, Math.floor(this.options.clock.now() / 1000));
     hear();
     this.source.trust.onChange(hear);
     this.source.trust.onChange(() => this.sweep());
+    this.configs.onChange(() => notices.again());
+    this.configs.onChange(hear);
     const timer = setInterval(() => this.sweep(), SWEEP_MS);
     timer.unref();
     this.stops.push(() => clearInterval(timer));
   }
 
-  /** Looks for other trust, policy and identity; what is bad is left as it was, and said. */
-  reload(): void {
+  /**
+   * Looks for another configuration, other trust, policy and identity; what is bad is left as it was, and said. Trust is
+   * looked at before it returns; resolves when the configuration is too.
+   */
+  reload(): Promise<void> {
     this.source.reload();
+    return this.configs.reload();
   }
 
   /** Ends a start that still waits for trust or identity; one that has them goes on. */
@@ -353,16 +404,7 @@ export class Sidecar {
   }
 
   private async runDrain(reason: string): Promise<void> {
-    const { log, config } = this.options;
-    const { live } = this.parts.path;
-    log.info({ reason, live: live.size }, 'draining');
-    this.inbound?.stopListening();
-    const deadline = this.parts.path.clock.monotonic() + config.limits.drainTimeout * 1000;
-    const isBusy = (): boolean => live.size > 0 || this.inbound?.isWarm === true;
-    while (isBusy() && this.parts.path.clock.monotonic() < deadline) {
-      await new Promise((next) => setTimeout(next, 50));
-      if (this.inbound?.isWarm === false) this.inbound.closeIdle();
-    }
+    await this.drainage.run(reason);
     this.stop(reason);
     for (const listener of this.drained) listener();
   }
@@ -370,6 +412,7 @@ export class Sidecar {
   /** Ends at once: for tests, and for what drain leaves. */
   stop(reason: string): void {
     this.stopped = true;
+    this.configs.stop();
     this.source.stop();
     this.reporter?.stop();
     this.parts.taskEnds.stop();

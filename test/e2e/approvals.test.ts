@@ -7,10 +7,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { policyEndpoints } from '../../src/api/policy.ts';
-import { parseConfig } from '../../src/config/load.ts';
-import { sidecarSchema } from '../../src/config/sidecar-schema.ts';
 import { systemClock } from '../../src/edge/clock.ts';
 import { makeLogger } from '../../src/edge/telemetry/log.ts';
+import { readConfigFile } from '../../src/sidecar/config-file.ts';
 import { Sidecar, type SidecarAddresses } from '../../src/sidecar/sidecar.ts';
 import { runCli } from '../testkit/cli-process.ts';
 import { send, TEST_POLICY } from '../testkit/mesh.ts';
@@ -53,9 +52,16 @@ describe('approvals, end to end', () => {
     const configFile = path.join(directory, 'sidecar.yaml');
     const document = { ...(parse(readFileSync(configFile, 'utf8')) as object), ...change };
     writeFileSync(configFile, stringify(document));
-    const config = parseConfig(stringify(document), configFile, sidecarSchema).value;
+    const { source, digest: configDigest } = readConfigFile(configFile);
     const log = makeLogger(process.env.HOPGATE_TEST_LOG ?? 'silent');
-    const sidecar = new Sidecar({ config, configFile, version: 'test', clock: systemClock, log });
+    const sidecar = new Sidecar({
+      config: source.value,
+      configDigest,
+      configFile,
+      version: 'test',
+      clock: systemClock,
+      log,
+    });
     const addresses = await sidecar.start();
     if (addresses === undefined) throw new Error(`${name} did not start`);
     return { sidecar, addresses, directory };

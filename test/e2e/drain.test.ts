@@ -67,7 +67,7 @@ describe('a sidecar that is told to end', () => {
     const underWay = ask('/held');
     const response = await held;
     running.signal('SIGTERM');
-    await running.says('"draining"');
+    await running.says('"no new connections"');
     expect(await ready()).toMatchObject({ status: 503, body: expect.stringContaining('draining') });
     const refused = connect(ports.inbound, '127.0.0.1');
     const [error] = (await once(refused, 'error')) as [NodeJS.ErrnoException];
@@ -82,6 +82,20 @@ describe('a sidecar that is told to end', () => {
       result: 'ok',
       sent: 7,
     });
+  });
+
+  it('takes what still comes until load balancers have had time to notice, and is not ready meanwhile', async () => {
+    await start({ drainNotice: '60s', drainTimeout: '2s' });
+    expect((await ask('/before')).status).toBe(200);
+    running.signal('SIGTERM');
+    await running.says('"draining"');
+    expect((await ready()).status).toBe(503);
+    const stranger = await openSession(inventoryAt(), planning.agent);
+    stranger.close();
+    expect((await ask('/late')).status).toBe(200);
+    // At most half of the deadline is given to it.
+    expect(await running.ended).toMatchObject({ code: 0 });
+    expectClosedLog('SIGTERM');
   });
 
   it('cuts what doesn’t end before the deadline, and says so', async () => {

@@ -4,10 +4,9 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { stringify } from 'yaml';
-import { parseConfig } from '../../src/config/load.ts';
-import { sidecarSchema } from '../../src/config/sidecar-schema.ts';
 import { type Logger, makeLogger } from '../../src/edge/telemetry/log.ts';
 import type { ApprovalPort, Clock } from '../../src/ports.ts';
+import { readConfigFile } from '../../src/sidecar/config-file.ts';
 import { Sidecar, type SidecarAddresses } from '../../src/sidecar/sidecar.ts';
 
 /** What the agent behind a sidecar saw of one request. */
@@ -75,14 +74,24 @@ export const startMember = async (
       inbound: { listen: '127.0.0.1:0', agent: `127.0.0.1:${upstreamPort}` },
       outbound: { listen: '127.0.0.1:0', routes },
       health: { listen: '127.0.0.1:0' },
+      limits: { drainNotice: '1ms' },
     },
     options.document,
   );
   const configFile = path.join(directory, 'sidecar.yaml');
   writeFileSync(configFile, stringify(document));
-  const config = parseConfig(stringify(document), configFile, sidecarSchema).value;
+  const { source, digest: configDigest } = readConfigFile(configFile);
+  const config = source.value;
   const log = options.log ?? makeLogger(process.env.HOPGATE_TEST_LOG ?? 'silent');
-  const sidecar = new Sidecar({ config, configFile, version: 'test', clock, log, approvals });
+  const sidecar = new Sidecar({
+    config,
+    configDigest,
+    configFile,
+    version: 'test',
+    clock,
+    log,
+    approvals,
+  });
   const addresses = await sidecar.start();
   if (addresses === undefined) throw new Error(`${name} was stopped before it had started`);
   const logFile = path.join(directory, 'state', 'audit.log');

@@ -29,13 +29,17 @@ import type { AuditPort, Clock } from '../../ports.ts';
 import { readLogEnd, writeHeadFile } from './audit-head.ts';
 import { RefusalTally } from './refusal-tally.ts';
 
-export interface AuditLogOptions {
-  readonly file: string;
-  readonly durability: 'process' | 'disk';
+/** What can change under an open log. */
+export interface AuditPace {
   readonly checkpointRecords: number;
   readonly checkpointIntervalMs: number;
   readonly refusalIntervalMs: number;
   readonly refusalSources: number;
+}
+
+export interface AuditLogOptions extends AuditPace {
+  readonly file: string;
+  readonly durability: 'process' | 'disk';
   /** Asked at every checkpoint: keys and WIT are renewed under a running log. */
   readonly signer: () => AuditSigner;
   readonly clock: Clock;
@@ -54,7 +58,8 @@ const SCRATCH_BYTES = 65_536;
 export class AuditLog implements AuditPort {
   private readonly options: AuditLogOptions;
   private readonly refusals: RefusalTally;
-  private readonly timers: NodeJS.Timeout[] = [];
+  private pace: AuditPace;
+  private timers: NodeJS.Timeout[] = [];
   private sidecar = '';
   private fd = -1;
   private head: LogHead = { log: '', seq: 0, hash: '', checkpoint: '' };
@@ -77,6 +82,7 @@ export class AuditLog implements AuditPort {
 
   constructor(options: AuditLogOptions) {
     this.options = options;
+    this.pace = options;
     this.refusals = new RefusalTally(options.refusalSources, options.clock);
   }
 
@@ -85,7 +91,7 @@ export class AuditLog implements AuditPort {
    * Throws when the log ends before a checkpoint that is known to have been written, or can't be opened.
    */
   open(): void {
-    const { file, signer, refusalIntervalMs, checkpointIntervalMs } = this.options;
+    const { file, signer } = this.options;
     mkdirSync(dirname(file), { recursive: true });
     const fd = openSync(file, 'a+', 0o600);
     try {
@@ -106,11 +112,24 @@ export class AuditLog implements AuditPort {
     this.fd = fd;
     this.sidecar = signer().sidecar;
     this.closed = false;
-    this.timers.push(
+    this.keepTime();
+  }
+
+  private keepTime(): void {
+    const { refusalIntervalMs, checkpointIntervalMs } = this.pace;
+    for (const timer of this.timers) clearInterval(timer);
+    this.timers = [
       setInterval(() => this.writeRefusals(), refusalIntervalMs),
       setInterval(() => this.checkpoint(), checkpointIntervalMs),
-    );
+    ];
     for (const timer of this.timers) timer.unref();
+  }
+
+  /** Signs and sums up at another pace from now on. */
+  follow(pace: AuditPace): void {
+    this.pace = pace;
+    this.refusals.tellApart(pace.refusalSources);
+    if (!this.closed) this.keepTime();
   }
 
   /** Whether the last write succeeded. */
@@ -182,7 +201,7 @@ export class AuditLog implements AuditPort {
     const before = this.head;
     // Nothing written proves nothing: a broken log stays broken.
     if (batch.length === 0 && !withCheckpoint) return;
-    const due = withCheckpoint || this.sinceCheckpoint + batch.length >= this.options.checkpointRecords;
+    const due = withCheckpoint || this.sinceCheckpoint + batch.length >= this.pace.checkpointRecords;
     let ok = true;
     try {
       // What a failed write left behind must be gone before anything follows it.

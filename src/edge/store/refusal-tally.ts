@@ -6,7 +6,7 @@ import type { Clock } from '../../ports.ts';
 const OTHER = 'other';
 
 export class RefusalTally {
-  private readonly most: number;
+  private most: number;
   private readonly clock: Clock;
   private counts = new Map<string, { source: string; reason: ReasonCode; count: number }>();
   private from: number;
@@ -16,6 +16,10 @@ export class RefusalTally {
     this.most = most;
     this.clock = clock;
     this.from = clock.now();
+  }
+
+  tellApart(most: number): void {
+    this.most = most;
   }
 
   count(source: string, reason: ReasonCode): void {

@@ -10,13 +10,20 @@ const fingerprint = (file: string): string => {
   }
 };
 
+export interface WatchOptions {
+  readonly intervalMs?: number;
+  /** Only once they have stood still for an interval: whoever writes a file may be in the middle of it. */
+  readonly settled?: boolean;
+}
+
 /** Calls `onChange` when any of the files has changed. Returns a way to stop. */
 export const watchFiles = (
   files: readonly string[],
   onChange: () => void,
-  intervalMs = 1000,
+  { intervalMs = 1000, settled = false }: WatchOptions = {},
 ): (() => void) => {
   const seen = new Map(files.map((file) => [file, fingerprint(file)]));
+  let pending = false;
   const timer = setInterval(() => {
     let changed = false;
     for (const [file, before] of seen) {
@@ -25,7 +32,9 @@ export const watchFiles = (
       seen.set(file, now);
       changed = true;
     }
-    if (changed) onChange();
+    const due = settled ? pending && !changed : changed;
+    pending = changed;
+    if (due) onChange();
   }, intervalMs);
   timer.unref();
   return () => clearInterval(timer);
