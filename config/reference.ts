@@ -1,5 +1,6 @@
 /** The reference page of the configuration, from its JSON Schemas. */
 import type { z } from 'zod';
+import { LIVE_FIELDS } from '../src/config/reload.ts';
 import { type Attribute, ENVIRONMENT, NOW } from '../src/core/policy/environment.ts';
 
 type Schema = z.core.JSONSchema.BaseSchema;
@@ -19,7 +20,10 @@ Made by \`npm run gen\` from the schema in \`src/config\`; changes here are over
 A file is one YAML document (YAML 1.2, core schema). An unknown key, a key that stands twice, a tag or a wrong value is an
 error with line, column and field. Secrets stand in files of their own; here they are only ever named. File names are
 relative to the file that names them, or to \`stateDirectory\` where that is said. Policy, trust bundle and identity files
-are read again when they change; while one is wrong, the last good one stays in force.
+are read again when they change; while one is wrong, the last good one stays in force. So is a sidecar's configuration: fields that
+are marked *Live* follow it under the running sidecar, with everything below them, from the next request on. When anything else
+in the file has changed, nothing of it is taken until a restart; \`hopgate status --config FILE\` says what is in force, and why a
+reload was refused.
 
 Let an editor check as you type, with this as the first line:
 
@@ -163,7 +167,7 @@ const renderSection = ({ kind, path, schema }: Section): string[] => {
         `\`${at.path}\``,
         formOf(at),
         defaultOf(at.schema, required.has(key)),
-        at.schema.description ?? '',
+        `${at.schema.description ?? ''}${liveness(at)}`,
       ]),
     ),
     '',
@@ -173,6 +177,10 @@ const renderSection = ({ kind, path, schema }: Section): string[] => {
     }),
   ];
 };
+
+/** Fields of a running sidecar that follow the file; within a section that does as a whole, it says so once. */
+const liveness = ({ kind, path }: Section): string =>
+  kind === 'Sidecar' && LIVE_FIELDS.includes(path) ? ' *Live.*' : '';
 
 const row = (cells: readonly string[]): string =>
   `| ${cells.map((cell) => cell.replace(/\|/g, '\\|').replace(/\n/g, ' ')).join(' | ')} |`;

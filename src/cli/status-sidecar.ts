@@ -18,6 +18,12 @@ const answer = z.object({
   /** `until` is null where no verifier stands behind it: nothing goes stale. */
   fresh: z.object({ at: z.number(), until: z.number().nullable() }).optional(),
   faults: z.array(z.string()),
+  configuration: z.object({
+    file: z.string(),
+    digest: z.string(),
+    loadedAt: z.number(),
+    refused: z.object({ at: z.number(), why: z.array(z.string()) }).optional(),
+  }),
   verifier: z
     .object({
       address: z.string().optional(),
@@ -56,8 +62,15 @@ const verifierWords = ({ verifier, now }: SidecarStatus): string => {
 
 /** What a person should look at. */
 const attentionOf = (status: SidecarStatus): readonly string[] => {
-  const { faults, fresh, now, verifier } = status;
+  const { faults, fresh, now, verifier, configuration } = status;
   const said = [...faults];
+  const { refused } = configuration;
+  if (refused !== undefined)
+    said.push(
+      ...refused.why.map(
+        (one) => `the configuration of ${describeMoment(refused.at, now)} is not in force: ${one}`,
+      ),
+    );
   if (fresh !== undefined && fresh.until !== null && now > fresh.until)
     said.push(`the bundle is stale: nothing was heard since ${describeMoment(fresh.at, now)}`);
   if (verifier?.lastError !== undefined) said.push(`the verifier: ${verifier.lastError.reason}`);
@@ -79,13 +92,14 @@ const freshWords = ({ fresh, now }: SidecarStatus): string => {
 };
 
 const rowsOf = (status: SidecarStatus): readonly (readonly [string, string])[] => {
-  const { id, now, svid, wit, bundle, policy = '', inbound, outbound, live } = status;
+  const { id, now, svid, wit, bundle, policy = '', inbound, outbound, live, configuration } = status;
   return [
     ['sidecar', id ?? 'has no identity yet'],
     ['SVID', svid === undefined ? 'none' : describeExpiry(svid.expires, now)],
     ['WIT', wit === undefined ? 'none' : describeExpiry(wit.expires, now)],
     ['bundle', bundle === undefined ? 'none' : `${bundle.order}, ${describeExpiry(bundle.expires, now)}`],
     ['policy', policy === '' ? 'none' : policy],
+    ['config', `${configuration.digest.slice(0, 8)}…, read ${describeMoment(configuration.loadedAt, now)}`],
     ['fresh', freshWords(status)],
     ['verifier', verifierWords(status)],
     ['sessions', `${inbound.length} in, ${outbound.length} out; ${live} requests under way`],

@@ -3,6 +3,7 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
+import { runCli } from '../testkit/cli-process.ts';
 import { type Mesh, type MeshAgent, makeMesh, send, sendThrough, TEST_SCOPE } from '../testkit/mesh.ts';
 import { merge } from '../testkit/mesh-member.ts';
 
@@ -128,5 +129,15 @@ describe('a sidecar whose configuration changes', () => {
     await inventory.sidecar.reload();
     expect((await stateOf(inventory)).refused?.why[0]).toMatch(/can’t be read \(ENOENT\)/);
     expect((await post('x')).status).toBe(200);
+  });
+
+  it('is told of by hopgate status, and why', async () => {
+    change(inventory, { limits: { bodyBytes: 8 }, admin: { socket: 'other.sock' } });
+    await inventory.sidecar.reload();
+    const { stdout } = await runCli('status', '--admin', inventory.addresses.admin);
+    expect(stdout).toMatch(/config {4}\S{8}…, read /);
+    expect(stdout).toMatch(
+      /attention.* is not in force: .*sidecar.yaml:\d+:\d+: admin.socket: needs a restart/,
+    );
   });
 });
