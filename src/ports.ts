@@ -50,7 +50,10 @@ export type FaultPort = (error: unknown, what: string) => void;
 
 /** The decision log. */
 export interface AuditPort {
-  /** Writes a record; `written` hears whether it is durable as configured, before which nothing may happen on its account. */
+  /**
+   * Writes a record; `written` hears whether it is durable as configured, before which nothing may happen on its account.
+   * Denials of one caller beyond its quota are summed up, without a record of their own.
+   */
   append(body: AuditBody, written: (ok: boolean) => void): void;
   /** Writes a record that nothing waits for. */
   note(body: OutcomeRecord): void;

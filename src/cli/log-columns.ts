@@ -142,9 +142,9 @@ const rowsOf = (record: ShownRecord, wide: boolean): readonly Row[] => {
       return record.sources.map(({ source, reason, count }) => ({
         style: 'red',
         verdict: 'deny',
-        direction: 'in',
-        who: `${source} → ${name(record.sidecar)}`,
-        what: `${count} × unauthenticated`,
+        direction: source === record.sidecar ? 'out' : 'in',
+        who: `${isAgentId(source) ? name(source) : source} → ${name(record.sidecar)}`,
+        what: `${count} × ${isAgentId(source) ? 'more' : 'unauthenticated'}`,
         scope: '',
         reason,
         micros: '',

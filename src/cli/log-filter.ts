@@ -9,6 +9,7 @@ import type {
   RefusalsRecord,
 } from '../core/audit/record.ts';
 import { isReasonCode, OK } from '../core/reasons.ts';
+import { isAgentId } from '../core/spiffe-id.ts';
 import { CommandError, EXIT } from './command.ts';
 
 export interface LogFilter {
@@ -109,8 +110,11 @@ const matchesRefusals = ({ sources }: RefusalsRecord, filter: LogFilter): boolea
   !asksForNotes(filter) &&
   filter.direction !== 'outbound' &&
   filter.task === undefined &&
-  filter.agent === undefined &&
-  (filter.reason === undefined || sources.some(({ reason }) => reason === filter.reason));
+  sources.some(
+    ({ source, reason }) =>
+      (filter.agent === undefined || (isAgentId(source) && source.includes(filter.agent))) &&
+      (filter.reason === undefined || reason === filter.reason),
+  );
 
 /** It decides nothing and has no direction; its reason is a person's. */
 const matchesQuarantine = ({ task, caller, callee, by }: QuarantineRecord, filter: LogFilter): boolean =>

@@ -290,6 +290,15 @@ export const REASONS = {
   http_timeout: row('forward', 408, true, 'headers or body came too slowly'),
   http_pipelined: row('forward', 400, true, 'more than 16 requests behind an unanswered one'),
   caller_busy: row('forward', 429, true, 'the caller has too many requests under way here'),
+  caller_rate: row('forward', 429, true, 'the caller sends more requests a second than are let in'),
+  sidecar_busy: row(
+    'forward',
+    503,
+    true,
+    'too many requests are under way here; callers that have few of them go first',
+  ),
+  task_rate: row('verify', 429, true, 'the task sends more requests a second than are let in'),
+  body_rate: row('forward', 429, true, 'more octets a second than are read for one caller before a decision'),
   http_upgrade: row(
     'forward',
     501,
@@ -298,6 +307,12 @@ export const REASONS = {
   ),
   upstream_unreachable: row('forward', 502, true, 'the agent does not answer on its port'),
   upstream_failed: row('forward', 502, true, 'the agent broke off its response'),
+  upstream_unavailable: row(
+    'forward',
+    503,
+    true,
+    'the agent has not answered for some time and is not asked now',
+  ),
   upstream_timeout: row('forward', 504, true, 'the agent sent nothing for too long'),
   client_aborted: row('forward', 499, true, 'the client went away'),
   audit_unavailable: row('forward', 503, true, 'the decision could not be recorded'),

@@ -9,6 +9,8 @@ export interface Denial {
   readonly reason: ReasonCode;
   /** For people: what was wrong and where. Holds no token, key or body. */
   readonly detail: string;
+  /** Seconds until the same might go well, where that is known. */
+  readonly retryAfterSeconds?: number | undefined;
 }
 
 export interface Granted<T> {

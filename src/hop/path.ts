@@ -60,6 +60,8 @@ export interface HopRequest {
   readonly size: number | undefined;
   /** Of the data that the task has touched by now: it may touch more while this waits for its body or for others. */
   readonly labels: (chain: VerifiedChain) => readonly string[];
+  /** Takes note of a request of this task, whose chain is verified. Refuses with `task_rate`. */
+  readonly rate?: ((chain: VerifiedChain) => Denial | undefined) | undefined;
   /** It asks to become a WebSocket. */
   readonly upgrade?: boolean | undefined;
   readonly chainText: string | undefined;

@@ -60,6 +60,12 @@ export const takeHop = (
   }
   const delegated = verified.value;
   remember?.(delegated);
+  const tooFast = request.rate?.(delegated.chain);
+  if (tooFast !== undefined) {
+    const us = micros(verifiedAt - started);
+    recordRefusal(path, facts, tooFast, delegated, { total: us, verify: us }, reply);
+    return;
+  }
   const { direction, callee, calleeHolder, method, target, headers, size, upgrade, sessionDeadline } =
     request;
   const decision = decide({

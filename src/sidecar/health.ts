@@ -1,27 +1,13 @@
 /** `/healthz` and `/readyz`, and nothing else. Ready means it: SVID, trust, log and agent are looked at. */
 import type { Server } from 'node:http';
-import { connect, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import type { Address } from '../config/forms.ts';
 import { checkAge } from '../core/trust/freshness.ts';
 import { createServer } from '../edge/http/node-http.ts';
+import { answers } from './agent-port.ts';
 import { nowSeconds, type Parts } from './parts.ts';
 
-const PROBE_MS = 1000;
 const REMEMBER_MS = 1000;
-
-const answers = (address: Address): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = 'path' in address ? connect(address.path) : connect(address.port, address.host);
-    const end = (answer: boolean): void => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(answer);
-    };
-    const timer = setTimeout(() => end(false), PROBE_MS);
-    socket.once('connect', () => end(true));
-    socket.once('error', () => end(false));
-  });
 
 /** Addresses of this machine that other machines can reach. */
 const outerAddresses = (): string[] =>

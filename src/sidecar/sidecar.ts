@@ -65,6 +65,7 @@ const paceIn = ({ audit }: SidecarConfig): AuditPace => ({
   checkpointIntervalMs: audit.checkpointInterval * 1000,
   refusalIntervalMs: audit.refusalInterval * 1000,
   refusalSources: audit.refusalSources,
+  denialsPerCaller: audit.denialsPerCaller,
 });
 
 export class Sidecar {

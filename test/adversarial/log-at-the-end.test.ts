@@ -38,6 +38,7 @@ it.each(['process', 'disk'] as const)(
       checkpointIntervalMs: 60_000,
       refusalIntervalMs: 60_000,
       refusalSources: 8,
+      denialsPerCaller: 100,
       signer: () => ({
         sidecar: 'spiffe://company.com/agent/inventory/def456',
         wit: 'wit',

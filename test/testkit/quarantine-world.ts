@@ -77,6 +77,7 @@ export class QuarantineWorld {
       checkpointIntervalMs: 60_000,
       refusalIntervalMs: 60_000,
       refusalSources: 8,
+      denialsPerCaller: 100,
       signer: () => ({ sidecar: own.id, wit: own.wit, auditX: auditKey.x, sign: auditKey.sign }),
       clock,
       onFailure: (error) => this.failures.push(error),

@@ -3,9 +3,9 @@
  * So what one log lacks the other one shows, and the end of a log can't be cut off unseen (SPEC.md section 14).
  */
 import { CLOCK_SKEW_SECONDS } from '../limits.ts';
-import { REASONS, type ReasonCode } from '../reasons.ts';
+import { isReasonCode, REASONS, type ReasonCode } from '../reasons.ts';
 import type { AuditRecord } from './read-record.ts';
-import type { Direction, OutcomeRecord } from './record.ts';
+import type { Direction, OutcomeRecord, RefusalsRecord } from './record.ts';
 
 /** The hops that one sound log holds. */
 export class HopIndex {
@@ -20,6 +20,9 @@ export class HopIndex {
     outbound: new Map<string, Set<number>>(),
   };
 
+  /** `caller status`, as the caller saw it, to denials that have no record each; in order of time. */
+  private readonly summed = new Map<string, SummedDenials[]>();
+
   constructor(name: string, sidecar: string) {
     this.name = name;
     this.sidecar = sidecar;
@@ -28,6 +31,7 @@ export class HopIndex {
   take(record: AuditRecord): void {
     this.first = Math.min(this.first, record.time);
     this.last = Math.max(this.last, record.time);
+    if (record.kind === 'refusals') this.takeSums(record);
     if (record.kind !== 'decision' || record.hop === '') return;
     const [session, ordinal] = splitHop(record.hop);
     const sessions = this.hops[record.direction];
@@ -35,11 +39,55 @@ export class HopIndex {
     sessions.set(session, ordinals.add(ordinal));
   }
 
+  private takeSums({ sources, from, to }: RefusalsRecord): void {
+    for (const { source, reason, count } of sources) {
+      if (!isReasonCode(reason)) continue;
+      const { status, peer } = REASONS[reason];
+      const key = `${source} ${peer ? status : REASONS.denied.status}`;
+      const rows = this.summed.get(key) ?? [];
+      rows.push({ from, to, left: count });
+      this.summed.set(key, rows);
+    }
+  }
+
+  /** Whether one more denial of this caller, with this status at about this time, is among those that were summed up. */
+  takeSummed(caller: string, status: number, time: number): boolean {
+    const sum =
+      sumAt(this.summed.get(`${caller} ${status}`), time) ?? sumAt(this.summed.get(`other ${status}`), time);
+    if (sum === undefined) return false;
+    sum.left--;
+    return true;
+  }
+
   has(direction: Direction, hop: string): boolean {
     const [session, ordinal] = splitHop(hop);
     return this.hops[direction].get(session)?.has(ordinal) === true;
   }
 }
+
+interface SummedDenials {
+  /** Milliseconds. */
+  readonly from: number;
+  readonly to: number;
+  left: number;
+}
+
+/** A row with something left about that time. */
+const sumAt = (rows: readonly SummedDenials[] = [], time: number): SummedDenials | undefined => {
+  const skew = CLOCK_SKEW_SECONDS * 1000;
+  let first = 0;
+  for (let end = rows.length; first < end; ) {
+    const middle = (first + end) >> 1;
+    if ((rows[middle]?.to ?? 0) + skew < time) first = middle + 1;
+    else end = middle;
+  }
+  for (let at = first; at < rows.length; at++) {
+    const row = rows[at];
+    if (row === undefined || row.from - skew > time) return undefined;
+    if (row.left > 0) return row;
+  }
+  return undefined;
+};
 
 const HOP = /^(.+)\.([1-9][0-9]{0,14})$/s;
 
@@ -125,7 +173,8 @@ export class CrossCheck {
     } else if (record.kind === 'outcome' && record.direction === 'outbound') {
       const lack = this.waiting.get(record.hop);
       this.waiting.delete(record.hop);
-      if (lack !== undefined && isAnswer(record) && !UNRECORDED.has(record.status)) this.count(lack);
+      if (lack === undefined || !isAnswer(record) || UNRECORDED.has(record.status)) return;
+      if (!lack.index.takeSummed(record.sidecar, record.status, record.time)) this.count(lack);
     }
   }
 

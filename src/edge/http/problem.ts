@@ -28,6 +28,8 @@ export interface Refused extends Denial {
 export interface Problem {
   readonly status: number;
   readonly body: string;
+  /** Seconds, for `Retry-After`. */
+  readonly retryAfter: number | undefined;
 }
 
 /** `trusted` is the local agent, which may see every code. */
@@ -46,7 +48,7 @@ export const problemOf = (denial: Refused, hop: string, trusted: boolean): Probl
     ...(hint === undefined ? {} : { hint }),
     ...(hop === '' ? {} : { hop }),
   });
-  return { status, body };
+  return { status, body, retryAfter: denial.retryAfterSeconds };
 };
 
 /** Answers with a refusal, if anything can still be answered. */
@@ -61,7 +63,7 @@ export const sendProblem = (
     response.destroy();
     return;
   }
-  const { status, body } = problemOf(denial, hop, trusted);
+  const { status, body, retryAfter } = problemOf(denial, hop, trusted);
   // The body of a refused request isn't read; the connection can't go on behind it.
   const unread = !response.req.complete;
   response.writeHead(status, {
@@ -69,6 +71,7 @@ export const sendProblem = (
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
     ...(status === 407 ? { 'proxy-authenticate': 'Basic realm="hopgate"' } : {}),
+    ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }),
     ...(unread ? { connection: 'close' } : {}),
   });
   response.end(body);

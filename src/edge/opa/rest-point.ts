@@ -4,11 +4,11 @@
 import { LRUCache } from 'lru-cache';
 import type { RestConfig } from '../../config/decision-point-schema.ts';
 import type { Clock, DecisionPoint, PointVerdict } from '../../ports.ts';
+import { Breaker, type BreakerState } from '../breaker.ts';
 import { request } from '../http/undici.ts';
 import { watchFiles } from '../store/watched-files.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { readAnswer, refuse } from './answer.ts';
-import { Breaker, type BreakerState } from './breaker.ts';
 import { callerOf, MOST_CALLERS } from './caller.ts';
 import { openService, readToken, type Service } from './service-pool.ts';
 

@@ -27,6 +27,7 @@ import {
 import type { ReasonCode } from '../../core/reasons.ts';
 import type { AuditPort, Clock } from '../../ports.ts';
 import { readLogEnd, writeHeadFile } from './audit-head.ts';
+import { DenialQuota } from './denial-quota.ts';
 import { RefusalTally } from './refusal-tally.ts';
 
 /** What can change under an open log. */
@@ -35,6 +36,8 @@ export interface AuditPace {
   readonly checkpointIntervalMs: number;
   readonly refusalIntervalMs: number;
   readonly refusalSources: number;
+  /** Of one caller for one reason, that are written one by one in such an interval. */
+  readonly denialsPerCaller: number;
 }
 
 export interface AuditLogOptions extends AuditPace {
@@ -58,6 +61,7 @@ const SCRATCH_BYTES = 65_536;
 export class AuditLog implements AuditPort {
   private readonly options: AuditLogOptions;
   private readonly refusals: RefusalTally;
+  private readonly denials: DenialQuota;
   private pace: AuditPace;
   private timers: NodeJS.Timeout[] = [];
   private sidecar = '';
@@ -84,6 +88,7 @@ export class AuditLog implements AuditPort {
     this.options = options;
     this.pace = options;
     this.refusals = new RefusalTally(options.refusalSources, options.clock);
+    this.denials = new DenialQuota(options.denialsPerCaller, options.refusalSources, options.clock);
   }
 
   /**
@@ -129,6 +134,7 @@ export class AuditLog implements AuditPort {
   follow(pace: AuditPace): void {
     this.pace = pace;
     this.refusals.tellApart(pace.refusalSources);
+    this.denials.follow(pace.denialsPerCaller, pace.refusalSources);
     if (!this.closed) this.keepTime();
   }
 
@@ -140,6 +146,11 @@ export class AuditLog implements AuditPort {
   append(body: AuditBody, written: (ok: boolean) => void): void {
     if (this.closed) {
       written(false);
+      return;
+    }
+    if (body.kind === 'decision' && body.verdict === 'deny' && !this.denials.isWhole(body)) {
+      // When a record would have been written: who answers has read the request by then.
+      setImmediate(written, true);
       return;
     }
     this.queue.push({ body, written });
@@ -179,10 +190,11 @@ export class AuditLog implements AuditPort {
   }
 
   private writeRefusals(): void {
-    const record = this.refusals.take();
-    if (record === undefined) return;
-    this.queue.push({ body: record, written: undefined });
-    this.schedule();
+    for (const record of [this.refusals.take(), this.denials.take()])
+      if (record !== undefined) {
+        this.queue.push({ body: record, written: undefined });
+        this.schedule();
+      }
   }
 
   private schedule(): void {

@@ -1,6 +1,5 @@
-/** Refusals before authentication, summed up by source: nobody can fill the log from outside (SPEC.md section 14). */
-import type { RefusalsRecord } from '../../core/audit/record.ts';
-import type { ReasonCode } from '../../core/reasons.ts';
+/** Refusals summed up by source: those before authentication, so that nobody can fill the log from outside (SPEC.md section 14). */
+import type { Outcome, RefusalsRecord } from '../../core/audit/record.ts';
 import type { Clock } from '../../ports.ts';
 
 const OTHER = 'other';
@@ -8,7 +7,7 @@ const OTHER = 'other';
 export class RefusalTally {
   private most: number;
   private readonly clock: Clock;
-  private counts = new Map<string, { source: string; reason: ReasonCode; count: number }>();
+  private counts = new Map<string, { source: string; reason: Outcome; count: number }>();
   private from: number;
 
   /** `most` rows are told apart; the rest is counted as "other", by reason. */
@@ -22,7 +21,7 @@ export class RefusalTally {
     this.most = most;
   }
 
-  count(source: string, reason: ReasonCode): void {
+  count(source: string, reason: Outcome): void {
     const row = this.counts.get(`${source} ${reason}`);
     if (row !== undefined) row.count++;
     else if (source === OTHER || this.counts.size < this.most)

@@ -74,6 +74,8 @@ const CLASSES = {
     'http_body_too_large',
     'http_pipelined',
     'caller_busy',
+    'caller_rate',
+    'body_rate',
     'scope_too_deep',
     'scope_too_long',
     'message_type',

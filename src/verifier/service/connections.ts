@@ -3,7 +3,7 @@
  * source that has more than its share gives one up, so that nobody fills the door for all others.
  */
 import type { Socket } from 'node:net';
-import { networkOf } from './network-of.ts';
+import { networkOf } from '../../edge/network-of.ts';
 
 export interface ConnectionLimits {
   readonly connections: number;

@@ -1,7 +1,7 @@
 /** How many wrong secrets one source may bring: a fixed table, so that nobody can fill memory with addresses. */
 import { hash, randomBytes } from 'node:crypto';
+import { networkOf } from '../../edge/network-of.ts';
 import type { Clock } from '../../ports.ts';
-import { networkOf } from './network-of.ts';
 
 const SLOTS = 4096;
 

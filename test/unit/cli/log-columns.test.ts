@@ -120,10 +120,12 @@ test('refusals are one row a source', () => {
     sources: [
       { source: '10.0.0.7', reason: 'svid_expired', count: 4 },
       { source: 'other', reason: 'hs_timeout', count: 1 },
+      { source: 'spiffe://company.com/agent/planning/abc123', reason: 'caller_rate', count: 7 },
     ],
     ...FRAME,
   });
-  expect(rows).toHaveLength(3);
+  expect(rows).toHaveLength(4);
+  expect(rows[3]).toMatch(/deny +in +planning\/abc123 → inventory\/.*7 × more.*caller_rate/);
   expect(rows[1]).toMatch(/deny +in +10\.0\.0\.7 → inventory\/def456.*4 × unauthenticated.*svid_expired/);
 });
 

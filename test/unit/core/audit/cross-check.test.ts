@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CrossCheck, HopIndex } from '../../../../src/core/audit/cross-check.ts';
 import { type AuditRecord, readRecordLine } from '../../../../src/core/audit/read-record.ts';
+import type { ReasonCode } from '../../../../src/core/reasons.ts';
 import { NOW, permitted } from '../../../testkit/core-world.ts';
 import {
   decision,
@@ -86,6 +87,46 @@ describe('what proves nothing', () => {
     );
     expect(lacking(recordsOf(caller), late)).toEqual([]);
     expect(lacking(recordsOf(caller))).toEqual([]);
+  });
+});
+
+describe('denials that are summed up', () => {
+  const answered = (status: number, hops: number) => {
+    const log = new SealedLog(PLANNING);
+    for (let n = 1; n <= hops; n++) {
+      const hop = `${sessionOf('one')}.${n}`;
+      log.add(decision({ hop })).add(outcome({ hop, status }));
+    }
+    return recordsOf(log);
+  };
+  const summed = (source: string, reason: ReasonCode, count: number, time = NOW * 1000) =>
+    recordsOf(
+      new SealedLog(INVENTORY)
+        .add({ kind: 'refusals', from: time, to: time + 10_000, sources: [{ source, reason, count }] })
+        .add({ kind: 'stop', reason: 'test' }, time + 60_000),
+    );
+
+  test('account for so many of their caller, with the status that it saw', () => {
+    expect(lacking(answered(429, 3), summed(PLANNING.id, 'caller_rate', 3))).toEqual([]);
+    expect(lacking(answered(429, 3), summed('other', 'caller_rate', 3))).toEqual([]);
+    // What the peer isn't told, it has as a plain denial.
+    expect(lacking(answered(403, 3), summed(PLANNING.id, 'rule_denied', 3))).toEqual([]);
+  });
+
+  test('and for no more, no other caller, no other status and no other time', () => {
+    expect(lacking(answered(429, 4), summed(PLANNING.id, 'caller_rate', 3))).toMatchObject([
+      { kind: 'hole', count: 1, example: { hop: `${sessionOf('one')}.4` } },
+    ]);
+    for (const other of [
+      summed(INVENTORY.id, 'caller_rate', 9),
+      summed(PLANNING.id, 'caller_rate', 9, NOW * 1000 - 120_000),
+      summed(PLANNING.id, 'scope_missing', 9),
+    ])
+      expect(lacking(answered(429, 3), other)).toMatchObject([{ count: 3 }]);
+  });
+
+  test('a permit is never among them', () => {
+    expect(lacking(answered(200, 1), summed(PLANNING.id, 'caller_rate', 9))).toMatchObject([{ count: 1 }]);
   });
 });
 

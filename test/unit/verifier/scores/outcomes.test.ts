@@ -72,6 +72,10 @@ const NOT_ITS_DOING: Readonly<Record<string, readonly ReasonCode[]>> = {
     'http_upgrade',
     'upstream_unreachable',
     'upstream_failed',
+    'upstream_unavailable',
+    'sidecar_busy',
+    // Others may send for the same task.
+    'task_rate',
     'upstream_timeout',
     'client_aborted',
     'audit_unavailable',

@@ -1,6 +1,6 @@
 /** When something that doesn't answer is asked again, on a clock that stands still. */
 import { expect, test } from 'vitest';
-import { type Attempt, Breaker } from '../../../../src/edge/opa/breaker.ts';
+import { type Attempt, Breaker } from '../../../src/edge/breaker.ts';
 
 let now = 0;
 const breaker = (): Breaker => {

@@ -2,7 +2,7 @@
  * Leaves in peace what doesn't answer. Cockatiel and Opossum were looked at and not taken: both count exceptions, where our denials
  * are values, read the clock themselves, and are 400 KiB for what is a page here.
  */
-import type { Clock } from '../../ports.ts';
+import type { Clock } from '../ports.ts';
 
 export interface BreakerLimits {
   /** In a row. */
@@ -33,11 +33,17 @@ export class Breaker {
     return this.isCool(this.openedAt) ? 'half-open' : 'open';
   }
 
+  /** Whether {@link begin} would let one try now. */
+  get canBegin(): boolean {
+    const { openedAt } = this;
+    return openedAt === undefined || (!this.probing && this.isCool(openedAt));
+  }
+
   /** Undefined: don't. Otherwise the caller says how it went, exactly once. */
   begin(): Attempt | undefined {
     const { openedAt } = this;
     if (openedAt === undefined) return (outcome) => this.end(outcome, undefined);
-    if (this.probing || !this.isCool(openedAt)) return undefined;
+    if (!this.canBegin) return undefined;
     this.probing = true;
     return (outcome) => {
       this.probing = false;
