@@ -15,8 +15,7 @@ import { nowSeconds, type Parts } from './parts.ts';
 import type { Source } from './source.ts';
 
 export interface AdminState {
-  readonly inboundPeers: () => unknown;
-  readonly outboundPeers: () => unknown;
+  readonly peers: () => Readonly<Record<'inbound' | 'outbound', unknown>>;
   readonly source: Source;
   readonly configuration: () => ConfigState;
   readonly drain: () => void;
@@ -86,8 +85,7 @@ export class Admin {
     else if (method === 'GET' && url === '/config')
       sendJson(response, 200, { ...this.state.configuration(), inForce: this.parts.config });
     else if (method === 'POST' && url === '/rotate-key') await this.rotateKey(response);
-    else if (method === 'GET' && url === '/peers')
-      sendJson(response, 200, { inbound: this.state.inboundPeers(), outbound: this.state.outboundPeers() });
+    else if (method === 'GET' && url === '/peers') sendJson(response, 200, this.state.peers());
     else if (method === 'GET' && url === '/status') sendJson(response, 200, await this.status());
     else if (url === '/quarantine' || url.startsWith('/quarantine/')) await this.review(request, response);
     else if (method === 'POST' && url === '/drain') {
@@ -201,8 +199,7 @@ export class Admin {
       fresh: known && { at: known.freshAt, until: known.freshAt + known.maxStalenessSeconds },
       faults: await this.state.faults(),
       configuration: this.state.configuration(),
-      inbound: this.state.inboundPeers(),
-      outbound: this.state.outboundPeers(),
+      ...this.state.peers(),
       live: path.live.size,
       proxied: config.outbound !== undefined,
     };

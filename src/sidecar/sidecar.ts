@@ -2,38 +2,36 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { SidecarConfig } from '../config/sidecar-schema.ts';
-import { AuditLog, type AuditPace } from '../edge/store/audit-log.ts';
+import { AuditLog } from '../edge/store/audit-log.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import type { Quarantine } from '../edge/store/quarantine.ts';
-import { openQuarantine } from '../edge/store/quarantine-open.ts';
 import { FileUseCounter } from '../edge/store/use-counter.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
-import type { VerifierLink } from '../edge/verifier/verifier-link.ts';
 import { LiveHops } from '../hop/forward.ts';
 import { ToolWatch } from '../hop/tool-watch.ts';
 import { ChainVerifier } from '../hop/verify-chain.ts';
 import type { ApprovalPort, Clock } from '../ports.ts';
 import { Admin, isSocketAlive } from './admin.ts';
+import { paceIn } from './audit-pace.ts';
 import { ClockAlarm } from './clock-alarm.ts';
 import { ConfigInForce } from './config-in-force.ts';
 import { Contexts } from './contexts.ts';
 import { SidecarPoints } from './decision-points.ts';
+import { type DoorAddresses, Doors } from './doors.ts';
 import { Drain } from './drain.ts';
 import { Evidence } from './evidence.ts';
-import { FileSource } from './file-source.ts';
 import { Health } from './health.ts';
 import { Identities } from './identities.ts';
-import { Inbound } from './inbound.ts';
 import { McpSessions } from './mcp-sessions.ts';
-import { Outbound } from './outbound.ts';
 import type { Parts } from './parts.ts';
 import { PolicyNotices } from './policy-notices.ts';
+import { makeQuarantine } from './quarantined.ts';
 import { Rebinding } from './rebinding.ts';
-import { Reporter } from './reporter.ts';
-import type { Source, SourceOptions } from './source.ts';
+import type { Reporter } from './reporter.ts';
+import type { Source } from './source.ts';
+import { makeSource } from './sources.ts';
 import { TaskEnds } from './task-ends.ts';
 import { TaskLabels } from './task-labels.ts';
-import { VerifierSource } from './verifier-source.ts';
 
 const SWEEP_MS = 1000;
 /** A revocation reaches both sidecars of a hop well within this. */
@@ -53,20 +51,10 @@ export interface SidecarOptions {
 }
 
 /** What a started sidecar listens on. */
-export interface SidecarAddresses {
-  readonly inbound: { readonly host: string; readonly port: number } | undefined;
-  readonly outbound: string | undefined;
+export interface SidecarAddresses extends DoorAddresses {
   readonly health: { readonly host: string; readonly port: number };
   readonly admin: string;
 }
-
-const paceIn = ({ audit }: SidecarConfig): AuditPace => ({
-  checkpointRecords: audit.checkpointRecords,
-  checkpointIntervalMs: audit.checkpointInterval * 1000,
-  refusalIntervalMs: audit.refusalInterval * 1000,
-  refusalSources: audit.refusalSources,
-  denialsPerCaller: audit.denialsPerCaller,
-});
 
 export class Sidecar {
   private readonly options: SidecarOptions;
@@ -76,8 +64,7 @@ export class Sidecar {
   private readonly reporter: Reporter | undefined;
   private readonly audit: AuditLog;
   private readonly parts: Parts;
-  private inbound: Inbound | undefined;
-  private outbound: Outbound | undefined;
+  private readonly doors: Doors;
   private readonly health: Health;
   private readonly admin: Admin;
   private readonly quarantine: Quarantine | undefined;
@@ -109,7 +96,23 @@ export class Sidecar {
     this.identities = new Identities(clock);
     const evidence = config.trust.verifier === undefined ? undefined : new Evidence();
     const contexts = new Contexts(config.limits.contexts, config.limits.contextIdle * 1000, clock);
-    const sourced = this.makeSource(evidence);
+    const sourced = makeSource(
+      {
+        config,
+        fileAt: (name) => this.fileAt(name),
+        stateDirectory: this.stateDirectory,
+        clock,
+        log,
+        onIdentity: (identity) => this.onIdentity(identity),
+        onTls: () => this.doors.renew(),
+      },
+      {
+        evidence,
+        version: options.version,
+        identity: () => this.identities.current,
+        rotationBusyUntil: () => this.parts.rebinding.busyUntil,
+      },
+    );
     this.source = sourced.source;
     this.reporter = sourced.reporter;
     const { trust, approvals } = this.source;
@@ -124,7 +127,16 @@ export class Sidecar {
       onFailure: (error) => log.error({ err: error }, 'the audit log can’t be written: requests are denied'),
     });
     const uses = new FileUseCounter(this.stateFile('uses.log'), clock);
-    this.quarantine = this.makeQuarantine(uses);
+    this.quarantine = makeQuarantine({
+      config: config.quarantine,
+      directory: this.stateFile('quarantine'),
+      fileAt: (name) => this.fileAt(name),
+      audit: this.audit,
+      uses,
+      identities: this.identities,
+      clock,
+      log,
+    });
     this.points = new SidecarPoints({
       config: config.decisionPoints,
       fileAt: (name) => this.fileAt(name),
@@ -133,17 +145,6 @@ export class Sidecar {
       log,
     });
     const sessions = new McpSessions(config.limits.mcpSessionIdle * 1000, clock);
-    this.drainage = new Drain({
-      live,
-      doors: {
-        hasPeers: () => (this.inbound?.peers.length ?? 0) > 0,
-        stopListening: () => this.inbound?.stopListening(),
-        closeIdle: () => this.inbound?.closeIdle(),
-      },
-      limits: () => configs.current.limits,
-      clock,
-      log,
-    });
     this.parts = {
       get config() {
         return configs.current;
@@ -175,6 +176,14 @@ export class Sidecar {
       clockAlarm: new ClockAlarm({ clock, log, facts: () => this.source.clockFacts() }),
       isDraining: () => this.drainage.isClosing,
     };
+    this.doors = new Doors(this.parts);
+    this.drainage = new Drain({
+      live,
+      doors: this.doors,
+      limits: () => configs.current.limits,
+      clock,
+      log,
+    });
     configs.beforeChange(this.points.prepare);
     configs.onChange((now, before) => {
       this.audit.follow(paceIn(now));
@@ -187,8 +196,7 @@ export class Sidecar {
       isLeaving: () => this.drainage.isAsked,
     });
     this.admin = new Admin(this.parts, {
-      inboundPeers: () => this.inbound?.peers ?? [],
-      outboundPeers: () => this.outbound?.peers.sessions ?? [],
+      peers: () => this.doors.peers,
       source: this.source,
       configuration: () => configs.state,
       faults: () => this.health.faults(),
@@ -196,55 +204,7 @@ export class Sidecar {
       drain: () => void this.drain('asked by the operator'),
     });
     // In files all is there already, and what is wrong with it is said before any port is open.
-    if (this.identities.newest !== undefined) this.makeDoors();
-  }
-
-  private makeQuarantine(uses: FileUseCounter): Quarantine | undefined {
-    const { config, clock, log } = this.options;
-    if (config.quarantine === undefined) return undefined;
-    const { reviewers, retention, ...limits } = config.quarantine;
-    return openQuarantine({
-      directory: this.stateFile('quarantine'),
-      reviewers: reviewers.map((name) => this.fileAt(name)),
-      limits: { ...limits, retentionSeconds: retention },
-      clock,
-      audit: this.audit,
-      uses,
-      sidecar: () => this.identities.current.id,
-      onFailure: (error) => log.error({ err: error }, 'the quarantine could not be written'),
-    });
-  }
-
-  private makeSource(evidence: Evidence | undefined): {
-    readonly source: Source;
-    readonly reporter: Reporter | undefined;
-    readonly link: VerifierLink | undefined;
-  } {
-    const { config, clock, log, version } = this.options;
-    const options: SourceOptions = {
-      config,
-      fileAt: (name) => this.fileAt(name),
-      stateDirectory: this.stateDirectory,
-      clock,
-      log,
-      onIdentity: (identity) => this.onIdentity(identity),
-      onTls: () => this.renewDoors(),
-    };
-    if (evidence === undefined)
-      return { source: new FileSource(options), reporter: undefined, link: undefined };
-    const source = new VerifierSource({
-      ...options,
-      rotationBusyUntil: () => this.parts.rebinding.busyUntil,
-    });
-    const { link, trust } = source;
-    const identity = (): SidecarIdentity => this.identities.current;
-    return { source, link, reporter: new Reporter({ link, trust, evidence, identity, version, clock, log }) };
-  }
-
-  private makeDoors(): void {
-    const { config } = this.options;
-    this.inbound ??= config.inbound === undefined ? undefined : new Inbound(this.parts);
-    this.outbound ??= config.outbound === undefined ? undefined : new Outbound(this.parts);
+    if (this.identities.newest !== undefined) this.doors.make();
   }
 
   private onIdentity(identity: SidecarIdentity): void {
@@ -261,11 +221,6 @@ export class Sidecar {
     rebinding
       .prepareAll(() => Math.floor(path.clock.now() / 1000))
       .catch((error: unknown) => this.options.log.error({ err: error }, 'contexts could not be rebound'));
-  }
-
-  private renewDoors(): void {
-    this.inbound?.renew();
-    this.outbound?.peers.renew();
   }
 
   private fileAt(name: string): string {
@@ -295,10 +250,9 @@ export class Sidecar {
     await this.points.start();
     if (this.stopped) return undefined;
     this.isOpen = true;
-    this.makeDoors();
+    this.doors.make();
     await this.openLog();
-    const outbound = await this.outbound?.listen(this.stateDirectory);
-    const inbound = await this.inbound?.listen();
+    const { inbound, outbound } = await this.doors.listen(this.stateDirectory);
     const health = early ?? (await this.health.listen());
     this.watch();
     const { id, svidNotAfter, witExp } = this.identities.current;
@@ -389,8 +343,7 @@ export class Sidecar {
     }
     const now = Math.floor(clock.now() / 1000);
     live.sweep(trust.value, now);
-    this.inbound?.sweep(trust.value, now);
-    this.outbound?.peers.sweep(trust.value, now);
+    this.doors.sweep(trust.value, now);
   }
 
   /** Not ready, no new connections, streams end before the deadline, the log is signed and closed. */
@@ -421,8 +374,7 @@ export class Sidecar {
     for (const stop of this.stops.splice(0)) stop();
     // While the log is open: what is cut here has its outcome in it.
     this.parts.path.live.cutAll('draining');
-    this.inbound?.destroy();
-    this.outbound?.destroy();
+    this.doors.destroy();
     this.health.close();
     this.admin.close();
     if (this.isLogOpen) this.audit.close(reason);
