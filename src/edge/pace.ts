@@ -47,10 +47,9 @@ export class Pace {
     return this.takeWithin(member, weight, this.limits.burst);
   }
 
-  /** What was taken and turned out not to be needed. */
-  giveBack(member: string, weight: number): void {
-    const spent = this.members.get(member);
-    if (spent !== undefined) spent.count = Math.max(0, spent.count - weight);
+  /** What is only known afterwards. */
+  charge(member: string, weight: number): void {
+    this.spentBy(member).count += weight;
   }
 
   private takeWithin(member: string, weight: number, most: number): number {

@@ -1,4 +1,9 @@
-/** How many connections may be on their way through TLS and handshake, per source and in total. Full means refuse. */
+/**
+ * How many connections may be on their way through TLS and handshake, per source and in total, and how many a second may begin.
+ * Full means refuse. All of an IPv6 /64 is one source.
+ */
+import { networkOf } from '../edge/network-of.ts';
+
 export interface AdmissionLimits {
   readonly handshakes: number;
   readonly handshakesPerSource: number;
@@ -7,12 +12,15 @@ export interface AdmissionLimits {
 
 export class Admission {
   private readonly limits: AdmissionLimits;
+  private readonly isInPace: (source: string) => boolean;
   private readonly bySource = new Map<string, number>();
   private inFlight = 0;
   private open = 0;
 
-  constructor(limits: AdmissionLimits) {
+  /** `isInPace` takes note of a connection, and says whether it is not one too many a second. */
+  constructor(limits: AdmissionLimits, isInPace: (source: string) => boolean) {
     this.limits = limits;
+    this.isInPace = isInPace;
   }
 
   get connections(): number {
@@ -20,11 +28,13 @@ export class Admission {
   }
 
   /** Takes a place for a handshake and a connection; undefined when there is none. */
-  enter(source: string): { readonly proven: () => void; readonly left: () => void } | undefined {
+  enter(address: string): { readonly proven: () => void; readonly left: () => void } | undefined {
+    const source = networkOf(address);
     const mine = this.bySource.get(source) ?? 0;
     const { handshakes, handshakesPerSource, connections } = this.limits;
     if (this.inFlight >= handshakes || mine >= handshakesPerSource || this.open >= connections)
       return undefined;
+    if (!this.isInPace(source)) return undefined;
     this.inFlight++;
     this.open++;
     this.bySource.set(source, mine + 1);

@@ -6,7 +6,6 @@ import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import type { VerifiedChain } from '../core/delegation/chain.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
 import { type Denial, deny } from '../core/verdict.ts';
-import { networkOf } from '../edge/network-of.ts';
 import { Pace } from '../edge/pace.ts';
 import type { Clock } from '../ports.ts';
 
@@ -50,9 +49,9 @@ export class DoorRates {
     this.reads = pace('readBytesPerSecond');
   }
 
-  /** Whether a connection of this source is worth a handshake now. */
+  /** Takes note of a connection from this source, and says whether it is not one too many a second. */
   handshake(source: string): boolean {
-    return this.handshakes.allows(networkOf(source));
+    return this.handshakes.allows(source);
   }
 
   /** Takes note of a request before anything of it is verified. Refuses with `caller_rate`. */
@@ -85,8 +84,8 @@ export class DoorRates {
   }
 
   /**
-   * Takes note of octets that are going to be read. A body of any size is read while the caller is within its rate, and then paid
-   * for. Refuses with `body_rate`.
+   * Takes note of octets that are going to be read, 0 where nobody says how many. A body of any size is read while the caller is
+   * within its rate, and then paid for. Refuses with `body_rate`.
    */
   read(caller: AgentId, octets: number): Denial | undefined {
     const waitMs = this.reads.takeOnCredit(caller, octets);
@@ -99,9 +98,9 @@ export class DoorRates {
         );
   }
 
-  /** Octets that did not come after all. */
-  unread(caller: AgentId, octets: number): void {
-    this.reads.giveBack(caller, octets);
+  /** Octets that have been read and that nobody had announced. */
+  haveRead(caller: AgentId, octets: number): void {
+    this.reads.charge(caller, octets);
   }
 }
 

@@ -8,6 +8,7 @@ import { answers } from './agent-port.ts';
 import { nowSeconds, type Parts } from './parts.ts';
 
 const REMEMBER_MS = 1000;
+const NO_AGENT = 'the agent does not answer on its port';
 
 /** Addresses of this machine that other machines can reach. */
 const outerAddresses = (): string[] =>
@@ -73,6 +74,8 @@ export class Health {
   }
 
   private agentFaults(): Promise<string[]> {
+    // It may have been seen to be gone since it was last asked.
+    if (this.parts.guard.agent.state !== 'closed') return Promise.resolve([NO_AGENT]);
     const at = this.parts.path.clock.monotonic();
     if (this.checked === undefined || at - this.checked.at > REMEMBER_MS)
       this.checked = { at, faults: this.probeAgent() };
@@ -82,7 +85,7 @@ export class Health {
   private async probeAgent(): Promise<string[]> {
     const agent = this.parts.config.inbound?.agent;
     if (agent === undefined) return [];
-    if (!(await answers(agent))) return ['the agent does not answer on its port'];
+    if (!(await answers(agent))) return [NO_AGENT];
     if ('path' in agent) return [];
     // An agent that listens to the world can be reached around the sidecar.
     const outer = await Promise.all(

@@ -44,7 +44,7 @@ export class Inbound {
 
   constructor(parts: Parts) {
     this.parts = parts;
-    this.admission = new Admission(parts.config.limits);
+    this.admission = new Admission(parts.config.limits, (source) => parts.guard.rates.handshake(source));
     this.requests = new InboundRequests(parts);
     this.server = createServer({
       ...this.contextOptions(),

@@ -7,6 +7,7 @@ import type { OwnSide } from '../hop/handshake.ts';
 import type { Path } from '../hop/path.ts';
 import type { ClockAlarm } from './clock-alarm.ts';
 import type { Contexts } from './contexts.ts';
+import type { DoorGuard } from './door-guard.ts';
 import type { Identities } from './identities.ts';
 import type { Rebinding } from './rebinding.ts';
 import type { TaskEnds } from './task-ends.ts';
@@ -25,6 +26,8 @@ export interface Parts {
   /** The identity of now; renewals replace it. */
   readonly identity: () => SidecarIdentity;
   readonly clockAlarm: ClockAlarm;
+  /** Of the door in. */
+  readonly guard: DoorGuard;
   readonly isDraining: () => boolean;
 }
 

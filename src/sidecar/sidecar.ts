@@ -17,6 +17,7 @@ import { ClockAlarm } from './clock-alarm.ts';
 import { ConfigInForce } from './config-in-force.ts';
 import { Contexts } from './contexts.ts';
 import { SidecarPoints } from './decision-points.ts';
+import { guardDoor } from './door-guard.ts';
 import { type DoorAddresses, Doors } from './doors.ts';
 import { Drain } from './drain.ts';
 import { Evidence } from './evidence.ts';
@@ -174,6 +175,7 @@ export class Sidecar {
       taskEnds: new TaskEnds({ link: sourced.link, contexts, live, clock, log }),
       identity,
       clockAlarm: new ClockAlarm({ clock, log, facts: () => this.source.clockFacts() }),
+      guard: guardDoor(() => configs.current, clock, log),
       isDraining: () => this.drainage.isClosing,
     };
     this.doors = new Doors(this.parts);
@@ -370,6 +372,7 @@ export class Sidecar {
     this.source.stop();
     this.reporter?.stop();
     this.parts.taskEnds.stop();
+    this.parts.guard.agent.stop();
     this.points.stop();
     for (const stop of this.stops.splice(0)) stop();
     // While the log is open: what is cut here has its outcome in it.

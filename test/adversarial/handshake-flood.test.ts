@@ -205,7 +205,10 @@ describe('the log', () => {
       rows.filter((row) => row.reason === reason).reduce((sum, { count }) => sum + count, 0);
     expect(total('tls_no_certificate')).toBe(20);
     expect(counted('other', 'tls_no_certificate')).toBeGreaterThan(0);
-    expect(counted('127.0.0.4', 'hs_timeout')).toBe(PER_SOURCE);
-    expect(counted('127.0.0.4', 'hs_busy')).toBe(500);
+    // A slow machine takes longer for them than the first few may wait.
+    const waited = counted('127.0.0.4', 'hs_timeout');
+    expect(waited).toBeGreaterThanOrEqual(PER_SOURCE);
+    expect(waited).toBeLessThan(50);
+    expect(counted('127.0.0.4', 'hs_busy') + waited).toBe(500 + PER_SOURCE);
   });
 });

@@ -152,6 +152,15 @@ export class RawPeer {
     return octets;
   }
 
+  /** So many octets; undefined when the connection ends before them. */
+  async readOctets(count: number): Promise<Buffer | undefined> {
+    await this.until(() => this.buffered.length >= count);
+    if (this.buffered.length < count) return undefined;
+    const octets = this.buffered.subarray(0, count);
+    this.buffered = this.buffered.subarray(count);
+    return octets;
+  }
+
   /** Sends a request as it stands and reads one response. */
   async ask(octets: Uint8Array | string): Promise<RawResponse> {
     this.requests++;
@@ -342,14 +351,19 @@ export const connectPeer = async (
   target: MeshAgent,
   agent: TestAgent,
   tampering: Tampering = {},
+  choice: TlsChoice = {},
 ): Promise<{ readonly peer: RawPeer; readonly result: HandshakeResult }> => {
-  const peer = await connectTlsTo(target, { cert: agent.svidPem, key: agent.svidKeyPem });
+  const peer = await connectTlsTo(target, { cert: agent.svidPem, key: agent.svidKeyPem, ...choice });
   return { peer, result: await shake(peer, target, agent, tampering) };
 };
 
 /** A session that must come about. */
-export const openSession = async (target: MeshAgent, agent: TestAgent): Promise<RawPeer> => {
-  const { peer, result } = await connectPeer(target, agent);
+export const openSession = async (
+  target: MeshAgent,
+  agent: TestAgent,
+  choice: TlsChoice = {},
+): Promise<RawPeer> => {
+  const { peer, result } = await connectPeer(target, agent, {}, choice);
   if (result.status !== 'accepted') throw new Error(`the handshake failed: ${JSON.stringify(result)}`);
   return peer;
 };

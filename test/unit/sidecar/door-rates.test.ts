@@ -53,13 +53,15 @@ test('a body of any size is read once, and then paid for', () => {
 
 test('many at once are charged for what they announce before any of it has come', () => {
   expect(times(4, () => rates.read(A, 90)?.reason)).toEqual([undefined, undefined, undefined, 'body_rate']);
-  rates.unread(A, 200);
-  expect(rates.read(A, 90)).toBeUndefined();
 });
 
-test('whoever has one address of an IPv6 network has them all', () => {
-  expect(times(5, () => rates.handshake('2001:db8::1'))).toEqual(Array(5).fill(true));
-  expect(rates.handshake('2001:db8::ffff')).toBe(false);
-  expect(rates.handshake('2001:db8:0:1::1')).toBe(true);
-  expect(rates.handshake('10.0.0.1')).toBe(true);
+test('what nobody announces is charged for when it has come', () => {
+  expect(times(9, () => rates.read(A, 0))).toEqual(Array(9).fill(undefined));
+  rates.haveRead(A, 1000);
+  expect(rates.read(A, 0)).toMatchObject({ reason: 'body_rate', retryAfterSeconds: 8 });
+});
+
+test('handshakes of one source', () => {
+  expect(times(6, () => rates.handshake('10.0.0.1'))).toEqual([...Array(5).fill(true), false]);
+  expect(rates.handshake('10.0.0.2')).toBe(true);
 });
