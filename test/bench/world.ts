@@ -1,5 +1,5 @@
 /** Processes and keys of a benchmark run: an upstream, the barest proxy and a sidecar, each its own process on one core. */
-import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, fork, type StdioOptions, spawn } from 'node:child_process';
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ import { parsePeerCertificate } from '../../src/edge/tls/peer-certificate.ts';
 import { ALPN_PROTOCOLS, channelExporter } from '../../src/edge/tls/settings.ts';
 import { initiate } from '../../src/hop/handshake.ts';
 import { identify } from '../../src/hop/identify.ts';
-import type { TrustSnapshot } from '../../src/ports.ts';
+import type { FrameChannel, TrustSnapshot } from '../../src/ports.ts';
 import {
   ALWAYS_FRESH,
   makeDomain,
@@ -60,6 +60,8 @@ export class BenchWorld {
   private readonly children: ChildProcess[] = [];
   private readonly callerCertificate: string;
   private fresh = 1;
+  /** Hopgate as it ships, once it was needed. */
+  private main: string | undefined;
 
   constructor(domain: TestDomain) {
     this.domain = domain;
@@ -136,10 +138,19 @@ export class BenchWorld {
     return { child, port: address.port };
   }
 
+  /** Starts any other program on a core. It ends with the world. */
+  run(core: number, command: readonly string[], stdio: StdioOptions): ChildProcess {
+    const [program, args] = onCore(core, command);
+    const child = spawn(program, args, { stdio });
+    this.children.push(child);
+    return child;
+  }
+
   /** Starts a real sidecar in front of `upstream`. */
   async sidecar(
     upstream: number,
     core: number,
+    changes: Readonly<Record<string, unknown>> = {},
   ): Promise<{ readonly child: ChildProcess; readonly port: number; readonly health: number }> {
     const directory = path.join(this.directory, 'cloud');
     const document = {
@@ -155,13 +166,14 @@ export class BenchWorld {
       inbound: { listen: '127.0.0.1:0', agent: `127.0.0.1:${upstream}` },
       health: { listen: '127.0.0.1:0' },
       limits: { handshakesPerSource: 256 },
+      ...changes,
     };
     writeFileSync(path.join(directory, 'sidecar.yaml'), stringify(document));
-    const main = compileInto(this.directory);
+    this.main ??= compileInto(this.directory);
     const [program, args] = onCore(core, [
       process.execPath,
       ...(process.env.BENCH_NODE_ARGS?.split(' ') ?? []),
-      main,
+      this.main,
       'sidecar',
       '--config',
       path.join(directory, 'sidecar.yaml'),
@@ -209,10 +221,17 @@ export class BenchWorld {
     const socket = await this.connectTls(port, ALPN_PROTOCOLS);
     const leaf = socket.getPeerX509Certificate();
     if (leaf === undefined) throw new Error('no certificate');
+    const frames = new SocketFrames(socket);
+    await this.proveTo(leaf, channelExporter(socket), frames);
+    frames.release();
+    return socket;
+  }
+
+  /** The initiator's side of the handshake, over whatever carries the frames. */
+  async proveTo(leaf: X509Certificate, exporter: Uint8Array, frames: FrameChannel): Promise<void> {
     const nowSeconds = Math.floor(Date.now() / 1000);
     const peer = must(identify(parsePeerCertificate(leaf), this.trust.bundle, nowSeconds));
-    const frames = new SocketFrames(socket);
-    const { caller } = this;
+    const { caller, trust } = this;
     const own = {
       ...caller.holder,
       certificate: this.callerCertificate,
@@ -220,22 +239,8 @@ export class BenchWorld {
       sign: caller.sign,
       notAfter: caller.notAfter,
     };
-    must(
-      await initiate(
-        {
-          own,
-          peer,
-          exporter: channelExporter(socket),
-          nonce: randomBytes(32),
-          trust: this.trust,
-          nowSeconds,
-        },
-        frames,
-        this.callee.id as string as IdPattern,
-      ),
-    );
-    frames.release();
-    return socket;
+    const input = { own, peer, exporter, nonce: randomBytes(32), trust, nowSeconds };
+    must(await initiate(input, frames, this.callee.id as string as IdPattern));
   }
 
   async stop(): Promise<void> {
