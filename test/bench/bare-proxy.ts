@@ -32,5 +32,7 @@ const server = createServer(
       .catch(() => response.writeHead(502).end());
   },
 );
+// Connections that rest between rounds stay.
+server.keepAliveTimeout = 3_600_000;
 server.listen(0, '127.0.0.1', () => process.send?.(server.address()));
 process.on('SIGTERM', () => process.exit(0));

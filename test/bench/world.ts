@@ -243,13 +243,16 @@ export class BenchWorld {
     must(await initiate(input, frames, this.callee.id as string as IdPattern));
   }
 
+  /** Ends one process, if it still runs. */
+  async end(child: ChildProcess): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGTERM');
+    await ended;
+  }
+
   async stop(): Promise<void> {
-    for (const child of this.children) {
-      if (child.exitCode !== null) continue;
-      const ended = once(child, 'exit');
-      child.kill('SIGTERM');
-      await ended;
-    }
+    for (const child of this.children) await this.end(child);
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

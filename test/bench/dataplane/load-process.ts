@@ -35,6 +35,9 @@ export interface Odd {
 /** Connections that are opened at once: more would only queue. */
 const PARALLEL = 16;
 
+/** As in `load.c`. */
+const MAX_GROUPS = 256;
+
 export class LoadProcess {
   private readonly child: ChildProcess;
   private readonly world: BenchWorld;
@@ -120,9 +123,13 @@ export class LoadProcess {
     );
   }
 
+  end(): void {
+    this.child.kill();
+  }
+
   /** Opens connections and keeps them; resolves to the name of the group. */
   async open(port: number, count: number, mode: Mode): Promise<number> {
-    const group = this.groups++ % 64;
+    const group = this.groups++ % MAX_GROUPS;
     const opened = this.wait(`opened ${group}`);
     this.say(`open ${group} ${port} ${count} ${PARALLEL} ${mode}`);
     await opened;

@@ -28,9 +28,7 @@ export const measureStart = async (
       if (child.exitCode !== null) throw new Error('the sidecar ended');
     }
     times.push(performance.now() - started);
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGTERM');
-    await ended;
+    await world.end(child);
   }
   return median(times);
 };

@@ -57,7 +57,8 @@ export const measureRevocation = async (
   const next = await load.load(single, 1, 0, request);
   await load.close(busy);
   await load.close(single);
-  const reason = /"reason":"(\w+)"/.exec(first.text)?.[1] ?? '';
+  putBundle(world, 3, []);
+  const reason = /"code":"(\w+)"/.exec(first.text)?.[1] ?? '';
   return {
     denied:
       first.status === 403 && reason.startsWith('revoked') && !okSentAfterOdd && next.odd === next.responses,

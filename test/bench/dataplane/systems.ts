@@ -17,10 +17,19 @@ export const LIMITS = {
   idleTimeout: '1h',
 };
 
-export type Sidecar = System & { readonly stderr: NodeJS.ReadableStream };
+export type Sidecar = System & {
+  readonly stderr: NodeJS.ReadableStream;
+  readonly stop: () => Promise<void>;
+};
+
+let started = 0;
 
 export const startSidecar = async (world: BenchWorld, upstream: number, core: number): Promise<Sidecar> => {
-  const { child, port } = await world.sidecar(upstream, core, { limits: LIMITS });
+  // Each its own log.
+  const { child, port } = await world.sidecar(upstream, core, {
+    limits: LIMITS,
+    stateDirectory: `state-${started++}`,
+  });
   return {
     name: 'hopgate',
     note: 'sidecar: handshake, chain of depth 3, time, revocation, decision, two audit records a request',
@@ -29,6 +38,7 @@ export const startSidecar = async (world: BenchWorld, upstream: number, core: nu
     pids: [child.pid ?? 0],
     chain: 'needed',
     stderr: child.stderr as NodeJS.ReadableStream,
+    stop: () => world.end(child),
   };
 };
 
