@@ -45,3 +45,5 @@ export const MAX_PRINCIPAL_GROUPS = 64;
 export const MAX_GROUP_BYTES = 128;
 /** Agents and patterns that have attributes, and principals that have groups. */
 export const MAX_ATTRIBUTED = 100_000;
+/** From `created` to `expires` of the proof that one request brings. */
+export const MAX_REQUEST_PROOF_SECONDS = 30;

@@ -8,6 +8,7 @@ export type Stage =
   | 'parse'
   | 'identify'
   | 'handshake'
+  | 'prove'
   | 'verify'
   | 'read'
   | 'decide'
@@ -118,6 +119,62 @@ export const REASONS = {
   proof_signature: row('handshake', 403, true, 'the proof is not signed by the agent key'),
   peer_not_pinned: row('handshake', 502, true, 'the peer is not the agent that this route names'),
   session_expired: row('handshake', 401, true, 'the session is past its deadline; connect anew'),
+
+  // Proof of one request (SPEC 12.1)
+  request_proof_missing: row(
+    'prove',
+    403,
+    true,
+    'the request is not signed, and comes without a handshake or for a scope that demands it',
+  ),
+  request_proof_malformed: row(
+    'prove',
+    400,
+    true,
+    'Signature-Input or Signature outside the one form that is read',
+  ),
+  request_proof_components: row(
+    'prove',
+    400,
+    true,
+    'the signature covers more or less of the request than it must',
+  ),
+  request_proof_audience: row('prove', 403, true, 'the request was signed for another agent'),
+  request_proof_ttl: row('prove', 403, true, 'the signature is good for longer than 30 s'),
+  request_proof_expired: row('prove', 403, true, 'the signature has expired; compare both clocks'),
+  request_proof_not_yet_valid: row(
+    'prove',
+    403,
+    true,
+    'the signature is from the future; compare both clocks',
+  ),
+  request_proof_before_start: row(
+    'prove',
+    403,
+    true,
+    'the request was signed before this sidecar began; sign it anew',
+  ),
+  request_proof_channel: row('prove', 403, true, 'the request was signed for another TLS connection'),
+  request_proof_digest: row(
+    'prove',
+    400,
+    true,
+    'a body without Content-Digest, or another body than the one that was signed',
+  ),
+  request_proof_signature: row(
+    'prove',
+    403,
+    true,
+    'the request is not signed by the agent key, or not as it came',
+  ),
+  request_proof_replayed: row('prove', 403, true, 'the nonce of the signature was used before'),
+  request_proof_busy: row('prove', 429, true, 'more nonces than can be remembered; sign for fewer seconds'),
+  request_proof_not_allowed: row(
+    'decide',
+    403,
+    true,
+    'policy lets nobody without a sidecar ask for this, or not this caller',
+  ),
 
   // Delegation chain (SPEC 7)
   chain_missing: row('verify', 401, true, 'no delegation chain'),

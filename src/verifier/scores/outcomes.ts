@@ -41,6 +41,7 @@ const CLASSES = {
     'scope_missing',
     'rule_denied',
     'rule_unmatched',
+    'request_proof_not_allowed',
     'caveat_callee',
     'caveat_resource',
     'caveat_tool',
