@@ -37,6 +37,7 @@ interface ExplainOptions {
   readonly tool: string | undefined;
   readonly skill: string | undefined;
   readonly body: string | undefined;
+  readonly proof: string | undefined;
   readonly 'chain-file': string | undefined;
   readonly tests: string | undefined;
   readonly case: string | undefined;
@@ -78,6 +79,7 @@ const requestOfOptions = (options: ExplainOptions): RequestConfig => {
     tool,
     skill,
     body,
+    proof,
   } = options;
   const [target = '', ...query] = path.split('?');
   const written = {
@@ -91,6 +93,7 @@ const requestOfOptions = (options: ExplainOptions): RequestConfig => {
     principal,
     headers: headersOf(header),
     labels: label,
+    proof,
     body,
     mcp: tool === undefined ? undefined : { tool },
     a2a: skill === undefined ? undefined : { skill },
@@ -183,6 +186,7 @@ const explainRecorded = (compiled: CompiledPolicy, record: RecordedDecision): Ex
   const ways = match.ok ? messagesOf(record, match.value.rule) : undefined;
   const asked: Asked = {
     facts,
+    proof: record.proof === 'request' || record.proof === 'both' ? record.proof : 'session',
     live: {
       nowSeconds: Math.floor(record.time / 1000),
       score: () => 0,
@@ -247,6 +251,11 @@ export const explainCommand: Command = {
         tool: { ...TEXT, describe: 'A call of this tool of MCP' },
         skill: { ...TEXT, describe: 'A message of A2A to this skill' },
         body: { ...TEXT, describe: 'As sent' },
+        proof: {
+          ...TEXT,
+          choices: ['session', 'request', 'both'],
+          describe: 'How the caller proves itself; request: without a sidecar',
+        },
         tests: { ...TEXT, describe: 'File of tests, for --case' },
         case: { ...TEXT, describe: 'The request of this case' },
         log: { ...LIST, describe: 'Log file, for --hop; once for each' },

@@ -98,11 +98,12 @@ const whole = (suggestion: Suggestion, base: Base | undefined): Record<string, u
       delegation,
       content: some(kept(listOf(written, 'content'), 'routes', routes)),
       decisionPoints: some(kept(listOf(written, 'decisionPoints'), 'routes', routes)),
+      withoutSidecar: some(kept(listOf(written, 'withoutSidecar'), 'routes', routes)),
     }),
   };
 };
 
-const PRUNED = ['rules', 'demands', 'content', 'decisionPoints'] as const;
+const PRUNED = ['rules', 'demands', 'content', 'decisionPoints', 'withoutSidecar'] as const;
 
 /** Without what of the base can't match any more: it would be a fault. */
 const pruned = (config: Record<string, unknown>): Record<string, unknown> => {

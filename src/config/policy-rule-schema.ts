@@ -1,4 +1,4 @@
-/** `rules`, `demands`, `delegation`, `content` and `decisionPoints` of a policy: who may, and under what conditions. */
+/** `rules`, `demands`, `delegation`, `content`, `decisionPoints` and `withoutSidecar` of a policy: who may, and under what conditions. */
 import { z } from 'zod';
 import { HARD_MAX_DEPTH } from '../core/limits.ts';
 import { MAX_CONDITION_CHARACTERS } from '../core/policy/condition.ts';
@@ -83,6 +83,12 @@ export const demand = z.strictObject({
     .literal('same')
     .optional()
     .describe('All agents of the chain and the callee are of one trust domain.'),
+  requestProof: z
+    .literal('required')
+    .optional()
+    .describe(
+      'The request itself is signed by the caller’s agent key (RFC 9421), on top of the handshake: sidecars do that by themselves.',
+    ),
 });
 
 const agents = (who: string) => z.array(idPattern).min(1).optional().describe(`${who}; anyone, if left out.`);
@@ -157,5 +163,18 @@ export const decisionPoint = z.strictObject({
     .meta({ title: 'path in OPA' })
     .describe('Rule that must be true, or an object whose `allow` is true.'),
   callees,
+  routes,
+});
+
+export const withoutSidecar = z.strictObject({
+  name: ruleName.describe('For people: policy check and explain name it.'),
+  callers: z.array(idPattern).min(1).optional().describe('Who calls; anyone, if left out.'),
+  callerTypes: z.array(agentType).min(1).optional().describe('The same by type alone. In any trust domain.'),
+  callees,
+  scopes: z
+    .array(scopePattern)
+    .min(1)
+    .optional()
+    .describe('Together they cover every required scope. Patterns, never names of scope sets.'),
   routes,
 });

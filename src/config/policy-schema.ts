@@ -10,7 +10,14 @@ import {
 } from '../core/limits.ts';
 import { duration, idPattern, principal, scopeMember, scopeName } from './forms.ts';
 import { route } from './policy-route-schema.ts';
-import { contentRule, decisionPoint, delegation, demand, rule } from './policy-rule-schema.ts';
+import {
+  contentRule,
+  decisionPoint,
+  delegation,
+  demand,
+  rule,
+  withoutSidecar,
+} from './policy-rule-schema.ts';
 
 const limits = z
   .strictObject({
@@ -105,6 +112,12 @@ export const policySchema = z
       .array(decisionPoint)
       .default([])
       .describe('Requests that another decision point (OPA) must permit too.'),
+    withoutSidecar: z
+      .array(withoutSidecar)
+      .default([])
+      .describe(
+        'Who may come without a sidecar, proving each request by a signature. Every selector that is given must match; nobody, if left out. It allows nothing by itself: rules decide about these requests as about all others.',
+      ),
   })
   .describe('What the mesh allows. The same policy is for every sidecar of a trust domain.');
 

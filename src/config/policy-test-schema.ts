@@ -61,6 +61,12 @@ export const requestSchema = z.strictObject({
     .describe('At whose sidecar: the callee’s or the caller’s own; inbound, if left out.'),
   caller: agentId.optional().describe('Where there is no chain: it is the principal’s own delegatee.'),
   callee: agentId.optional().describe('Who is called.'),
+  proof: z
+    .enum(['session', 'request', 'both'])
+    .optional()
+    .describe(
+      'How the caller proves itself: by its sidecar’s handshake (session, if left out), without a sidecar by signing the request (request), or both.',
+    ),
   method: z
     .string()
     .regex(/^[A-Z]+$/, 'a method in upper case')

@@ -62,6 +62,7 @@ const demandOf = (demand: Entry<'demands'>): ScopeDemand => ({
   maxDepth: demand.maxDepth,
   maxLinkTtlSeconds: demand.linkTtl,
   sameDomain: demand.domains === undefined ? undefined : true,
+  requestProof: demand.requestProof === undefined ? undefined : true,
 });
 
 const delegationOf = ({ delegation }: PolicyConfig): DelegationRules | undefined =>
@@ -124,6 +125,16 @@ export const toPolicy = (config: PolicyConfig): Policy => ({
       point,
       path,
       callees: callees as Ids,
+      routes,
+    })),
+  ),
+  withoutSidecar: someOf(
+    config.withoutSidecar.map(({ name, callers, callerTypes, callees, scopes, routes }) => ({
+      name,
+      callers: callers as Ids,
+      callerTypes,
+      callees: callees as Ids,
+      scopes: scopes as ScopePattern[] | undefined,
       routes,
     })),
   ),

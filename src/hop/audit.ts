@@ -1,5 +1,5 @@
 /** Stage 5: every decision, allowed or denied, becomes a record before anything follows from it (SPEC.md section 14). */
-import type { DecisionRecord, Direction } from '../core/audit/record.ts';
+import type { DecisionRecord, Direction, ProofNote } from '../core/audit/record.ts';
 import type { Message } from '../core/message/message.ts';
 import { nameOf } from '../core/policy/operations.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
@@ -17,6 +17,8 @@ export interface HopFacts {
   readonly method: string;
   /** As received. */
   readonly target: string;
+  /** Left out where it was the handshake alone. */
+  readonly proof?: ProofNote | undefined;
   readonly trust: TrustSnapshot | undefined;
 }
 
@@ -76,14 +78,17 @@ export const decisionRecord = (
   const observed = permitted ? decision.permit.observed?.reason : undefined;
   const { approvals, content, flags, labels, opa, shadow } = basis;
   const noted = { approvals, content, flags, labels, opa, shadow };
+  const { proof } = facts;
   // Nearly every record has none of these; a copy of it costs more than the look.
   const names = NOTES.filter((name) => (noted[name]?.length ?? 0) > 0);
-  if (names.length === 0 && message === undefined && observed === undefined) return record;
+  if (names.length === 0 && message === undefined && observed === undefined && proof === undefined)
+    return record;
   return {
     ...record,
     ...Object.fromEntries(names.map((name) => [name, noted[name]])),
     ...(observed !== undefined && { observed }),
     ...(message !== undefined && { operations: operationsOf(message) }),
+    ...(proof !== undefined && { proof }),
   };
 };
 

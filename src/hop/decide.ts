@@ -9,7 +9,7 @@ import type { ScopeLiteral } from '../core/delegation/scope.ts';
 import { CLOCK_SKEW_SECONDS } from '../core/limits.ts';
 import { type Message, readsMessages } from '../core/message/message.ts';
 import { operation } from '../core/message/operation.ts';
-import { NOTHING_DEMANDED } from '../core/policy/demands.ts';
+import { demandsOf, NOTHING_DEMANDED } from '../core/policy/demands.ts';
 import {
   type Allowed,
   checkCaveats,
@@ -23,6 +23,7 @@ import {
 import type { DecisionPointRule } from '../core/policy/model.ts';
 import { OBSERVED } from '../core/policy/observed.ts';
 import { pointInput } from '../core/policy/point-input.ts';
+import { checkCallerProof, checkDemandedProof } from '../core/policy/proofs.ts';
 import { parseTarget } from '../core/policy/target.ts';
 import { type LiveFacts, readableHeaders, valuesOf } from '../core/policy/values.ts';
 import { idMatches } from '../core/spiffe-id.ts';
@@ -119,6 +120,7 @@ export const decideAnew = (input: DecisionInput, approvals: LinkApprovals): Deci
   judge(standing(input, approvals), input, approvals, false);
 
 /** What stands in for a body that nobody has read yet. */
+const NOT_PROVEN = deny('request_proof_digest', 'the body was not looked at');
 const NOT_READ = deny('message_malformed', 'the body was not read');
 const NOT_LOOKED_AT = deny('content_unreadable', 'the body was not looked at');
 const NOT_ASKED = deny('opa_unavailable', 'the decision point was not asked');
@@ -135,6 +137,13 @@ const judge = (
   if ((known.route.protocol === 'websocket') !== upgrade)
     return deny('http_upgrade', `route ${known.route.name} is ${upgrade ? 'not ' : ''}for WebSockets`);
   const ask: Asked = { standing: known, input, approvals, cached };
+  const barred = callerDenial(known, input, known.base);
+  if (barred !== undefined) return { required: known.base, cached, ...barred };
+  // Before anything reads the body: it must be the caller's own words.
+  if (input.digest !== undefined && input.bodyProven !== true)
+    return known.decision?.ok === false && !isObserved(ask)
+      ? refuse(known.decision, ask)
+      : (timeDenial(input, approvals, nowSeconds) ?? wantBody(known, input));
   if (
     message === undefined &&
     (wantsMessage(known) || (readsMessages(known.route.protocol) && isObserved(ask)))
@@ -145,7 +154,7 @@ const judge = (
   const decision = ruled(known, input);
   if (!decision.ok) return refuse(decision, ask);
   const { value: allowed } = decision;
-  const ended = timeDenial(input, approvals, nowSeconds);
+  const ended = timeDenial(input, approvals, nowSeconds) ?? proofDenial(known, input, allowed);
   if (ended !== undefined) return { ...notesOf(allowed, ask), ...ended };
   const unmet =
     demandDenial(delegated, allowed, trust, nowSeconds) ??
@@ -160,8 +169,48 @@ const judge = (
     const denial = { ...notesOf(allowed, ask), ...approvalRequired(missing) };
     return isObserved(ask) ? refuse(denial, ask) : { ...denial, unapproved: missing, allowed, input };
   }
+  if (wantsToSign(input, allowed)) return wantBody(known, input);
   return grant(permitOf(allowed, input, cached, by, { isLive: known.decision === undefined }));
 };
+
+const BODY = { what: 'body' } as const;
+
+const wantBody = ({ route }: Standing, input: DecisionInput): Undecided => ({
+  ...NOT_PROVEN,
+  wanted: BODY,
+  route,
+  input,
+});
+
+/** Whether the caller may come without a sidecar, if it does. Nothing of that is observed only. */
+const callerDenial = (
+  { route }: Standing,
+  { direction, delegated: { chain }, callee, proof, trust }: DecisionInput,
+  required: readonly ScopeLiteral[],
+): Denial | undefined =>
+  direction === 'outbound'
+    ? undefined
+    : checkCallerProof(trust.policy.policy, proof, {
+        caller: chain.holder.id,
+        callee,
+        route: route.name,
+        required,
+      });
+
+/** Who asks for scopes that demand a proof of the request itself is to bring it; our own sidecar makes it for its agent. */
+const proofDenial = (
+  known: Standing,
+  input: DecisionInput,
+  { required, demanded }: Pick<Allowed, 'required' | 'demanded'>,
+): Denial | undefined =>
+  callerDenial(known, input, required) ??
+  (input.direction === 'outbound' ? undefined : checkDemandedProof(demanded, input.proof));
+
+/** What we sign has to be here whole. */
+const wantsToSign = (
+  { direction, size, bodyProven }: DecisionInput,
+  { demanded }: Pick<Allowed, 'demanded'>,
+): boolean => direction === 'outbound' && demanded.requestProof && size !== 0 && bodyProven !== true;
 
 /** What policy's own words say; why it can't be known stands for it where the body can't be read. */
 const ruled = (known: Standing, input: DecisionInput): PolicyDecision => {
@@ -214,7 +263,9 @@ export const callable = ({ input }: Permit): ((tool: string) => boolean) => {
       operations: [operation('request', 'tools/call', { tool })],
     };
     const decision = decideStanding(trust.policy, known, live, call);
-    return decision.ok || decision.reason === 'rule_error';
+    return decision.ok
+      ? proofDenial(known, input, decision.value) === undefined
+      : decision.reason === 'rule_error';
   };
 };
 
@@ -296,13 +347,17 @@ const refuse = (denial: DecisionDenial | Refusal, ask: Asked): Decision => {
     return denial.reason === 'quarantined' ? ({ ...refusal, input } as Quarantined) : refusal;
   const { route, base } = known;
   const { rule = '', required = base, labels = input.labels ?? NO_LABELS, flags = [], shadow = [] } = denial;
-  const allowed = { route, rule, required, labels, flags, shadow, demanded: NOTHING_DEMANDED };
+  const { requestProof } = demandsOf(trust.policy.policy, required, labels);
+  const demanded = { ...NOTHING_DEMANDED, requestProof };
+  const allowed = { route, rule, required, labels, flags, shadow, demanded };
   // A rule that denies comes before what the chain itself forbids, and to observe is to look away from the rule alone.
   const ended =
     timeDenial(input, approvals, nowSeconds) ??
+    proofDenial(known, input, allowed) ??
     checkCaveats(known, message?.ok ? message.value : undefined) ??
     demandDenial(delegated, allowed, trust, nowSeconds);
   if (ended !== undefined) return { ...refusal, ...ended };
+  if (wantsToSign(input, allowed)) return wantBody(known, input);
   const { ok, reason, detail } = denial;
   return grant(permitOf(allowed, input, cached, [], { isLive: true, observed: { ok, reason, detail } }));
 };

@@ -50,6 +50,7 @@ const sessionOf = (input: HandshakeInput, proven: Proven, deadline: number): Ses
     peer: proven.peer,
     identified: input.peer,
     peerCertificateHex: input.peer.certificate.digestHex,
+    exporter: input.exporter,
     startedAt: input.nowSeconds,
     deadline,
     requests: 0,

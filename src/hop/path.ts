@@ -1,6 +1,8 @@
 /** What the path of a hop works with, what a door hands to it, and what it hands back. */
 import type { Direction } from '../core/audit/record.ts';
 import type { Holder, VerifiedChain } from '../core/delegation/chain.ts';
+import type { ContentDigest } from '../core/http-signature/fields.ts';
+import type { CallerProof } from '../core/policy/proofs.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
 import type { Denial, Verdict } from '../core/verdict.ts';
 import type {
@@ -40,6 +42,8 @@ export interface Path {
   readonly tools: ToolWatch;
   /** Left out where nobody wants to know. */
   readonly onFault?: FaultPort | undefined;
+  /** Octets of a body that is signed: it is read whole before a decision. 1 MiB, where it is left out. */
+  readonly signedBodyBytes?: number | undefined;
   /** Resolves when others have had their turn; left out where there are none. */
   readonly turn?: (() => Promise<void>) | undefined;
 }
@@ -48,7 +52,11 @@ export interface Path {
 export interface HopRequest {
   readonly direction: Direction;
   readonly hop: string;
+  /** Whose key was proven, by a session or by this very request: nothing else yields one. */
   readonly caller: Holder;
+  readonly proof: CallerProof;
+  /** What the body has to be, by the signature of the request. */
+  readonly digest?: ContentDigest | undefined;
   readonly callee: AgentId;
   /** Who a grant must name: the callee as it proved itself. */
   readonly calleeHolder: Holder | undefined;

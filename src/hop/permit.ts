@@ -5,10 +5,12 @@ import type { ContentSelection } from '../core/content/compile.ts';
 import type { ContentOutcome } from '../core/content/inspect-body.ts';
 import type { Holder } from '../core/delegation/chain.ts';
 import type { ScopeLiteral } from '../core/delegation/scope.ts';
+import type { ContentDigest } from '../core/http-signature/fields.ts';
 import type { Message } from '../core/message/message.ts';
 import type { Demanded } from '../core/policy/demands.ts';
 import type { Allowed } from '../core/policy/evaluate.ts';
 import type { RouteRule } from '../core/policy/model.ts';
+import type { CallerProof } from '../core/policy/proofs.ts';
 import type { ShadowNote } from '../core/policy/rules.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
 import type { Denial, Verdict } from '../core/verdict.ts';
@@ -48,6 +50,12 @@ export interface DecisionInput {
   /** The caller's own sidecar passes a demand for approval on: only the callee can count its use. */
   readonly direction: Direction;
   readonly delegated: Delegated;
+  /** How the caller has proven itself; of what our own agent sends, the handshake over which it goes. */
+  readonly proof: CallerProof;
+  /** What the body has to be, by the signature of the request; undefined where it signs none. */
+  readonly digest?: ContentDigest | undefined;
+  /** The body was read, and is the one that was signed, or the one that is going to be. */
+  readonly bodyProven?: true | undefined;
   readonly callee: AgentId;
   /** As it proved itself on this connection, or ourselves; undefined where nobody has. */
   readonly calleeHolder?: Holder | undefined;
@@ -119,6 +127,8 @@ export interface AskedPoint {
 
 /** What a decision waits for. */
 export type Wanted =
+  /** The body whole: to be held against its signed digest, or to be signed. */
+  | { readonly what: 'body' }
   /** The body, read as the route's protocol says. */
   | { readonly what: 'message' }
   /** The body, looked at by these rules. */

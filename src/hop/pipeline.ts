@@ -68,9 +68,12 @@ export const takeHop = (
   }
   const { direction, callee, calleeHolder, method, target, headers, size, upgrade, sessionDeadline } =
     request;
+  const { proof, digest } = request;
   const decision = decide({
     direction,
     delegated,
+    proof,
+    digest,
     callee,
     calleeHolder,
     method,
@@ -108,8 +111,10 @@ const factsOf = ({
   callee,
   method,
   target,
+  proof,
 }: HopRequest): Omit<HopFacts, 'trust'> => ({
   direction,
+  ...(proof !== 'session' && { proof }),
   hop,
   caller: caller.id,
   callee,

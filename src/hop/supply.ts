@@ -2,6 +2,7 @@
 import type { PointNote } from '../core/audit/record.ts';
 import type { ContentSelection } from '../core/content/compile.ts';
 import { type ContentOutcome, inspectInParts, type WholeBody } from '../core/content/inspect-body.ts';
+import { checkContentDigest } from '../core/http-signature/digest.ts';
 import { DEFAULT_MESSAGE_BYTES } from '../core/limits.ts';
 import { type Message, readsMessages } from '../core/message/message.ts';
 import { readMessage } from '../core/message/read-message.ts';
@@ -23,11 +24,13 @@ export const supply = async (
   reply: HopReply,
 ): Promise<Decision> => {
   const { wanted, route, input } = undecided;
-  const more = await (wanted.what === 'message'
-    ? messageOf(path, request, route, input, reply)
-    : wanted.what === 'content'
-      ? contentOf(path, request, wanted.selection, input, reply)
-      : pointsOf(path, wanted.asked));
+  const more = await (wanted.what === 'body'
+    ? provenBody(path, route, input, reply)
+    : wanted.what === 'message'
+      ? messageOf(path, request, route, input, reply)
+      : wanted.what === 'content'
+        ? contentOf(path, request, wanted.selection, input, reply)
+        : pointsOf(path, wanted.asked));
   // What can't be read can't go on either: nothing of that is observed only.
   if ('reason' in more) return withNotes(more, undecided);
   const labels = request.labels(input.delegated.chain);
@@ -46,6 +49,19 @@ export const withNotes = (
 
 const bodyOf = async ({ body }: HopReply, mostBytes: number): Promise<Verdict<Buffer>> =>
   body === undefined ? deny('internal', 'there is no way to read this body') : body(mostBytes);
+
+/** The body that was signed, or that is going to be, and no other. */
+const provenBody = async (
+  { signedBodyBytes = DEFAULT_MESSAGE_BYTES }: Path,
+  { maxMessageBytes = 0 }: RouteRule,
+  { digest }: DecisionInput,
+  reply: HopReply,
+): Promise<Partial<DecisionInput> | Denial> => {
+  const octets = await bodyOf(reply, Math.max(signedBodyBytes, maxMessageBytes));
+  if (!octets.ok) return octets;
+  const another = digest && checkContentDigest(digest, octets.value);
+  return another ?? { bodyProven: true, size: octets.value.length };
+};
 
 const messageOf = async (
   path: Path,

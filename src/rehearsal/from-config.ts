@@ -91,6 +91,7 @@ export const requestFrom = (
   return {
     direction,
     callee: callee as AgentId,
+    proof: config.proof ?? 'session',
     method: config.method ?? (body.octets.length > 0 ? 'POST' : 'GET'),
     target: query === '' ? path : `${path}?${query}`,
     headers: headersOf(config, body),

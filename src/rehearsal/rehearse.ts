@@ -186,6 +186,7 @@ export class Rehearsal {
         chain: delegated.chain,
         registered: trust.bundle.attributes,
       },
+      proof: request.proof,
       live: {
         nowSeconds,
         score: (id) => trust.bundle.scores.of(id, nowSeconds).score,
@@ -203,10 +204,11 @@ export class Rehearsal {
     const verified = this.verify(policy, request);
     if (!verified.ok) return refused(verified);
     const { delegated, trust, minted } = verified.value;
-    const { direction, callee, method, target, headers, labels, nowSeconds, body, released } = request;
+    const { direction, callee, method, target, headers, labels, nowSeconds, body, released, proof } = request;
     let decision = decide({
       direction,
       delegated,
+      proof,
       callee,
       method,
       target,
@@ -222,6 +224,7 @@ export class Rehearsal {
       direction,
       hop: '',
       caller: minted.holder,
+      proof,
       callee,
       calleeHolder: undefined,
       method,

@@ -1,10 +1,12 @@
 /** A request that nobody sent: all that a decision can depend on. */
+import type { CallerProof } from '../core/policy/proofs.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
 import type { RehearsedChain } from './mesh.ts';
 
 export interface RehearsedRequest {
   readonly direction: 'inbound' | 'outbound';
   readonly callee: AgentId;
+  readonly proof: CallerProof;
   readonly method: string;
   /** Origin form, with its query. */
   readonly target: string;

@@ -165,6 +165,7 @@ export class InboundRequests {
         direction: 'inbound',
         hop,
         caller: session.peer,
+        proof: 'session',
         callee: own.id,
         calleeHolder: own,
         method: request.method ?? '',

@@ -141,6 +141,7 @@ export class OutboundRequests {
         direction: 'outbound',
         hop: hopId,
         caller: own,
+        proof: 'session',
         callee: session.peer.id,
         calleeHolder: session.peer,
         method: request.method ?? '',

@@ -63,6 +63,7 @@ const decided = (
   };
   const input: DecisionInput = {
     direction: 'inbound',
+    proof: 'session',
     delegated: {
       chain: verifiedChain(chainText, inventory),
       chainText,

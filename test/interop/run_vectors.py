@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 from hopgate_verify import approval, attributes, audit, bundle, caveats, chain, decision, encoding, handshake, keys
-from hopgate_verify import link, mcp, message, policy, quarantine, records, revocation, roles, scope, scores, spiffe, target, timestamp, wit
+from hopgate_verify import link, mcp, message, policy, quarantine, records, request_proof, revocation, roles, scope, scores, spiffe
+from hopgate_verify import target, timestamp, wit
 from hopgate_verify.fault import Fault
 from hopgate_verify.members import Member, check_object, is_digest, is_principal, is_time
 from hopgate_verify.spiffe import is_agent_id
@@ -134,6 +135,23 @@ def run_handshake(case: Json, now: int) -> Result:
     return {"session": handshake.responder_receives_f3(given, peer, f1, f2, f3)}
 
 
+def run_request_proof(case: Json, now: int) -> Result:
+    request = case["request"]
+    given = request_proof.Receiver(
+        now=now,
+        own_id=case["own"]["id"],
+        own_jkt=keys.thumbprint(case["own"]["jwk"]),
+        peer_id=case["peer"],
+        exporter=case["exporter"],
+        started_at=case["startedAt"],
+        issuers=keys.Issuers(case["issuers"]),
+        seen_nonces=frozenset(case.get("seenNonces", [])),
+    )
+    body = request.get("body", "").encode()
+    found = request_proof.verify(given, request["method"], request["target"], request["headers"], body)
+    return {"sub": found.sub, "jkt": found.jkt}
+
+
 def run_bundle(case: Json, now: int) -> Result:
     last = bundle.Last(case["last"]["epoch"], case["last"]["seq"], case["last"].get("digest"))
     found = bundle.verify_bundle(case["bundle"], case["trustDomain"], case["root"], last, now)
@@ -221,7 +239,7 @@ def run_decision(case: Json, now: int) -> Result:
         caveats.check_list(case["caveats"])
     if case.get("attributes") is not None:
         attributes.check_attributes(case["attributes"])
-    names = ("direction", "headers", "body", "labels", "released", "upgrade")
+    names = ("direction", "proof", "headers", "body", "labels", "released", "upgrade")
     given = {name: request[name] for name in names if name in request}
     found = decision.decide(
         case["policy"],
@@ -263,6 +281,7 @@ RUNNERS: dict[str, Callable[[Json, int], Result]] = {
     "caveats.json": run_caveats,
     "wit.json": run_wit,
     "handshake.json": run_handshake,
+    "request-proof.json": run_request_proof,
     "roles.json": run_roles,
     "bundle.json": run_bundle,
     "timestamp.json": run_timestamp,

@@ -39,12 +39,17 @@ const decisions: fc.Arbitrary<DecisionRecord> = fc
     required: fc.array(text, { maxLength: 3 }),
     method: text,
     principal: text,
+    proof: fc.option(fc.constantFrom<'request' | 'both' | 'none'>('request', 'both', 'none'), {
+      nil: undefined,
+    }),
     rule: text,
     target: text,
     us: fc.dictionary(fc.oneof(text, fc.constantFrom('verify', 'decide', '10', '9')), count, { maxKeys: 5 }),
     verdict: fc.constantFrom<'permit' | 'deny'>('permit', 'deny'),
   })
-  .map(({ approvals, ...rest }) => decision({ ...rest, ...(approvals && { approvals }) }));
+  .map(({ approvals, proof, ...rest }) =>
+    decision({ ...rest, ...(approvals && { approvals }), ...(proof && { proof }) }),
+  );
 const outcomes: fc.Arbitrary<OutcomeRecord> = fc
   .record({ hop: text, received: count, sent: count, status: fc.nat({ max: 599 }), us: count })
   .map(outcome);

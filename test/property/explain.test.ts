@@ -56,6 +56,7 @@ test('what is said of lists, routes, scopes and rules adds up to what is decided
           } as unknown as VerifiedChain;
           const stages = explainRequest(compiled, {
             facts: { direction: 'inbound', query: '', registered: NOTHING_REGISTERED, chain, ...request },
+            proof: 'session',
             live: {
               nowSeconds: 0,
               score: () => 0,

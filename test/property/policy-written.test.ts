@@ -21,6 +21,7 @@ import {
   ROUTE,
   RULE,
   TOOLS,
+  WITHOUT_SIDECAR,
 } from '../../src/core/policy/forms.ts';
 import { readPolicy } from '../../src/core/policy/read.ts';
 import { policyDigest } from '../../src/core/trust/bundle-contents.ts';
@@ -54,6 +55,7 @@ test('YAML to policy to JSON and back: the same policy, with the same digest', (
     EDGE,
     CONTENT_RULE,
     DECISION_POINT,
+    WITHOUT_SIDECAR,
     DELEGATION,
     POLICY,
   ];

@@ -37,6 +37,7 @@ export const decided = (demands: readonly ScopeDemand[], { score, age, allowed }
   });
   const verdict = decide({
     direction: 'inbound',
+    proof: 'session',
     delegated: { chain, chainText: '', decisions: new Map(), approvals: new Map() } as unknown as Delegated,
     callee: inventory.id,
     method: 'GET',

@@ -156,6 +156,7 @@ const demands = fc.array(
         maxStaleness: fc.constantFrom('5m', '2h'),
         linkTtl: fc.constantFrom('10m', '1h'),
         domains: fc.constant('same'),
+        requestProof: fc.constant('required'),
       },
       { requiredKeys: ['labels', 'minScore'] },
     ),
@@ -219,6 +220,20 @@ const decisionPoints = fc.array(
   { maxLength: 2 },
 );
 
+const withoutSidecar = named(
+  fc.record(
+    {
+      callers: idPatterns,
+      callerTypes: types,
+      callees: idPatterns,
+      scopes: some('cloud:read', 'ec2:Describe*'),
+      routes: routeNames,
+    },
+    { requiredKeys: ['callers'] },
+  ),
+  2,
+);
+
 const limits = fc.record(
   {
     maxDepth: fc.integer({ min: 1, max: 8 }),
@@ -246,6 +261,7 @@ export const writtenPolicies: fc.Arbitrary<object> = fc
       delegation: fc.record({ otherwise: fc.constantFrom('allow', 'deny'), rules: edges }),
       content,
       decisionPoints,
+      withoutSidecar,
     },
     { requiredKeys: ['revision', 'routes', 'rules'] },
   )

@@ -13,6 +13,7 @@ import { keyCases } from './make/keys.ts';
 import { messageCases } from './make/message.ts';
 import { policyCases } from './make/policy.ts';
 import { quarantineCases } from './make/quarantine.ts';
+import { requestProofCases } from './make/request-proof.ts';
 import { revocationCases } from './make/revocation.ts';
 import { rolesCases } from './make/roles.ts';
 import { scopeCases } from './make/scope.ts';
@@ -31,6 +32,7 @@ export const GROUPS = {
   caveats: caveatCases,
   wit: witCases,
   handshake: handshakeCases,
+  'request-proof': requestProofCases,
   roles: rolesCases,
   bundle: bundleCases,
   timestamp: timestampCases,

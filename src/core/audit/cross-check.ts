@@ -5,7 +5,7 @@
 import { CLOCK_SKEW_SECONDS } from '../limits.ts';
 import { isReasonCode, REASONS, type ReasonCode } from '../reasons.ts';
 import type { AuditRecord } from './read-record.ts';
-import type { Direction, OutcomeRecord, RefusalsRecord } from './record.ts';
+import type { DecisionRecord, Direction, OutcomeRecord, RefusalsRecord } from './record.ts';
 
 /** The hops that one sound log holds. */
 export class HopIndex {
@@ -137,6 +137,8 @@ const UNRECORDED: ReadonlySet<number> = new Set(
   ).map((code) => REASONS[code].status),
 );
 
+const isWithoutSidecar = ({ proof }: DecisionRecord): boolean => proof === 'request' || proof === 'none';
+
 /** Whether the callee's side answered: else the status is that of our own refusal, and it may never have got the request. */
 const isAnswer = ({ status, result }: OutcomeRecord): boolean =>
   status >= 100 && (result === 'ok' || status !== REASONS[result].status);
@@ -161,11 +163,11 @@ export class CrossCheck {
   /** Takes the records of the log in order. `line` is 1-based. */
   take(record: AuditRecord, line: number): void {
     if (record.kind === 'decision' && record.hop !== '') {
-      // The caller's record comes before the request: an inbound decision proves it.
-      if (record.direction === 'inbound') {
+      // The caller's record comes before the request: an inbound decision proves it. Who has no sidecar has no log.
+      if (record.direction === 'inbound' && !isWithoutSidecar(record)) {
         const lack = this.findLack(record.caller, 'outbound', record, line);
         if (lack !== undefined) this.count(lack);
-      } else if (record.verdict === 'permit') {
+      } else if (record.direction === 'outbound' && record.verdict === 'permit') {
         // The other way only an answer proves that the request arrived.
         const lack = this.findLack(record.callee, 'inbound', record, line);
         if (lack !== undefined) this.waiting.set(record.hop, lack);

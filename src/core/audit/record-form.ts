@@ -60,6 +60,7 @@ const KINDS: Readonly<Record<AuditBody['kind'], Members>> = {
     operations: optional(isArrayOf({ method: isString, name: isString })),
     policy: isString,
     principal: isString,
+    proof: optional((value) => value === 'request' || value === 'both' || value === 'none'),
     reason: isReason,
     required: isStrings,
     rule: isString,

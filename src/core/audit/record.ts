@@ -38,6 +38,12 @@ export interface PointNote {
   readonly point: string;
 }
 
+/**
+ * How the caller has proven itself, where it was not by its handshake alone: by the signature of this request (`request`), by
+ * both (`both`), or by its SVID and nothing else (`none`), as when the signature was refused.
+ */
+export type ProofNote = 'request' | 'both' | 'none';
+
 /** A rule in shadow mode that would have decided. */
 export interface ShadowRuleNote {
   readonly effect: string;
@@ -77,6 +83,7 @@ export interface DecisionRecord {
   readonly operations?: readonly OperationNote[];
   readonly policy: string;
   readonly principal: string;
+  readonly proof?: ProofNote;
   readonly reason: Outcome;
   readonly required: readonly string[];
   readonly rule: string;
@@ -224,7 +231,7 @@ export const sealDecision = (
     `,"granted":${listText(r.granted)},"hop":${JSON.stringify(r.hop)},"kind":"decision"${member('labels', r.labels)}` +
     `,"log":${quote(head.log)},"method":${quote(r.method)}${member('observed', r.observed)}${member('opa', r.opa)}` +
     `${member('operations', r.operations)},"policy":${quote(r.policy)}` +
-    `,"prev":"${head.hash}","principal":${quote(r.principal)},"reason":"${r.reason}","required":${listText(r.required)}` +
+    `,"prev":"${head.hash}","principal":${quote(r.principal)}${member('proof', r.proof)},"reason":"${r.reason}","required":${listText(r.required)}` +
     `,"rule":${quote(r.rule)},"seq":${seq}${member('shadow', r.shadow)}` +
     `,"sidecar":${quote(sidecar)},"target":${quote(r.target)},"task":${quote(r.task)}` +
     `,"time":${timeMs},"us":${stagesText(r.us)},"v":1,"verdict":"${r.verdict}"}`;

@@ -18,6 +18,7 @@ export interface Demanded {
   /** Of each link; Infinity: likewise. */
   readonly maxLinkTtlSeconds: number;
   readonly sameDomain: boolean;
+  readonly requestProof: boolean;
 }
 
 const NONE = Number.POSITIVE_INFINITY;
@@ -29,6 +30,7 @@ export const NOTHING_DEMANDED: Demanded = {
   maxDepth: NONE,
   maxLinkTtlSeconds: NONE,
   sameDomain: false,
+  requestProof: false,
 };
 
 /** The required scopes that a demand is about. */
@@ -54,7 +56,8 @@ export const demandsOf = (
   labels: readonly string[] = [],
 ): Demanded => {
   if (demands.length === 0) return NOTHING_DEMANDED;
-  let { minScore, maxStalenessSeconds, maxDepth, maxLinkTtlSeconds, sameDomain } = NOTHING_DEMANDED;
+  let { minScore, maxStalenessSeconds, maxDepth, maxLinkTtlSeconds, sameDomain, requestProof } =
+    NOTHING_DEMANDED;
   const approval = new Set<ScopeLiteral>();
   for (const demand of demands) {
     const scopes = concerned(demand, required, labels);
@@ -64,6 +67,7 @@ export const demandsOf = (
     maxDepth = Math.min(maxDepth, demand.maxDepth ?? NONE);
     maxLinkTtlSeconds = Math.min(maxLinkTtlSeconds, demand.maxLinkTtlSeconds ?? NONE);
     sameDomain ||= demand.sameDomain === true;
+    requestProof ||= demand.requestProof === true;
     if (demand.approval === true) for (const scope of scopes) approval.add(scope);
   }
   return {
@@ -73,6 +77,7 @@ export const demandsOf = (
     maxDepth,
     maxLinkTtlSeconds,
     sameDomain,
+    requestProof,
   };
 };
 

@@ -5,7 +5,7 @@
 
 import { contentFaults } from './content-faults.ts';
 import { type PolicyFault, twiceFaults, unknownFaults, within } from './fault.ts';
-import type { DelegationRule, Policy, RouteRule, ScopeDemand } from './model.ts';
+import type { DelegationRule, Policy, RouteRule, ScopeDemand, WithoutSidecarRule } from './model.ts';
 import { routeFaults } from './route-faults.ts';
 import { noRoute, ruleFaults } from './rule-faults.ts';
 
@@ -16,6 +16,7 @@ const DEMANDED = [
   'maxDepth',
   'maxLinkTtlSeconds',
   'sameDomain',
+  'requestProof',
 ] as const satisfies readonly (keyof ScopeDemand)[];
 
 const demandFaults = function* (demand: ScopeDemand, labels: ReadonlySet<string>): Iterable<PolicyFault> {
@@ -24,7 +25,8 @@ const demandFaults = function* (demand: ScopeDemand, labels: ReadonlySet<string>
   if (DEMANDED.every((member) => demand[member] === undefined))
     yield {
       path: [],
-      message: 'demands nothing: give approval, a score, staleness, depth, link life or domain',
+      message:
+        'demands nothing: give approval, a score, staleness, depth, link life, domain or a proof of the request',
     };
   const noLabel = (name: string) =>
     `no route gives data the label "${name}", so that this would demand nothing`;
@@ -38,6 +40,28 @@ const edgeFaults = function* (rule: DelegationRule): Iterable<PolicyFault> {
     yield { path: ['crossing'], message: 'between one trust domain and itself nothing crosses' };
 };
 
+const SELECTORS = [
+  'callers',
+  'callerTypes',
+  'callees',
+  'scopes',
+  'routes',
+] as const satisfies readonly (keyof WithoutSidecarRule)[];
+
+const withoutSidecarFaults = function* (
+  entry: WithoutSidecarRule,
+  known: ReadonlyMap<string, RouteRule>,
+): Iterable<PolicyFault> {
+  yield* within(['routes'], unknownFaults(entry.routes, known, noRoute));
+  // Nobody means that by leaving all out.
+  if (SELECTORS.every((selector) => entry[selector] === undefined))
+    yield {
+      path: [],
+      message:
+        'lets everybody come without a sidecar for everything: name callers, callees, scopes or routes',
+    };
+};
+
 const labelsOf = (routes: readonly RouteRule[]): ReadonlySet<string> =>
   new Set(
     routes.flatMap(({ labels }) => (labels === undefined ? [] : [...labels.request, ...labels.response])),
@@ -45,7 +69,15 @@ const labelsOf = (routes: readonly RouteRule[]): ReadonlySet<string> =>
 
 /** In the order of the policy. Scope sets have their own: `scopeSetsFault`. */
 export const policyFaults = function* (policy: Policy): Iterable<PolicyFault> {
-  const { routes, rules, demands, delegation, content = [], decisionPoints = [] } = policy;
+  const {
+    routes,
+    rules,
+    demands,
+    delegation,
+    content = [],
+    decisionPoints = [],
+    withoutSidecar = [],
+  } = policy;
   const known = new Map(routes.map((route) => [route.name, route]));
   const labels = labelsOf(routes);
   yield* within(['routes'], twiceFaults(routes, 'route'));
@@ -62,4 +94,7 @@ export const policyFaults = function* (policy: Policy): Iterable<PolicyFault> {
   for (const [at, rule] of content.entries()) yield* within(['content', at], contentFaults(rule, known));
   for (const [at, point] of decisionPoints.entries())
     yield* within(['decisionPoints', at, 'routes'], unknownFaults(point.routes, known, noRoute));
+  yield* within(['withoutSidecar'], twiceFaults(withoutSidecar, 'entry'));
+  for (const [at, entry] of withoutSidecar.entries())
+    yield* within(['withoutSidecar', at], withoutSidecarFaults(entry, known));
 };

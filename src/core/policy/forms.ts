@@ -21,6 +21,7 @@ const MAX_DEMANDS = 1024;
 const MAX_EDGES = 4096;
 const MAX_CONTENT_RULES = 1024;
 const MAX_DECISION_POINTS = 256;
+const MAX_WITHOUT_SIDECAR = 1024;
 const MAX_OPERATIONS = 1024;
 const MAX_APPROVED_TOOLS = 4096;
 
@@ -70,6 +71,7 @@ export const POLICY = {
   delegation: optional(isObject),
   content: optional(isArray(MAX_CONTENT_RULES)),
   decisionPoints: optional(isArray(MAX_DECISION_POINTS)),
+  withoutSidecar: optional(isArray(MAX_WITHOUT_SIDECAR)),
 } as const satisfies Members;
 
 export const LIMITS = {
@@ -145,6 +147,7 @@ export const DEMAND = {
   maxDepth: optional(isInteger(1, HARD_MAX_DEPTH)),
   maxLinkTtlSeconds: optional(isSeconds),
   sameDomain: optional(isTrue),
+  requestProof: optional(isTrue),
 } as const satisfies Members;
 
 export const DELEGATION = {
@@ -189,6 +192,15 @@ export const DECISION_POINT = {
   point: matching(/^[a-z0-9][a-z0-9-]{0,63}$/),
   path: matching(/^(?=.{1,256}$)[A-Za-z_][A-Za-z0-9_]*(?:\/[A-Za-z_][A-Za-z0-9_]*)*$/),
   callees: optional(isIds(1)),
+  routes: optional(isRoutes),
+} as const satisfies Members;
+
+export const WITHOUT_SIDECAR = {
+  name: isName,
+  callers: optional(isIds(1)),
+  callerTypes: optional(isTypes),
+  callees: optional(isIds(1)),
+  scopes: optional(isPatterns),
   routes: optional(isRoutes),
 } as const satisfies Members;
 

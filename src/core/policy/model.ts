@@ -109,6 +109,20 @@ export interface ScopeDemand {
   readonly maxLinkTtlSeconds?: number | undefined;
   /** All agents of the chain and the callee are of one trust domain. */
   readonly sameDomain?: true | undefined;
+  /** The request itself is signed by the caller's agent key, handshake or not. */
+  readonly requestProof?: true | undefined;
+}
+
+/** Who may come without a sidecar, and for what. Every selector that is given must match, as of an allow. */
+export interface WithoutSidecarRule {
+  readonly name: string;
+  readonly callers: readonly IdPattern[] | undefined;
+  readonly callerTypes: readonly string[] | undefined;
+  readonly callees: readonly IdPattern[] | undefined;
+  /** They cover every required scope. */
+  readonly scopes: readonly ScopePattern[] | undefined;
+  /** Names of routes. */
+  readonly routes: readonly string[] | undefined;
 }
 
 /** Who may delegate to whom. Every selector that is given must match an edge of the chain: a delegator and its delegatee. */
@@ -184,4 +198,6 @@ export interface Policy {
   readonly delegation?: DelegationRules | undefined;
   readonly content?: readonly ContentRule[] | undefined;
   readonly decisionPoints?: readonly DecisionPointRule[] | undefined;
+  /** Nobody, where it is left out. */
+  readonly withoutSidecar?: readonly WithoutSidecarRule[] | undefined;
 }

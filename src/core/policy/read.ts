@@ -64,7 +64,8 @@ const formFault = (value: JsonObject): Denial | undefined =>
   closedEntries(value.demands, forms.DEMAND, 'demand') ??
   closedDelegation(value.delegation) ??
   closedEntries(value.content, forms.CONTENT_RULE, 'content rule') ??
-  closedEntries(value.decisionPoints, forms.DECISION_POINT, 'decision point');
+  closedEntries(value.decisionPoints, forms.DECISION_POINT, 'decision point') ??
+  closedEntries(value.withoutSidecar, forms.WITHOUT_SIDECAR, 'entry of withoutSidecar');
 
 /** What JSON leaves out is `undefined` in our types. */
 const whole = (object: JsonObject, members: Members): Record<string, unknown> => {
@@ -83,7 +84,7 @@ const wholeRoute = (route: JsonObject): Record<string, unknown> =>
 
 /** Of a value in which everything has its form. */
 const toPolicy = (value: JsonObject): Policy => {
-  const { delegation, content, decisionPoints } = value;
+  const { delegation, content, decisionPoints, withoutSidecar } = value;
   return {
     ...value,
     routes: listOf(value.routes).map(wholeRoute),
@@ -101,6 +102,9 @@ const toPolicy = (value: JsonObject): Policy => {
     ...(decisionPoints === undefined
       ? {}
       : { decisionPoints: wholeAll(decisionPoints, forms.DECISION_POINT) }),
+    ...(withoutSidecar === undefined
+      ? {}
+      : { withoutSidecar: wholeAll(withoutSidecar, forms.WITHOUT_SIDECAR) }),
   } as unknown as Policy;
 };
 
@@ -110,6 +114,7 @@ const PARTS: Readonly<Record<string, string>> = {
   demands: 'demand',
   content: 'content rule',
   decisionPoints: 'decision point',
+  withoutSidecar: 'entry of withoutSidecar',
 };
 
 /** Of a fault's place, in words: `rule reviewers-read, when, character 12`. */

@@ -137,5 +137,6 @@ export const policyChanges = (from: Policy | undefined, to: Policy): readonly Po
     ...entryChanges('delegation rule', byName(was.delegation?.rules), byName(to.delegation?.rules)),
     ...entryChanges('content rule', byName(was.content), byName(to.content)),
     ...entryChanges('decision point', byPoint(was.decisionPoints), byPoint(to.decisionPoints)),
+    ...entryChanges('way in without a sidecar', byName(was.withoutSidecar), byName(to.withoutSidecar)),
   ];
 };

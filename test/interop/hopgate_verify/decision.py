@@ -59,6 +59,7 @@ class Request(NamedTuple):
     attributes: dict[str, Any] | None = None
     granted: bool = False
     direction: str = "inbound"
+    proof: str = "session"
     headers: list[str] = []
     body: str | None = None
     labels: list[str] = []
@@ -303,6 +304,7 @@ class Demands(NamedTuple):
     depth: float
     ttl: float
     same_domain: bool
+    request_proof: bool
 
 
 def _demands(policy: Policy, required: list[str], labels: list[str]) -> Demands:
@@ -323,6 +325,7 @@ def _demands(policy: Policy, required: list[str], labels: list[str]) -> Demands:
         min([none, *(demand.get("maxDepth", none) for demand in applying)]),
         min([none, *(demand.get("maxLinkTtlSeconds", none) for demand in applying)]),
         any("sameDomain" in demand for demand in applying),
+        any("requestProof" in demand for demand in applying),
     )
 
 
@@ -417,6 +420,29 @@ def _check_time(request: Request) -> None:
         raise Fault("link_expired")
 
 
+def _check_caller(policy: Policy, request: Request, route: Route, required: list[str]) -> None:
+    """Who has no sidecar needs a way in, whatever rules allow."""
+    if request.direction == "outbound" or request.proof != "request":
+        return
+    caller, name = request.caller, route.rule["name"]
+    for way in policy.get("withoutSidecar", []):
+        if (
+            ("callers" not in way or matches_any(way["callers"], caller))
+            and ("callerTypes" not in way or parse_agent_id(caller).type in way["callerTypes"])
+            and ("callees" not in way or matches_any(way["callees"], request.callee))
+            and ("routes" not in way or name in way["routes"])
+            and ("scopes" not in way or all(is_covered(way["scopes"], scope) for scope in required))
+        ):
+            return
+    raise Fault("request_proof_not_allowed")
+
+
+def _check_proof(policy: Policy, request: Request, route: Route, required: list[str], demands: Demands) -> None:
+    _check_caller(policy, request, route, required)
+    if demands.request_proof and request.direction == "inbound" and request.proof == "session":
+        raise Fault("request_proof_missing")
+
+
 def _check_age(policy: Policy, request: Request, demanded: float) -> None:
     """Trust from the future: the clock was set back, and its age means nothing."""
     allowed = min(policy["limits"].get("maxStalenessSeconds", DEFAULT_STALENESS), demanded)
@@ -459,6 +485,7 @@ def _settle(policy: Policy, request: Request, route: Route, decided: Decision, l
     demands = _demands(policy, decided.required, labels)
     try:
         _check_time(request)
+        _check_proof(policy, request, route, decided.required, demands)
         _check_age(policy, request, demands.staleness)
         _check_scores(request, demands.min_score)
         notes, stop = _look_at(policy, request, route)
@@ -482,6 +509,8 @@ def _observe(policy: Policy, request: Request, route: Route, decided: Decision) 
         operations = None
     try:
         _check_time(request)
+        demands = _demands(policy, decided.required, decided.labels)
+        _check_proof(policy, request, route, decided.required, demands)
         for operation in operations or [None]:
             _check_caveats(request, route, operation)
         _check_age(policy, request, float("inf"))
@@ -501,6 +530,10 @@ def decide(policy: Policy, request: Request) -> Decision:
         return Decision(fault.reason)
     if (route.protocol == "websocket") != request.upgrade:
         return Decision("http_upgrade")
+    try:
+        _check_caller(policy, request, route, route.base)
+    except Fault as fault:
+        return Decision(fault.reason, required=route.base)
     labels = list(dict.fromkeys([*request.labels, *route.rule.get("labels", {}).get("request", [])]))
     try:
         _check_delegations(policy.get("delegation"), request)

@@ -107,6 +107,7 @@ _POLICY = [
     Member("delegation", is_object, optional=True),
     Member("content", _list(1024), optional=True),
     Member("decisionPoints", _list(256), optional=True),
+    Member("withoutSidecar", _list(1024), optional=True),
 ]
 _LIMITS = [
     Member("maxDepth", integer(1, 8)),
@@ -169,6 +170,7 @@ _DEMANDED = [
     Member("maxDepth", integer(1, 8), optional=True),
     Member("maxLinkTtlSeconds", _is_seconds, optional=True),
     Member("sameDomain", _is_true, optional=True),
+    Member("requestProof", _is_true, optional=True),
 ]
 _DEMAND = [
     Member("scopes", _patterns, optional=True),
@@ -205,6 +207,13 @@ _POINT = [
     Member("point", _matching(re.compile(r"[a-z0-9][a-z0-9-]{0,63}"))),
     Member("path", _matching(re.compile(r"(?=.{1,256}\Z)[A-Za-z_][A-Za-z0-9_]*(?:/[A-Za-z_][A-Za-z0-9_]*)*"))),
     Member("callees", _ids(1), optional=True),
+    Member("routes", _routes, optional=True),
+]
+_WAY = [
+    Member("callers", _ids(1), optional=True),
+    Member("callerTypes", _types, optional=True),
+    Member("callees", _ids(1), optional=True),
+    Member("scopes", _patterns, optional=True),
     Member("routes", _routes, optional=True),
 ]
 
@@ -360,6 +369,7 @@ def _check_all(policy: dict[str, Any]) -> None:
     _check_named(policy.get("content", []), _CONTENT)
     for point in policy.get("decisionPoints", []):
         check_object(point, _POINT)
+    _check_named(policy.get("withoutSidecar", []), [Member("name", _is_name), *_WAY])
 
 
 def read_policy(policy: dict[str, Any]) -> None:
@@ -373,7 +383,9 @@ def read_policy(policy: dict[str, Any]) -> None:
     for route in policy["routes"]:
         _check_route(route)
     routes = {route["name"]: route for route in policy["routes"]}
-    naming = [*policy["rules"], *policy.get("content", []), *policy.get("decisionPoints", [])]
+    ways = policy.get("withoutSidecar", [])
+    _require(all(way.keys() & {member.name for member in _WAY} for way in ways))
+    naming = [*policy["rules"], *policy.get("content", []), *policy.get("decisionPoints", []), *ways]
     _require(all(routes.keys() >= set(entry.get("routes", [])) for entry in naming))
     for rule in policy["rules"]:
         _check_rule(rule, routes)

@@ -85,6 +85,7 @@ _KINDS: dict[str, list[Member]] = {
         Member("labels", _texts, optional=True),
         Member("observed", _is_reason, optional=True),
         Member("opa", _opa, optional=True),
+        Member("proof", one_of("request", "both", "none"), optional=True),
         Member("operations", _operations, optional=True),
         Member("shadow", _shadow, optional=True),
         Member("policy", is_text),

@@ -59,6 +59,7 @@ const permitUnder = (trust: TrustSnapshot, more: Partial<DecisionInput> = {}) =>
   } as unknown as Delegated;
   const decision = decide({
     direction: 'inbound',
+    proof: 'session',
     delegated,
     callee: inventory.id,
     method: 'GET',

@@ -61,6 +61,7 @@ const prepare = async () => {
       direction: 'inbound',
       hop: 'session.1',
       caller: planning.holder,
+      proof: 'session',
       callee: domain.agent('inventory/def456').id,
       calleeHolder: undefined,
       method: 'GET',

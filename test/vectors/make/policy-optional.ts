@@ -167,7 +167,9 @@ const demand = (comment: string, edit: Edit): Case => bad(comment, { ...DATA, de
 const demanded = (): Case[] => [
   ok('a demand on data', { ...DATA, demands: [{ labels: ['pii'], approval: true }] }),
   ok('every demand on the chain', {
-    demands: [{ scopes: ['ec2:*'], maxDepth: 2, maxLinkTtlSeconds: 60, sameDomain: true }],
+    demands: [
+      { scopes: ['ec2:*'], maxDepth: 2, maxLinkTtlSeconds: 60, sameDomain: true, requestProof: true },
+    ],
   }),
   demand('a demand on a label that no route gives', { labels: ['finance'], approval: true }),
   demand('a demand for no request', { approval: true }),
@@ -269,6 +271,31 @@ const points = (): Case[] => [
   point('a decision point of a route that is not there', { routes: ['repots'] }),
 ];
 
+const WAY = { name: 'batch', callers: [INVENTORY.id] };
+const way = (comment: string, edit: Edit): Case => bad(comment, { withoutSidecar: [{ ...WAY, ...edit }] });
+
+const withoutSidecar = (): Case[] => [
+  ok('every selector of a way in without a sidecar', {
+    withoutSidecar: [
+      {
+        ...WAY,
+        callerTypes: ['inventory'],
+        callees: [INVENTORY.id],
+        scopes: ['cloud:read'],
+        routes: ['reports'],
+      },
+    ],
+  }),
+  ok('nobody comes without a sidecar', { withoutSidecar: [] }),
+  way('a way in for everybody and everything', { callers: undefined }),
+  way('a way in without a name', { name: undefined }),
+  way('a way in to a route that is not there', { routes: ['repots'] }),
+  way('a way in for no caller', { callers: [] }),
+  way('a way in for what is no pattern', { scopes: ['ec2*'] }),
+  way('a way in that wants a principal', { principals: ['mailto:alice@company.com'] }),
+  bad('two ways in of one name', { withoutSidecar: [WAY, WAY] }),
+];
+
 export const optionalCases = (): Case[] => [
   ...goodRoutes(),
   ...badRoutes(),
@@ -277,4 +304,5 @@ export const optionalCases = (): Case[] => [
   ...delegated(),
   ...contents(),
   ...points(),
+  ...withoutSidecar(),
 ];

@@ -193,6 +193,7 @@ const demanded = (): Case[] => [
   demand('a depth of nine for a scope', { maxDepth: 9 }),
   demand('links of a scope without life', { maxLinkTtlSeconds: 0 }),
   demand('sameDomain false', { sameDomain: false }),
+  demand('requestProof false', { requestProof: false }),
 ];
 
 export const requiredCases = (): Case[] => [

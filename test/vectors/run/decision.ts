@@ -6,6 +6,7 @@ import { DEFAULT_MAX_STALENESS_SECONDS } from '../../../src/core/limits.ts';
 import { readsMessages } from '../../../src/core/message/message.ts';
 import { readMessage } from '../../../src/core/message/read-message.ts';
 import { compilePolicy } from '../../../src/core/policy/evaluate.ts';
+import type { CallerProof } from '../../../src/core/policy/proofs.ts';
 import { pathBelow } from '../../../src/core/policy/routes.ts';
 import { type AgentId, parseAgentId } from '../../../src/core/spiffe-id.ts';
 import { decide } from '../../../src/hop/decide.ts';
@@ -38,6 +39,7 @@ export interface DecisionCase {
     readonly caller: string;
     readonly principal: string;
     readonly direction?: 'inbound' | 'outbound';
+    readonly proof?: CallerProof;
     readonly headers?: readonly string[];
     readonly body?: string;
     readonly labels?: readonly string[];
@@ -106,6 +108,8 @@ const supplyOf = (
       );
       return { content, size: octets.length };
     }
+    case 'body':
+      return { bodyProven: true, size: octets.length };
     default:
       throw new Error('nobody to ask');
   }
@@ -151,11 +155,13 @@ export const runDecision = (input: DecisionCase, now: number): Outcome => {
     approvals: new Map(),
     ...(granted === true && { granted: withGrant(chain, callee) }),
   } as unknown as Delegated;
-  const { direction = 'inbound', method, target, headers, body, labels, released, upgrade } = request;
+  const { direction = 'inbound', proof = 'session', method, target, headers, body } = request;
+  const { labels, released, upgrade } = request;
   const decided = settled(
     {
       direction,
       delegated,
+      proof,
       callee,
       method,
       target,

@@ -28,6 +28,7 @@ import { runHandshake } from './handshake.ts';
 import { runJws } from './jws.ts';
 import { runMessage } from './message.ts';
 import { must, type Outcome, outcomeOf } from './outcome.ts';
+import { runRequestProof } from './request-proof.ts';
 
 const runSpiffe = ({ id }: { readonly id: string }): Outcome => {
   const agentId = parseAgentId(id);
@@ -222,6 +223,7 @@ const RUNNERS: Readonly<Record<Group, (input: never, now: number) => Outcome>> =
   caveats: runCaveats,
   wit: runWit,
   handshake: runHandshake,
+  'request-proof': runRequestProof,
   roles: runRoles,
   bundle: runBundle,
   timestamp: runTimestamp,

@@ -13,6 +13,7 @@ import type { CompiledPolicy, StandingRequest } from '../evaluate.ts';
 import { checkLists } from '../lists.ts';
 import type { AccessRule, RouteRule, ScopeDemand } from '../model.ts';
 import { nameOf, operationRuleFor, operationScopes, toolOf } from '../operations.ts';
+import { type CallerProof, withoutSidecarEntry } from '../proofs.ts';
 import { RouteTable } from '../routes.ts';
 import { selects } from '../rules.ts';
 import { type LiveFacts, valuesOf } from '../values.ts';
@@ -32,6 +33,7 @@ export interface Stage {
   readonly stage:
     | 'lists'
     | 'route'
+    | 'without sidecar'
     | 'delegation'
     | 'operation'
     | 'scopes'
@@ -45,6 +47,7 @@ export interface Stage {
 
 export interface Asked {
   readonly facts: StandingRequest;
+  readonly proof: CallerProof;
   readonly live: LiveFacts;
   /** As it was read; undefined where there is none, or none is known. */
   readonly message: Message | undefined;
@@ -92,6 +95,32 @@ const routeLines = ({ policy }: CompiledPolicy, asked: Asked): readonly Line[] =
     if (one.answer === 'yes') return lines;
   }
   return lines;
+};
+
+/** Asked of nobody who comes through a sidecar. */
+const withoutSidecarLines = (
+  { policy }: CompiledPolicy,
+  { facts, proof }: Asked,
+  route: RouteRule,
+  required: readonly ScopeLiteral[],
+): readonly Line[] => {
+  if (proof !== 'request') return [];
+  const who = {
+    caller: facts.chain.holder.id,
+    callee: facts.callee,
+    route: route.name,
+    required,
+  };
+  const entries = policy.withoutSidecar ?? [];
+  if (entries.length === 0)
+    return [line(false, 'withoutSidecar', 'policy lets nobody come without a sidecar')];
+  return entries.map((entry) =>
+    line(
+      withoutSidecarEntry({ withoutSidecar: [entry] }, who) !== undefined,
+      entry.name,
+      `lets ${(entry.callers ?? entry.callerTypes ?? ['anyone']).join(', ')} come for ${(entry.scopes ?? entry.routes ?? ['everything']).join(', ')}`,
+    ),
+  );
 };
 
 const delegationLines = ({ policy }: CompiledPolicy, { facts }: Asked): readonly Line[] => {
@@ -227,6 +256,7 @@ const itemStages = (
   });
   return [
     ...stages,
+    { stage: 'without sidecar', lines: withoutSidecarLines(compiled, asked, route, required) },
     { stage: 'scopes', lines: scopeLines(required, asked) },
     {
       stage: 'rules',

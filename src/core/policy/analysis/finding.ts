@@ -26,7 +26,9 @@ export type FindingCode =
   | 'label_unread'
   | 'delegation_idle'
   | 'content_idle'
-  | 'point_idle';
+  | 'point_idle'
+  | 'without_sidecar_idle'
+  | 'without_sidecar_wide';
 
 export interface Finding {
   readonly code: FindingCode;

@@ -32,7 +32,11 @@ const some = <T>(list: readonly T[] | undefined, is: (one: T) => boolean): boole
   list === undefined || list.some(is);
 
 /** Why no request can match a rule, as a sentence; `undefined` when one may. */
-const deadBecause = (rule: AccessRule, { lists }: Policy, targets: readonly Target[]): string | undefined => {
+export const deadBecause = (
+  rule: AccessRule,
+  { lists }: Policy,
+  targets: readonly Target[],
+): string | undefined => {
   const { callers, callerTypes, callees, principals } = rule;
   const isOfType = (types: readonly string[]) => callers?.some((one) => types.includes(typeOfPattern(one)));
   // Of a deny different agents of the chain may be meant.

@@ -1,7 +1,8 @@
-/** Demands, labels, delegations, content rules and decision points that never have a say. */
+/** Demands, labels, delegations, content rules, decision points and entries of `withoutSidecar` that never have a say. */
 import { compileCondition, isCondition } from '../condition.ts';
 import type { DelegationRule, DelegationRules, Policy, RouteRule } from '../model.ts';
 import { type Finding, fault, warning } from './finding.ts';
+import { deadBecause } from './lint-rules.ts';
 import { mayCover } from './required-scope.ts';
 import { domainOfPattern, idsMeet, typeOfPattern } from './selector-sets.ts';
 import { scopesOf, targetsOf } from './targets.ts';
@@ -112,9 +113,30 @@ const elsewhereFindings = function* (policy: Policy): Iterable<Finding> {
       );
 };
 
+const withoutSidecarFindings = function* (policy: Policy): Iterable<Finding> {
+  const targets = targetsOf(policy);
+  for (const [at, entry] of (policy.withoutSidecar ?? []).entries()) {
+    const path = ['withoutSidecar', at];
+    const dead = deadBecause({ ...entry, effect: 'allow', principals: undefined }, policy, targets);
+    if (dead !== undefined)
+      yield fault(
+        'without_sidecar_idle',
+        path,
+        `${entry.name} lets nobody come: ${dead}. Put it right, or take it out`,
+      );
+    else if (entry.callers === undefined && entry.callerTypes === undefined)
+      yield warning(
+        'without_sidecar_wide',
+        path,
+        `${entry.name} lets every agent come without its sidecar, also those that have one: say whom`,
+      );
+  }
+};
+
 export const lintUnused = function* (policy: Policy): Iterable<Finding> {
   yield* labelFindings(policy);
   yield* demandFindings(policy);
   if (policy.delegation !== undefined) yield* edgeFindings(policy.delegation);
   yield* elsewhereFindings(policy);
+  yield* withoutSidecarFindings(policy);
 };

@@ -19,6 +19,7 @@ import {
 } from '../evaluate.ts';
 import type { AccessRule, Policy, RouteRule } from '../model.ts';
 import { OBSERVED } from '../observed.ts';
+import { type CallerProof, checkCallerProof } from '../proofs.ts';
 import { selects } from '../rules.ts';
 import type { LiveFacts } from '../values.ts';
 import { depthOf, messagesOf, type RecordedDecision, requestOf, unrecorded } from './recorded.ts';
@@ -58,6 +59,7 @@ const BY_POLICY: ReadonlySet<string> = new Set<ReasonCode>([
   'quarantined',
   'approval_required',
   'score_too_low',
+  'request_proof_not_allowed',
 ]);
 /** Denials by what a body held, or by somebody else: another policy might not have asked. */
 const BY_BODY = /^(?:message|content|opa)_|^mcp_tool_changed$/;
@@ -164,6 +166,7 @@ export class Replay {
         'demands',
         'content',
         'decisionPoints',
+        'withoutSidecar',
         'lists',
         'delegation',
         'limits',
@@ -211,10 +214,24 @@ export class Replay {
       return [{ judgement: undefined, route, missing: ['body'] }];
     return (messages ?? [undefined]).map((message) => {
       const decision = decideStanding(policy, standing, liveOf(record, labels), message);
-      const judgement = judgementOf(decision, record, route);
+      const judgement = this.callerDenial(decision, standing, record) ?? judgementOf(decision, record, route);
       const missing = decision.ok ? this.notRecorded(decision.value, standing, record) : [];
       return { judgement, route, missing };
     });
+  }
+
+  /** Whether it may come without a sidecar, if it did. A proof on top of the handshake its sidecar would have made. */
+  private callerDenial(
+    decision: PolicyDecision,
+    { route, facts, base }: Standing,
+    record: RecordedDecision,
+  ): Judgement | undefined {
+    if (record.direction === 'outbound') return undefined;
+    const required = decision.ok ? decision.value.required : base;
+    const { callee } = facts;
+    const who = { caller: facts.chain.holder.id, callee, route: route.name, required };
+    const denial = checkCallerProof(this.policy, proofOf(record), who);
+    return denial && denied(denial.reason, decision.ok ? decision.value.rule : '');
   }
 
   /** Limits that a chain must keep; how long its links live is not on record. */
@@ -276,6 +293,8 @@ const unknown = (said: Replayed, missing: readonly string[]): Replayed => ({
   now: undefined,
   missing: [...new Set(missing)].sort(),
 });
+
+const proofOf = ({ proof = 'none' }: RecordedDecision): CallerProof => (proof === 'none' ? 'session' : proof);
 
 const denied = (reason: ReasonCode, rule = ''): Judgement => ({ verdict: 'deny', reason, rule });
 

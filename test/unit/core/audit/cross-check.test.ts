@@ -58,6 +58,15 @@ describe('two logs of the same hops', () => {
   });
 });
 
+test('a caller without a sidecar has no log that could lack its hop', () => {
+  const hops = (proof: 'request' | 'none' | 'both') =>
+    recordsOf(new SealedLog(INVENTORY).add(decision({ direction: 'inbound', proof })));
+  const base = recordsOf(new SealedLog(PLANNING).add({ kind: 'stop', reason: 'test' }));
+  expect(lacking(hops('request'), base)).toEqual([]);
+  expect(lacking(hops('none'), base)).toEqual([]);
+  expect(lacking(hops('both'), base)).toMatchObject([{ sidecar: PLANNING.id, direction: 'outbound' }]);
+});
+
 describe('what proves nothing', () => {
   const { caller } = twoSides(1);
   const base = recordsOf(new SealedLog(INVENTORY).add({ kind: 'stop', reason: 'test' }));

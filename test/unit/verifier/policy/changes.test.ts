@@ -102,6 +102,7 @@ rules:`,
   rules: [{name: down, effect: allow, fromTypes: [planning]}]
 content: [{name: keys, action: deny, patterns: {aws: "AKIA[A-Z]+"}}]
 decisionPoints: [{point: opa, path: a/b}]
+withoutSidecar: [{name: batch, callerTypes: [batch]}]
 `,
       [
         { kind: 'added', what: 'delegation otherwise', details: ['is: deny'] },
@@ -118,6 +119,7 @@ decisionPoints: [{point: opa, path: a/b}]
           ],
         },
         { kind: 'added', what: 'decision point opa a/b', details: [] },
+        { kind: 'added', what: 'way in without a sidecar batch', details: ['callerTypes: batch'] },
       ],
     ],
   ])('%s', (_what, to, expected) => expect(changes(to)).toEqual(expected));

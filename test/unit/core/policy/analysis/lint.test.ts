@@ -350,4 +350,20 @@ describe('parts that never have a say', () => {
       'fault point_idle decisionPoints[0]',
     ]);
   });
+
+  test('ways in without a sidecar that nobody can go, or everybody', () => {
+    const text = (entry: string): string =>
+      `${READ}rules:\n${ANY}withoutSidecar:\n  - {name: batch, ${entry}}\n`;
+    expect(found(text('callerTypes: [batch]'))).toEqual([]);
+    expect(
+      found(text('callers: ["spiffe://a.b/client/alice"], scopes: ["cloud:*"], routes: [read]')),
+    ).toEqual([]);
+    expect(found(text('callerTypes: [batch], scopes: ["ec2:*"]'))).toEqual([
+      'fault without_sidecar_idle withoutSidecar[0]',
+    ]);
+    expect(found(text('callers: ["spiffe://a.b/agent/x/*"], callerTypes: [batch]'))).toEqual([
+      'fault without_sidecar_idle withoutSidecar[0]',
+    ]);
+    expect(found(text('scopes: [cloud:read]'))).toEqual(['warning without_sidecar_wide withoutSidecar[0]']);
+  });
 });

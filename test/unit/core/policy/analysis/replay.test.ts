@@ -179,3 +179,35 @@ describe('denials', () => {
     );
   });
 });
+
+describe('hops of clients without a sidecar', () => {
+  const way = (entry: string): string => `${ROUTE}${ALL}withoutSidecar:\n  - {name: way, ${entry}}\n`;
+  test.each([
+    ['as policy lets them', way('callerTypes: [a]'), 'same'],
+    ['as policy does not let them any more', `${ROUTE}${ALL}`, 'denied request_proof_not_allowed'],
+    ['as it lets others', way('callerTypes: [b]'), 'denied request_proof_not_allowed'],
+    ['for other scopes', way('scopes: ["t:*"]'), 'denied request_proof_not_allowed'],
+    [
+      'which sign anyway, where that is demanded',
+      `${way('callerTypes: [a]')}demands:\n  - {scopes: ["s:*"], requestProof: required}\n`,
+      'same',
+    ],
+  ])('%s', (_, text, expected) => {
+    expect(judged(text, { proof: 'request' })).toBe(expected);
+  });
+
+  test('that were refused, and may come now', () => {
+    const refused = {
+      proof: 'request',
+      verdict: 'deny',
+      reason: 'request_proof_not_allowed',
+      rule: '',
+    } as const;
+    expect(judged(way('callerTypes: [a]'), refused)).toBe('permitted ok');
+    expect(judged(`${ROUTE}${ALL}`, refused)).toBe('same');
+  });
+
+  test('a sidecar makes the proof that another policy demands', () => {
+    expect(judged(`${ROUTE}${ALL}demands:\n  - {scopes: ["s:*"], requestProof: required}\n`)).toBe('same');
+  });
+});
