@@ -38,6 +38,7 @@ export const limits = z
       .describe(
         'Bodies of one agent that policy reads before it decides; twice as much may come at once, and one of any size. More are body_rate.',
       ),
+    streams: z.int().min(1).max(1000).default(100).describe('Requests at once on one HTTP/2 connection.'),
     handshakes: z.int().min(1).default(256).describe('Handshakes in flight, in total. Full means refuse.'),
     handshakesPerSource: z.int().min(1).default(64).describe('The same for one source address.'),
     handshakesPerSecond: rate

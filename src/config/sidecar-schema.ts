@@ -148,6 +148,12 @@ const inbound = z
     agent: localAddress.describe(
       'Where the agent listens: a loopback address or a unix socket, so that nobody reaches it around the sidecar.',
     ),
+    agentHttp: z
+      .enum(['h1', 'h2c', 'as-received'])
+      .default('h1')
+      .describe(
+        'What the agent speaks: HTTP/1.1, HTTP/2 without TLS (every gRPC server), or both on one port; then each request goes on as it came.',
+      ),
   })
   .describe('The door in.');
 
@@ -170,6 +176,12 @@ const route = z.strictObject({
   host: host.describe('The name that the agent uses, such as inventory.mesh.'),
   peer: idPattern.describe('The agent that must answer: an exact ID, or a type. Never a whole trust domain.'),
   address: peerAddress.describe('Where its sidecar listens. DNS is trusted for nothing: the peer is pinned.'),
+  http: z
+    .enum(['as-received', 'h1', 'h2'])
+    .default('as-received')
+    .describe(
+      'HTTP/1.1 or HTTP/2 to the peer. as-received: what the agent speaks, so that gRPC goes over HTTP/2. A WebSocket goes over HTTP/1.1.',
+    ),
   delegate: delegate.optional(),
 });
 

@@ -51,6 +51,7 @@ export interface Path {
 /** One request, as a door of the sidecar hands it over. */
 export interface HopRequest {
   readonly direction: Direction;
+  /** Inbound: the connection's id and the request's place on it. Outbound it has none before it is sent: empty. */
   readonly hop: string;
   /** Whose key was proven, by a session or by this very request: nothing else yields one. */
   readonly caller: Holder;
@@ -84,6 +85,8 @@ export interface HopRequest {
 /** What the door does with the answer. Exactly one of these is called, after the decision is on record. */
 export interface HopReply {
   refuse(refusal: Refusal): void;
+  /** Outbound: the hop id under which it is sent next on its connection. Asked for once, when its permit goes on record. */
+  number?(): string;
   /**
    * The whole body, read once and kept for the exchange: only asked for when it has a say in the decision. Without a bound,
    * the most that a human can approve. Refuses with `http_body_too_large`, `http_timeout`, `client_aborted`, `caller_busy`.

@@ -138,10 +138,9 @@ const recordRefusal = (
   us: Readonly<Record<string, number>>,
   reply: HopReply,
 ): void => {
-  // What is never sent is no hop between two sidecars: its number is the next request's.
-  const known = facts.direction === 'outbound' ? { ...facts, hop: '' } : facts;
+  // What is never sent is no hop between two sidecars: outbound it has no number.
   evidence?.refused(whoseRequest(facts), refusal.reason);
-  audit.append(decisionRecord(known, { refusal, delegated }, us), () => reply.refuse(refusal));
+  audit.append(decisionRecord(facts, { refusal, delegated }, us), () => reply.refuse(refusal));
 };
 
 /** Where uses are counted, that is a write, and comes last of all. */
@@ -170,11 +169,13 @@ const countThenRecord = (
 /** Nothing is sent on before the record is written; if it can't be, the request is denied. */
 const recordPermit = (
   path: Path,
-  facts: HopFacts,
+  asked: HopFacts,
   permit: Permit,
   us: Readonly<Record<string, number>>,
   reply: HopReply,
 ): void => {
+  const hop = reply.number?.() ?? asked.hop;
+  const facts = hop === asked.hop ? asked : { ...asked, hop };
   path.audit.append(decisionRecord(facts, { permit }, us), (written) => {
     if (!written) {
       reply.refuse(deny('audit_unavailable', 'the decision could not be recorded'));
@@ -182,7 +183,7 @@ const recordPermit = (
     }
     const changed = facts.direction === 'inbound' ? sinceDecision(path, permit) : undefined;
     if (changed !== undefined) {
-      const { direction, hop } = facts;
+      const { direction } = facts;
       const { status } = REASONS[changed.reason];
       path.audit.note({
         direction,
@@ -204,7 +205,7 @@ const recordPermit = (
       reply.exchange(permit, permit.delegated),
       path.live,
       ({ status, result, received, sent, notes, labels = [] }) => {
-        const { direction, hop } = facts;
+        const { direction } = facts;
         path.evidence?.ended(peerOf(facts), result);
         const { content = [], tools = [] } = notes ?? {};
         path.audit.note({

@@ -101,6 +101,12 @@ export const nextHopId = (session: Connection): string => {
   return `${session.id}.${session.requests}`;
 };
 
+/** Where requests come in any order but with their place: HTTP/2. */
+export const hopIdOf = (session: Session, ordinal: number): string => {
+  session.requests = Math.max(session.requests, ordinal);
+  return `${session.id}.${ordinal}`;
+};
+
 /**
  * Whether a session still stands: its time, its peer's revocation, and whether the bundle of now would still let the
  * peer's SVID in. Refuses with `session_expired`, `revoked_*`, `svid_*`.

@@ -1,6 +1,6 @@
 /** A request body that has a say in the decision: read whole, once, within bounds, and then what goes on. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { deny, grant, type Verdict } from '../core/verdict.ts';
+import type { Call } from '../edge/http/call.ts';
 import { readRequestBody } from '../edge/http/request-body.ts';
 
 /** What one agent has in memory here. */
@@ -10,8 +10,7 @@ export interface BodyBudget {
 }
 
 export interface HeldBodyOptions {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly call: Call;
   readonly hasBody: boolean;
   /** Octets, when announced. */
   readonly contentLength: number | undefined;
@@ -46,24 +45,24 @@ export class HeldBody {
   }
 
   private async take(mostBytes: number): Promise<Verdict<Buffer>> {
-    const { request, response, hasBody, contentLength, idleMs, budget, onRead } = this.options;
+    const { call, hasBody, contentLength, idleMs, budget, onRead } = this.options;
     if (!hasBody) return grant(Buffer.alloc(0));
     if ((contentLength ?? 0) > mostBytes) return tooLarge(contentLength ?? 0, mostBytes);
     // Whoever has left by now is not heard leaving: what is reserved then would be so for ever.
-    if (response.destroyed) return deny('client_aborted', 'the client went away');
+    if (call.isClosed) return deny('client_aborted', 'the client went away');
     let reserved = contentLength ?? mostBytes;
     if (budget.heldBytes + reserved > budget.mostBytes)
       return deny('caller_busy', `more than ${budget.mostBytes} octets of bodies wait to be decided on`);
     budget.heldBytes += reserved;
-    response.once('close', () => {
+    call.onClose(() => {
       budget.heldBytes -= reserved;
     });
     onRead?.();
-    const read = await readRequestBody(request, { mostBytes, idleMs });
+    const read = await readRequestBody(call, { mostBytes, idleMs });
     if (!read.ok) return read;
     this.whole = read.value;
     // Where nobody announced a length, all that may come was reserved.
-    const spare = response.destroyed ? 0 : reserved - read.value.length;
+    const spare = call.isClosed ? 0 : reserved - read.value.length;
     budget.heldBytes -= spare;
     reserved -= spare;
     return read;

@@ -1,15 +1,14 @@
 /** A proven connection's side of a request: what one agent has under way here, and what of a request is wrong at the door. */
-import type { IncomingMessage } from 'node:http';
 import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import { parseLabels } from '../core/policy/labels.ts';
 import { type Denial, deny } from '../core/verdict.ts';
+import type { Call } from '../edge/http/call.ts';
+import { MAX_HEADERS } from '../edge/http/node-http2.ts';
 import type { RequestHeaders } from '../edge/http/request-headers.ts';
 import { upgradeFault } from '../edge/http/upgrade.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import type { Session } from '../hop/session.ts';
 import type { BodyBudget } from './held-body.ts';
-
-export const MAX_HEADERS = 200;
 
 /** What one agent has under way here, on all its connections. */
 export interface Caller {
@@ -34,17 +33,17 @@ export interface Line {
 
 /** What is wrong with a request before anything of it is verified. */
 export const faultOf = (
-  request: IncomingMessage,
+  call: Call,
   { session, caller }: Line,
   headers: RequestHeaders,
   { bodyBytes, requestsPerCaller }: SidecarConfig['limits'],
   now: number,
   isUpgrade: boolean,
 ): Denial | undefined => {
-  if (request.httpVersion !== '1.1') return deny('http_malformed', 'only HTTP/1.1 is spoken here');
-  if (request.headers.host === undefined) return deny('http_malformed', 'the request has no Host');
+  if (call.malformed !== undefined) return deny('http_malformed', call.malformed);
+  if (headers.host === undefined) return deny('http_malformed', 'the request has no Host');
   // Some versions of Node leave out what is over the limit, and with it perhaps the header that says where the body ends.
-  if (request.rawHeaders.length > 2 * MAX_HEADERS)
+  if (call.rawHeaders.length > 2 * MAX_HEADERS)
     return deny('http_headers_too_large', `more than ${MAX_HEADERS} headers`);
   if (now >= session.deadline)
     return deny('session_expired', `the session ended at ${session.deadline}, it is ${now}`);
@@ -55,5 +54,5 @@ export const faultOf = (
     return deny('http_body_too_large', `${headers.contentLength} octets, at most ${bodyBytes}`);
   if (headers.labels !== undefined && parseLabels(headers.labels) === undefined)
     return deny('http_malformed', 'Delegation-Labels is no list of labels');
-  return headers.fault ?? upgradeFault(request, headers, isUpgrade);
+  return headers.fault ?? upgradeFault(call, headers, isUpgrade);
 };

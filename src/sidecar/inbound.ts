@@ -13,6 +13,8 @@ import {
   ALPN_PROTOCOLS,
   authoritiesPem,
   channelExporter,
+  type PeerHttp,
+  peerHttpOf,
   secureContextOptions,
 } from '../edge/tls/settings.ts';
 import { respond } from '../hop/handshake.ts';
@@ -91,12 +93,14 @@ export class Inbound {
 
   get peers(): {
     readonly id: string;
+    readonly http: PeerHttp;
     readonly session: string;
     readonly deadline: number;
     readonly requests: number;
   }[] {
-    return [...this.sessions.values()].map(({ peer, id, deadline, requests }) => ({
+    return [...this.sessions].map(([socket, { peer, id, deadline, requests }]) => ({
       id: peer.id,
+      http: peerHttpOf(socket.alpnProtocol) ?? 'h1',
       session: id,
       deadline,
       requests,
@@ -171,7 +175,7 @@ export class Inbound {
       this.parts.clockAlarm.hear(session, arrival.source);
       this.refuse(arrival.source, session.reason);
       // Frames say why: a peer with an expired SVID must not have to guess.
-      if (arrival.frames === undefined && socket.alpnProtocol === ALPN_PROTOCOLS[0])
+      if (arrival.frames === undefined && peerHttpOf(socket.alpnProtocol) !== undefined)
         socket.write(Responder.refused(REASONS[session.reason].peer ? session.reason : 'denied'));
       socket.end();
       socket.destroySoon();
@@ -180,7 +184,7 @@ export class Inbound {
     if (socket.destroyed) return;
     this.sessions.set(socket, session.value);
     socket.once('close', () => this.sessions.delete(socket));
-    this.requests.serve(socket, session.value, own);
+    this.requests.serve(socket, session.value, own, peerHttpOf(socket.alpnProtocol) ?? 'h1');
   }
 
   private async prove(
@@ -219,7 +223,7 @@ export class Inbound {
     if (leaf === undefined) return deny('tls_no_certificate', 'the client sent no certificate');
     // INVARIANT: nobody gets past here whom TLS did not authorize.
     if (socket.authorized !== true) return deny(verificationReason(socket), 'the certificate was refused');
-    if (socket.alpnProtocol !== ALPN_PROTOCOLS[0])
+    if (peerHttpOf(socket.alpnProtocol) === undefined)
       return deny('tls_failed', 'no common application protocol');
     try {
       return identify(parsePeerCertificate(leaf), trust.bundle, now);
@@ -262,11 +266,6 @@ export class Inbound {
   /** No new connections. Those that are there end with the response to their next request. */
   stopListening(): void {
     this.server.close();
-  }
-
-  /** Whether requests may still come on connections that are there. */
-  get isWarm(): boolean {
-    return this.requests.isWarm;
   }
 
   closeIdle(): void {

@@ -1,13 +1,14 @@
 /** One outbound request: context, connection to the pinned peer, grant, decision, and on to the peer. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { OutboundRoute } from '../config/sidecar-schema.ts';
 import { parseLabels } from '../core/policy/labels.ts';
 import { type AgentId, isAgentId } from '../core/spiffe-id.ts';
 import { type Denial, deny, type Verdict } from '../core/verdict.ts';
+import type { Call } from '../edge/http/call.ts';
 import { httpExchange } from '../edge/http/exchange.ts';
 import { sendProblem } from '../edge/http/problem.ts';
 import { type RequestHeaders, withoutCodings } from '../edge/http/request-headers.ts';
 import { type UpgradeRequest, upgradeExchange } from '../edge/http/upgrade.ts';
+import type { PeerHttp } from '../edge/tls/settings.ts';
 import type { Permit } from '../hop/permit.ts';
 import { refuseHop, takeHop } from '../hop/pipeline.ts';
 import { watchRequest, watchResponse } from '../hop/response.ts';
@@ -26,6 +27,17 @@ import type { HeldChain } from './rebinding.ts';
 /** A type pin names no one agent; until one has answered, its pattern stands for it in the log. */
 const calleeOf = (route: OutboundRoute): AgentId | '' => (isAgentId(route.peer) ? route.peer : '');
 
+/** gRPC and whatever else came over HTTP/2 goes on over it; a WebSocket can't. */
+const peerHttp = (
+  { http }: OutboundRoute,
+  { version }: Call,
+  upgrade: UpgradeRequest | undefined,
+): PeerHttp => {
+  if (upgrade !== undefined) return 'h1';
+  if (http === 'as-received') return version === '2' ? 'h2' : 'h1';
+  return http;
+};
+
 export class OutboundRequests {
   private readonly parts: Parts;
   private readonly peers: Peers;
@@ -41,8 +53,7 @@ export class OutboundRequests {
   }
 
   take(
-    request: IncomingMessage,
-    response: ServerResponse,
+    call: Call,
     headers: RequestHeaders,
     { route, target }: OutboundTarget,
     upgrade?: UpgradeRequest,
@@ -55,12 +66,12 @@ export class OutboundRequests {
         hop: '',
         caller: parts.identity().id,
         callee: calleeOf(route),
-        method: request.method ?? '',
+        method: call.method,
         target,
       } as const;
-      refuseHop(parts.path, facts, denial, undefined, () => sendProblem(response, denial, '', true));
+      refuseHop(parts.path, facts, denial, undefined, () => sendProblem(call, denial, '', true));
     };
-    this.prepare({ request, response, headers, target, upgrade }, route).then(
+    this.prepare({ call, headers, target, upgrade }, route).then(
       (denial) => {
         if (denial !== undefined) refuse(denial);
       },
@@ -74,20 +85,20 @@ export class OutboundRequests {
   /** Finds context, connection and grant, and sends; or says why not. */
   private async prepare(arrival: Arrival, route: OutboundRoute): Promise<Denial | undefined> {
     const { parts } = this;
-    const { headers, response } = arrival;
+    const { call, headers, upgrade } = arrival;
     const context = parts.contexts.find(headers.context);
     if (!context.ok) return context;
     const wanted = headers.delegate === undefined ? undefined : parseDelegateRequest(headers.delegate);
     if (wanted !== undefined && !wanted.ok) return wanted;
     if (parts.isDraining() && parts.path.live.size === 0)
       return deny('draining', 'the sidecar is shutting down');
-    const pool = this.peers.pool(route);
+    const pool = this.peers.pool(route, peerHttp(route, call, upgrade));
     const acquired = await pool.acquire();
     if (!acquired.ok) return acquired;
     const connection = acquired.value;
     let sent = false;
     try {
-      if (response.destroyed) return deny('client_aborted', 'the agent went away before anything was sent');
+      if (call.isClosed) return deny('client_aborted', 'the agent went away before anything was sent');
       const held = parts.rebinding.chainUnder(context.value, connection.own, nowSeconds(parts));
       if (!held.ok) return held;
       const grant = this.grantFor(held.value, connection, route, wanted?.value);
@@ -119,17 +130,12 @@ export class OutboundRequests {
 
   private send(hop: Outgoing): void {
     const { parts } = this;
-    const { request, response, headers, target, held, connection, pool, grantText } = hop;
+    const { call, headers, target, held, connection, pool, grantText } = hop;
     const { session, own } = connection;
-    const hopId = nextHopId(session);
-    // The peer counts requests as they come: one that isn't sent must not have been counted.
-    const giveBack = (): void => {
-      session.requests--;
-      pool.release(connection, true);
-    };
+    // The peer counts requests as they come: what isn't sent has no number, and what has one is sent or ends the connection.
+    let numbered: Numbered = { id: '', ordinal: 0 };
     const body = new HeldBody({
-      request,
-      response,
+      call,
       hasBody: headers.hasBody,
       contentLength: headers.contentLength,
       idleMs: parts.config.limits.bodyTimeout * 1000,
@@ -139,12 +145,12 @@ export class OutboundRequests {
       parts.path,
       {
         direction: 'outbound',
-        hop: hopId,
+        hop: '',
         caller: own,
         proof: 'session',
         callee: session.peer.id,
         calleeHolder: session.peer,
-        method: request.method ?? '',
+        method: call.method,
         target,
         headers: headers.forwarded,
         size: headers.hasBody ? headers.contentLength : 0,
@@ -158,11 +164,15 @@ export class OutboundRequests {
       },
       {
         refuse: (denial) => {
-          giveBack();
-          sendProblem(response, denial, '', true);
+          pool.release(connection, numbered.id === '');
+          sendProblem(call, denial, '', true);
+        },
+        number: () => {
+          numbered = { id: nextHopId(session), ordinal: session.requests };
+          return numbered.id;
         },
         body: (mostBytes = parts.config.limits.approvalBodyBytes) => body.read(mostBytes),
-        exchange: (permit) => this.exchange(hop, hopId, permit, body.octets),
+        exchange: (permit) => this.exchange(hop, numbered, permit, body.octets),
       },
       (delegated: Delegated) => {
         session.last = delegated;
@@ -171,8 +181,8 @@ export class OutboundRequests {
   }
 
   private exchange(
-    { request, response, headers, target, upgrade, held, connection, pool, grantText }: Outgoing,
-    hopId: string,
+    { call, headers, target, upgrade, held, connection, pool, grantText }: Outgoing,
+    { id: hopId, ordinal }: Numbered,
     permit: Permit,
     body: Buffer | undefined,
   ): Exchange {
@@ -187,6 +197,7 @@ export class OutboundRequests {
     let returned: readonly string[] = [];
     forwarded.push('delegation-chain', held.chainText);
     if (grantText !== undefined) forwarded.push('delegation-grant', grantText);
+    if (connection.http === 'h2' && headers.readsTrailers) forwarded.push('te', 'trailers');
     const onLabels = (text: string | undefined): Denial | undefined => {
       const sent = text === undefined ? [] : parseLabels(text);
       if (sent === undefined) return deny('response_malformed', 'Delegation-Labels is no list of labels');
@@ -196,11 +207,11 @@ export class OutboundRequests {
       return undefined;
     };
     const shared = {
-      response,
-      dispatcher: connection.client,
-      origin: 'http://peer',
+      call,
+      upstream: connection.upstream,
       target,
       headers: forwarded,
+      headersTimeoutMs: limits.responseTimeout * 1000,
       hop: hopId,
       trusted: true,
       failures: { unreachable: 'peer_unreachable', broken: 'peer_failed' },
@@ -210,13 +221,13 @@ export class OutboundRequests {
     const plain = (): Exchange =>
       httpExchange({
         ...shared,
-        request,
+        ordinal,
         hasBody: headers.hasBody,
         contentLength: headers.contentLength,
         body,
         maxBodyBytes: limits.bodyBytes,
-        headersTimeoutMs: limits.responseTimeout * 1000,
         requestTimeoutMs: limits.bodyTimeout * 1000,
+        onRetire: () => pool.retireConnection(connection),
         inspector,
         watch,
       });
@@ -234,9 +245,9 @@ export class OutboundRequests {
           done(returned.length === 0 ? result : { ...result, labels: returned });
         });
         const streams = upgrade !== undefined || (body === undefined && headers.hasBody);
-        if (streams && !isOver && !request.complete) {
+        if (streams && !isOver && !call.isComplete) {
           sent = this.uploads.add(permit, cut);
-          if (upgrade === undefined) request.once('end', sent);
+          if (upgrade === undefined) call.body.once('end', sent);
         }
         return cut;
       },
@@ -244,9 +255,14 @@ export class OutboundRequests {
   }
 }
 
+/** A hop's id, and the place in it. */
+interface Numbered {
+  readonly id: string;
+  readonly ordinal: number;
+}
+
 interface Arrival {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly call: Call;
   readonly headers: RequestHeaders;
   readonly target: string;
   readonly upgrade: UpgradeRequest | undefined;

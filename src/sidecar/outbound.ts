@@ -1,38 +1,42 @@
 /** The door out: the local agent's requests, authenticated, tied to a context, and taken down the path to a pinned peer. */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { chmodSync, existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { resolve as resolvePath } from 'node:path';
 import type { OutboundRoute } from '../config/sidecar-schema.ts';
-import { type Denial, deny } from '../core/verdict.ts';
-import { makeListener } from '../edge/http/listener.ts';
+import { type Denial, deny, type Verdict } from '../core/verdict.ts';
+import type { Call } from '../edge/http/call.ts';
 import { problemOf, sendProblem } from '../edge/http/problem.ts';
 import { type RequestHeaders, readRequestHeaders } from '../edge/http/request-headers.ts';
-import { responseOn, type UpgradeRequest, upgradeFault } from '../edge/http/upgrade.ts';
+import { type UpgradeRequest, upgradeFault } from '../edge/http/upgrade.ts';
 import { refuseHop } from '../hop/pipeline.ts';
+import { OutboundHttp } from './outbound-http.ts';
 import { OutboundRequests } from './outbound-requests.ts';
-import { findRoute, readOutboundTarget, withoutUserinfo } from './outbound-target.ts';
+import { findRoute, type OutboundTarget, readOutboundTarget, withoutUserinfo } from './outbound-target.ts';
 import type { Parts } from './parts.ts';
 import { Peers } from './peers.ts';
 
-const TLS_RECORD_HANDSHAKE = 0x16;
 const PROXY_USER = 'hopgate';
 /** How long a refused CONNECT may take to hang up. */
 const LINGER_MS = 1000;
+
+/** An authenticated CONNECT. */
+interface Tunnel {
+  readonly route: OutboundRoute;
+  readonly authority: string;
+}
 
 export class Outbound {
   private readonly parts: Parts;
   readonly peers: Peers;
   private readonly requests: OutboundRequests;
-  private readonly http: Server;
+  /** What comes through an authenticated CONNECT belongs to the route that it named. */
+  private readonly http: OutboundHttp<Tunnel>;
   private readonly routes: ReadonlyMap<string, OutboundRoute>;
   /** The whole `Proxy-Authorization` value; undefined on a unix socket, whose permissions speak. */
   private readonly secret: Buffer | undefined;
   private readonly password = randomBytes(24).toString('base64url');
-  /** Sockets inside an authenticated CONNECT: the route that it named. */
-  private readonly tunnels = new WeakMap<object, OutboundRoute>();
-  private readonly sockets = new Set<Socket>();
 
   constructor(parts: Parts) {
     this.parts = parts;
@@ -44,17 +48,21 @@ export class Outbound {
       : undefined;
     this.peers = new Peers(parts);
     this.requests = new OutboundRequests(parts, this.peers);
-    this.http = makeListener(limits, { requireHostHeader: true });
-    this.http.on('connection', (socket: Socket) => {
-      this.sockets.add(socket);
-      socket.once('close', () => this.sockets.delete(socket));
+    this.http = new OutboundHttp<Tunnel>(limits, {
+      onCall: (call, tunnel, upgrade) => this.onCall(call, tunnel, upgrade),
+      onConnect: (request, socket, head) => this.onConnect(request, socket, head),
+      onTls: (socket, tunnel) => {
+        const denial = deny(
+          'egress_tls',
+          'TLS where plain HTTP is expected: the sidecar speaks TLS to the peer',
+        );
+        this.record(
+          { method: tunnel === undefined ? '' : 'CONNECT', target: tunnel?.authority ?? '' },
+          denial,
+          () => socket.destroy(),
+        );
+      },
     });
-    this.http.on('request', (request, response) => this.onRequest(request, response));
-    this.http.on('upgrade', (request, socket, head) =>
-      this.onRequest(request, responseOn(request, socket), { socket, head }),
-    );
-    this.http.on('connect', (request, socket, head) => this.onConnect(request, socket as Socket, head));
-    this.http.on('clientError', (_error, socket) => socket.destroy());
   }
 
   /** Listens, and writes the proxy URL with the secret of this start to `proxyUrlFile`, relative to the state directory. */
@@ -65,13 +73,14 @@ export class Outbound {
     // The mask holds from the moment of binding: between listen and chmod nobody else gets in.
     const mask = 'path' in listen ? process.umask(0o117) : undefined;
     await new Promise<void>((resolve, reject) => {
-      this.http.once('error', reject);
+      const { server } = this.http;
+      server.once('error', reject);
       const ready = (): void => {
-        this.http.off('error', reject);
+        server.off('error', reject);
         resolve();
       };
-      if ('path' in listen) this.http.listen(listen.path, ready);
-      else this.http.listen(listen.port, listen.host, ready);
+      if ('path' in listen) server.listen(listen.path, ready);
+      else server.listen(listen.port, listen.host, ready);
     }).finally(() => {
       if (mask !== undefined) process.umask(mask);
     });
@@ -79,7 +88,7 @@ export class Outbound {
       chmodSync(listen.path, 0o660);
       return `unix:${listen.path}`;
     }
-    const address = this.http.address();
+    const address = this.http.server.address();
     const port = address !== null && typeof address === 'object' ? address.port : listen.port;
     const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
     const url = `http://${PROXY_USER}:${this.password}@${host}:${port}`;
@@ -90,63 +99,78 @@ export class Outbound {
     return `${host}:${port}`;
   }
 
-  private isAuthenticated(request: IncomingMessage): boolean {
+  private isAuthenticated(rawHeaders: readonly string[]): boolean {
     if (this.secret === undefined) return true;
-    const given = Buffer.from(request.headers['proxy-authorization'] ?? '', 'latin1');
+    const at = rawHeaders.findIndex(
+      (name, index) => index % 2 === 0 && name.toLowerCase() === 'proxy-authorization',
+    );
+    const given = Buffer.from(at === -1 ? '' : (rawHeaders[at + 1] ?? ''), 'latin1');
     return given.length === this.secret.length && timingSafeEqual(given, this.secret);
   }
 
   /** What keeps others out: processes without the secret, and web pages, which can reach loopback too. */
   private checkAgent(
-    request: IncomingMessage,
+    rawHeaders: readonly string[],
     headers: RequestHeaders,
-    tunnelled: boolean,
-    isUpgrade: boolean,
+    isTunnelled: boolean,
   ): Denial | undefined {
-    if (!tunnelled && !this.isAuthenticated(request))
+    if (!isTunnelled && !this.isAuthenticated(rawHeaders))
       return deny('agent_unauthenticated', 'Proxy-Authorization is missing or wrong');
     if (headers.fromBrowser)
       return deny('agent_browser', 'a request with Origin or Sec-Fetch headers comes from a web page');
-    return headers.fault ?? upgradeFault(request, headers, isUpgrade);
+    return headers.fault;
   }
 
-  private onRequest(request: IncomingMessage, response: ServerResponse, upgrade?: UpgradeRequest): void {
-    if (this.parts.isDraining()) response.shouldKeepAlive = false;
-    const headers = readRequestHeaders(request.rawHeaders);
-    const tunnel = this.tunnels.get(request.socket);
-    const denial = this.checkAgent(request, headers, tunnel !== undefined, upgrade !== undefined);
-    const url = request.url ?? '';
-    if (denial !== undefined) {
-      this.refuse(request, response, denial);
-      return;
-    }
-    if (tunnel !== undefined && !url.startsWith('/')) {
-      this.refuse(request, response, deny('http_malformed', 'inside CONNECT the request target is a path'));
-      return;
-    }
-    const target = readOutboundTarget(this.routes, url, request.headers.host);
-    if (!target.ok) {
-      this.refuse(request, response, target);
-      return;
-    }
-    if (tunnel !== undefined && tunnel !== target.value.route) {
-      this.refuse(request, response, deny('http_malformed', 'Host names another peer than CONNECT'));
-      return;
-    }
-    this.requests.take(request, response, headers, target.value, upgrade);
+  private onCall(call: Call, tunnel: Tunnel | undefined, upgrade: UpgradeRequest | undefined): void {
+    if (this.parts.isDraining() && call.version !== '2') call.retire();
+    const headers = readRequestHeaders(
+      call.rawHeaders,
+      call.version === '2' ? !call.endsWithHead : undefined,
+    );
+    const target = this.targetOf(call, headers, tunnel, upgrade !== undefined);
+    if (target.ok) this.requests.take(call, headers, target.value, upgrade);
+    else this.refuse(call, target);
   }
 
-  private refuse(request: IncomingMessage, response: ServerResponse, denial: Denial): void {
+  private targetOf(
+    call: Call,
+    headers: RequestHeaders,
+    tunnel: Tunnel | undefined,
+    isUpgrade: boolean,
+  ): Verdict<OutboundTarget> {
+    const malformed = call.malformed === undefined ? undefined : deny('http_malformed', call.malformed);
+    const denial =
+      this.checkAgent(call.rawHeaders, headers, tunnel !== undefined) ??
+      malformed ??
+      upgradeFault(call, headers, isUpgrade);
+    if (denial !== undefined) return denial;
+    if (tunnel !== undefined && !call.target.startsWith('/'))
+      return deny('http_malformed', 'inside CONNECT the request target is a path');
+    const target = readOutboundTarget(this.routes, call.target, headers.host);
+    if (target.ok && tunnel !== undefined && tunnel.route !== target.value.route)
+      return deny('http_malformed', 'Host names another peer than CONNECT');
+    return target;
+  }
+
+  private refuse(call: Call, denial: Denial): void {
     // Who has no secret is nobody: it is counted, not written down one by one.
     if (denial.reason === 'agent_unauthenticated') {
-      this.parts.path.audit.countRefusal(request.socket.remoteAddress ?? 'local', denial.reason);
-      sendProblem(response, denial, '', true);
+      this.countStranger(denial);
+      sendProblem(call, denial, '', true);
       return;
     }
-    this.record(request, denial, () => sendProblem(response, denial, '', true));
+    this.record(call, denial, () => sendProblem(call, denial, '', true));
   }
 
-  private record(request: IncomingMessage, denial: Denial, reply: () => void): void {
+  private countStranger({ reason }: Denial): void {
+    this.parts.path.audit.countRefusal('local', reason);
+  }
+
+  private record(
+    { method, target }: Pick<Call, 'method' | 'target'>,
+    denial: Denial,
+    reply: () => void,
+  ): void {
     const { id } = this.parts.identity();
     // An absolute URL goes into the log without its query, like any target, and without a password.
     const facts = {
@@ -154,8 +178,8 @@ export class Outbound {
       hop: '',
       caller: id,
       callee: '',
-      method: request.method ?? '',
-      target: withoutUserinfo(request.url ?? ''),
+      method,
+      target: withoutUserinfo(target),
     } as const;
     refuseHop(this.parts.path, facts, denial, undefined, reply);
   }
@@ -163,51 +187,29 @@ export class Outbound {
   /** CONNECT to a mesh name ends here: what comes through it is read as requests (older Node proxies send it for `http://`). */
   private onConnect(request: IncomingMessage, socket: Socket, head: Buffer): void {
     socket.on('error', () => socket.destroy());
-    const denial = this.checkAgent(request, readRequestHeaders(request.rawHeaders), false, false);
+    const headers = readRequestHeaders(request.rawHeaders);
+    const denial = this.checkAgent(request.rawHeaders, headers, false);
     const route = findRoute(this.routes, request.url ?? '');
     const refusal = denial ?? (route.ok ? undefined : route);
     if (refusal !== undefined || !route.ok) {
-      if (refusal?.reason === 'agent_unauthenticated')
-        this.parts.path.audit.countRefusal(socket.remoteAddress ?? 'local', refusal.reason);
-      const end = (): void => endConnect(socket, refusal ?? deny('internal', ''));
-      if (refusal === undefined || refusal.reason === 'agent_unauthenticated') end();
-      else this.record(request, refusal, end);
+      const why = refusal ?? deny('internal', '');
+      const end = (): void => endConnect(socket, why);
+      if (why.reason === 'agent_unauthenticated') {
+        this.countStranger(why);
+        end();
+      } else this.record({ method: 'CONNECT', target: request.url ?? '' }, why, end);
       return;
     }
-    socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
-    const open = (first: Buffer): void => {
-      if (first[0] === TLS_RECORD_HANDSHAKE) {
-        this.record(request, deny('egress_tls', 'TLS inside CONNECT: send plain HTTP'), () =>
-          socket.destroy(),
-        );
-        return;
-      }
-      this.tunnels.set(socket, route.value);
-      socket.unshift(first);
-      this.http.emit('connection', socket);
-      // It was paused while its first octet was looked at; the parser waits for a socket that flows.
-      socket.resume();
-    };
-    if (head.length > 0) open(head);
-    else
-      socket.once('data', (first: Buffer) => {
-        socket.pause();
-        open(first);
-      });
-  }
-
-  stopListening(): void {
-    this.http.close();
-  }
-
-  drain(): void {
-    this.http.closeIdleConnections();
+    socket.write('HTTP/1.1 200 Connection Established\r\n\r\n', () =>
+      this.http.serve(socket, head.length > 0 ? head : undefined, {
+        route: route.value,
+        authority: request.url ?? '',
+      }),
+    );
   }
 
   destroy(): void {
-    this.http.close();
-    this.http.closeAllConnections();
-    for (const socket of this.sockets) socket.destroy();
+    this.http.destroy();
     this.peers.close();
   }
 }

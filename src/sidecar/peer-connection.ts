@@ -1,15 +1,17 @@
-/** One proven connection to a peer's sidecar: an undici client over a socket on which the handshake is done. */
+/** One proven connection to a peer's sidecar: HTTP over a socket on which the handshake is done. */
 import { randomBytes } from 'node:crypto';
 import type { SecureContext, TLSSocket } from 'node:tls';
 import type { OutboundRoute } from '../config/sidecar-schema.ts';
 import type { IdPattern } from '../core/spiffe-id.ts';
 import { deny, grant, type Verdict } from '../core/verdict.ts';
-import { Client } from '../edge/http/undici.ts';
+import { H1Connection } from '../edge/http/h1-connection.ts';
+import { H2Connection } from '../edge/http/h2-connection.ts';
+import type { Upstream } from '../edge/http/upstream.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import { connectTls } from '../edge/tls/connect.ts';
 import { SocketFrames } from '../edge/tls/frame-channel.ts';
 import { parsePeerCertificate } from '../edge/tls/peer-certificate.ts';
-import { channelExporter } from '../edge/tls/settings.ts';
+import { channelExporter, type PeerHttp } from '../edge/tls/settings.ts';
 import { initiate } from '../hop/handshake.ts';
 import { identify } from '../hop/identify.ts';
 import type { Session } from '../hop/session.ts';
@@ -18,9 +20,13 @@ import { nowSeconds, ownSide, type Parts } from './parts.ts';
 export interface PeerConnection {
   /** Ours, as it was proven on this connection. */
   readonly own: SidecarIdentity;
-  readonly client: Client;
+  readonly upstream: Upstream;
+  readonly http: PeerHttp;
   readonly session: Session;
+  /** Whether it takes another request. */
   readonly isAlive: () => boolean;
+  /** How many requests it can have under way. */
+  readonly most: () => number;
   /** Takes no new request; ends the connection when the last one is done. */
   readonly close: () => void;
   /** Ends the connection at once. */
@@ -40,6 +46,7 @@ const KEEP_ALIVE_MS = 20_000;
 export const connectPeer = async (
   parts: Parts,
   route: OutboundRoute,
+  http: PeerHttp,
   { own, secureContext }: OwnTls,
 ): Promise<Verdict<PeerConnection>> => {
   const trust = parts.trust.current();
@@ -47,6 +54,7 @@ export const connectPeer = async (
   const { limits } = parts.config;
   const socket = await connectTls({
     ...route.address,
+    http,
     secureContext,
     timeoutMs: limits.connectTimeout * 1000,
   });
@@ -61,7 +69,8 @@ export const connectPeer = async (
     socket.value.destroy();
     return session;
   }
-  return grant(wrap(own, socket.value, session.value, limits.responseTimeout * 1000));
+  const base = { own, session: session.value };
+  return grant(http === 'h1' ? { ...base, ...overH1(socket.value) } : { ...base, ...overH2(socket.value) });
 };
 
 const proveSession = async (
@@ -97,43 +106,28 @@ const proveSession = async (
   }
 };
 
-const wrap = (
-  own: SidecarIdentity,
-  socket: TLSSocket,
-  session: Session,
-  headersTimeout: number,
-): PeerConnection => {
-  let handed = false;
-  const client = new Client('http://peer', {
-    pipelining: 1,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    headersTimeout,
-    bodyTimeout: 0,
-    // The one socket and no other: another connection would be another session.
-    connect: (_options, callback) => {
-      if (handed || socket.destroyed) {
-        callback(new Error('the connection to the peer has ended'), null);
-        return;
-      }
-      handed = true;
-      // undici waits for an answer that comes later.
-      setImmediate(() => callback(null, socket));
-    },
-  });
-  client.on('disconnect', () => void client.destroy());
-  const isAlive = (): boolean => !socket.destroyed && !client.destroyed && !client.closed;
-  // A client that never sent a request doesn't have its socket yet, so the socket is ended by itself.
-  const end = (ended: Promise<void>): void => {
-    ended.catch(() => undefined).finally(() => socket.destroy());
-  };
+type Speaker = Omit<PeerConnection, 'own' | 'session'>;
+
+const overH1 = (socket: TLSSocket): Speaker => {
+  const connection = new H1Connection(socket, { idleMs: KEEP_ALIVE_MS });
   return {
-    own,
-    client,
-    session,
-    isAlive,
-    // undici rejects the closing of a client whose connection the peer has ended already.
-    close: () => end(isAlive() ? client.close() : client.destroy()),
-    destroy: () => end(client.destroy()),
+    http: 'h1',
+    upstream: connection,
+    most: () => 1,
+    isAlive: () => connection.isIdle(),
+    close: () => connection.close(),
+    destroy: () => connection.destroy(),
+  };
+};
+
+const overH2 = (socket: TLSSocket): Speaker => {
+  const connection = new H2Connection(socket);
+  return {
+    http: 'h2',
+    upstream: connection,
+    most: () => connection.mostStreams,
+    isAlive: () => connection.isAlive,
+    close: () => connection.close(),
+    destroy: () => connection.destroy(),
   };
 };

@@ -1,8 +1,11 @@
-/** Connections to one peer, each used by one request at a time; new ones when all are busy, up to a limit, then a queue. */
+/**
+ * Connections to one peer. Over HTTP/1.1 each is used by one request at a time, over HTTP/2 by many; new ones when all are
+ * busy, up to a limit, then a queue.
+ */
 import { createSecureContext } from 'node:tls';
 import type { OutboundRoute } from '../config/sidecar-schema.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
-import { authoritiesPem, secureContextOptions } from '../edge/tls/settings.ts';
+import { authoritiesPem, type PeerHttp, secureContextOptions } from '../edge/tls/settings.ts';
 import { checkSession, isAging } from '../hop/session.ts';
 import type { TrustSnapshot } from '../ports.ts';
 import { nowSeconds, type Parts } from './parts.ts';
@@ -10,37 +13,58 @@ import { connectPeer, type OwnTls, type PeerConnection } from './peer-connection
 
 const SHUTTING_DOWN = deny('draining', 'the sidecar is shutting down');
 
+interface Place {
+  readonly connection: PeerConnection;
+  /** Requests that have it, sent or about to be. */
+  taken: number;
+  /** Good for what is under way, not for more. */
+  retired: boolean;
+}
+
 export class PeerPool {
   private readonly parts: Parts;
   private readonly route: OutboundRoute;
+  private readonly http: PeerHttp;
   private readonly ownTls: () => OwnTls;
   private closed = false;
-  /** Connections made before the last renewal: good for what is under way, not for more. */
-  private readonly retired = new WeakSet<PeerConnection>();
-  private readonly idle: PeerConnection[] = [];
-  private readonly busy = new Set<PeerConnection>();
+  /** With room for a request, the last used one at the end. */
+  private readonly free: Place[] = [];
+  private readonly places = new Map<PeerConnection, Place>();
   private readonly queue: ((wake: Denial | undefined) => void)[] = [];
   private connecting = 0;
 
-  constructor(parts: Parts, route: OutboundRoute, ownTls: () => OwnTls) {
+  constructor(parts: Parts, route: OutboundRoute, http: PeerHttp, ownTls: () => OwnTls) {
     this.parts = parts;
     this.route = route;
+    this.http = http;
     this.ownTls = ownTls;
   }
 
   get connections(): readonly PeerConnection[] {
-    return [...this.idle, ...this.busy];
+    return [...this.places.keys()];
   }
 
-  /** A connection that is nobody else's until it is given back. Refuses like {@link connectPeer}. */
+  /** A connection with a place that is nobody else's until it is given back. Refuses like {@link connectPeer}. */
   async acquire(): Promise<Verdict<PeerConnection>> {
     for (;;) {
-      const connection = this.takeIdle();
+      const connection = this.takeFree();
       if (connection !== undefined) return grant(connection);
-      if (this.busy.size + this.connecting < this.parts.config.limits.peerConnections) return this.open();
+      if (this.mayConnect()) {
+        const opened = await this.open();
+        if (!opened.ok) return opened;
+        // Whoever else waits gets what room it has beyond this request's.
+        this.wake(opened.value.most() - 1);
+        return opened;
+      }
       const denial = await this.waitForTurn();
       if (denial !== undefined) return denial;
     }
+  }
+
+  /** Over HTTP/2 one at a time: what waits meanwhile finds room on it. */
+  private mayConnect(): boolean {
+    if (this.places.size + this.connecting >= this.parts.config.limits.peerConnections) return false;
+    return this.http === 'h1' || this.connecting === 0;
   }
 
   private waitForTurn(): Promise<Denial | undefined> {
@@ -60,14 +84,17 @@ export class PeerPool {
     });
   }
 
-  private takeIdle(): PeerConnection | undefined {
+  private takeFree(): PeerConnection | undefined {
     const now = nowSeconds(this.parts);
-    for (let connection = this.idle.pop(); connection !== undefined; connection = this.idle.pop()) {
-      if (connection.isAlive() && !isAging(connection.session, now)) {
-        this.busy.add(connection);
+    for (let place = this.free.at(-1); place !== undefined; place = this.free.at(-1)) {
+      const { connection } = place;
+      if (!place.retired && connection.isAlive() && !isAging(connection.session, now)) {
+        place.taken++;
+        if (place.taken >= connection.most()) this.free.pop();
         return connection;
       }
-      connection.close();
+      this.free.pop();
+      this.retirePlace(place);
     }
     return undefined;
   }
@@ -77,58 +104,89 @@ export class PeerPool {
     let connection: Verdict<PeerConnection> | undefined;
     try {
       let ownTls = this.ownTls();
-      connection = await connectPeer(this.parts, this.route, ownTls);
+      connection = await connectPeer(this.parts, this.route, this.http, ownTls);
       // The agent key was replaced meanwhile: what is asked now is asked under the new one.
       while (connection.ok && connection.value.own.key.x !== this.ownTls().own.key.x) {
         connection.value.destroy();
         ownTls = this.ownTls();
-        connection = await connectPeer(this.parts, this.route, ownTls);
+        connection = await connectPeer(this.parts, this.route, this.http, ownTls);
       }
       if (!connection.ok) return connection;
       if (this.closed) {
         connection.value.destroy();
         return SHUTTING_DOWN;
       }
-      if (ownTls !== this.ownTls()) this.retired.add(connection.value);
-      this.busy.add(connection.value);
+      const place = { connection: connection.value, taken: 1, retired: ownTls !== this.ownTls() };
+      this.places.set(connection.value, place);
+      if (!place.retired && place.taken < connection.value.most()) this.free.push(place);
       return connection;
     } finally {
       this.connecting--;
       // Who waits has a place now, whatever became of this one.
-      if (connection?.ok !== true) this.wakeNext();
+      if (connection?.ok !== true) this.wake(1);
     }
   }
 
-  /** Gives a connection back; one that can't be used again is closed. */
+  /** Gives a place back; over HTTP/1.1 a connection that can't be used again is closed. */
   release(connection: PeerConnection, reusable: boolean): void {
-    if (!this.busy.delete(connection)) return;
-    if (!reusable) connection.destroy();
-    else if (connection.isAlive() && !this.retired.has(connection) && !this.closed)
-      this.idle.push(connection);
-    else connection.close();
-    this.wakeNext();
+    const place = this.places.get(connection);
+    if (place === undefined) return;
+    place.taken--;
+    if (!reusable && this.http === 'h1') {
+      this.places.delete(connection);
+      connection.destroy();
+    } else if (!connection.isAlive() || place.retired || this.closed) this.retirePlace(place);
+    else if (!this.free.includes(place)) this.free.push(place);
+    this.wake(1);
   }
 
-  private wakeNext(): void {
-    this.queue.shift()?.(undefined);
+  private wake(count: number): void {
+    for (const wake of this.queue.splice(0, Math.max(count, 0))) wake(undefined);
+  }
+
+  /** No more requests for it. Who has a place on it has yet to send: it is closed when all have given theirs back. */
+  private retirePlace(place: Place): void {
+    place.retired = true;
+    if (place.taken > 0) return;
+    this.places.delete(place.connection);
+    place.connection.close();
   }
 
   /** Ends connections whose time is over or whose peer was revoked. */
   sweep(trust: TrustSnapshot, now: number): void {
     for (const connection of this.connections)
       if (checkSession(connection.session, trust, now) !== undefined) connection.destroy();
+      else if (!connection.isAlive()) this.forget(connection);
+  }
+
+  /** It has ended by itself. */
+  private forget(connection: PeerConnection): void {
+    const place = this.places.get(connection);
+    if (place === undefined || place.taken > 0) return;
+    const at = this.free.indexOf(place);
+    if (at !== -1) this.free.splice(at, 1);
+    this.retirePlace(place);
+  }
+
+  /** The peer has said that it takes no more on this connection. */
+  retireConnection(connection: PeerConnection): void {
+    const place = this.places.get(connection);
+    if (place === undefined || place.retired) return;
+    const at = this.free.indexOf(place);
+    if (at !== -1) this.free.splice(at, 1);
+    this.retirePlace(place);
   }
 
   /** These connections were made with the old SVID: the next request makes a new one. */
   retire(): void {
-    for (const connection of this.busy) this.retired.add(connection);
-    for (const connection of this.idle.splice(0)) connection.close();
+    this.free.splice(0);
+    for (const place of this.places.values()) this.retirePlace(place);
   }
 
   close(): void {
     this.closed = true;
     this.retire();
-    for (const connection of this.busy) connection.destroy();
+    for (const connection of this.connections) connection.destroy();
     for (const wake of this.queue.splice(0)) wake(SHUTTING_DOWN);
   }
 }
@@ -136,7 +194,7 @@ export class PeerPool {
 /** The pools of all routes, over one TLS context that follows the identity. */
 export class Peers {
   private readonly parts: Parts;
-  private readonly pools = new Map<OutboundRoute, PeerPool>();
+  private readonly pools = new Map<OutboundRoute, Map<PeerHttp, PeerPool>>();
   private ownTls: OwnTls;
 
   constructor(parts: Parts) {
@@ -152,32 +210,38 @@ export class Peers {
     return { own, secureContext };
   }
 
-  pool(route: OutboundRoute): PeerPool {
-    const known = this.pools.get(route);
-    if (known !== undefined) return known;
-    const pool = new PeerPool(this.parts, route, () => this.ownTls);
-    this.pools.set(route, pool);
+  pool(route: OutboundRoute, http: PeerHttp): PeerPool {
+    const pools = this.pools.get(route) ?? new Map<PeerHttp, PeerPool>();
+    this.pools.set(route, pools);
+    const pool = pools.get(http) ?? new PeerPool(this.parts, route, http, () => this.ownTls);
+    pools.set(http, pool);
     return pool;
+  }
+
+  private get all(): PeerPool[] {
+    return [...this.pools.values()].flatMap((pools) => [...pools.values()]);
   }
 
   renew(): void {
     this.ownTls = this.makeOwnTls();
-    for (const pool of this.pools.values()) pool.retire();
+    for (const pool of this.all) pool.retire();
   }
 
   sweep(trust: TrustSnapshot, now: number): void {
-    for (const pool of this.pools.values()) pool.sweep(trust, now);
+    for (const pool of this.all) pool.sweep(trust, now);
   }
 
   get sessions(): {
     readonly id: string;
+    readonly http: PeerHttp;
     readonly session: string;
     readonly deadline: number;
     readonly requests: number;
   }[] {
-    return [...this.pools.values()].flatMap((pool) =>
-      pool.connections.map(({ session }) => ({
+    return this.all.flatMap((pool) =>
+      pool.connections.map(({ session, http }) => ({
         id: session.peer.id,
+        http,
         session: session.id,
         deadline: session.deadline,
         requests: session.requests,
@@ -186,6 +250,6 @@ export class Peers {
   }
 
   close(): void {
-    for (const pool of this.pools.values()) pool.close();
+    for (const pool of this.all) pool.close();
   }
 }

@@ -179,7 +179,7 @@ describe('an agent that answers what it should not', () => {
       'an upgrade that nobody asked for',
       'HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nraw',
     ],
-    ['100 for ever', 'HTTP/1.1 100 Continue\r\n\r\n'],
+    ['100 for ever', 'HTTP/1.1 100 Continue\r\n\r\n'.repeat(1000)],
     ['a control character in a header', 'HTTP/1.1 200 OK\r\nX-A: a\u0001b\r\nContent-Length: 0\r\n\r\n'],
     ['a bare CR in a header', 'HTTP/1.1 200 OK\r\nX-A: a\rSet-Cookie: x\r\nContent-Length: 0\r\n\r\n'],
     ['a NUL in a header', 'HTTP/1.1 200 OK\r\nX-A: a\u0000b\r\nContent-Length: 0\r\n\r\n'],

@@ -192,7 +192,7 @@ describe('a client that is nobody', () => {
   it('with an older TLS, another protocol, or none', async () => {
     await expectTurnedAway({ ...ofAgent(planning()), maxVersion: 'TLSv1.2' }, 'tls_failed');
     await expectTurnedAway({ ...ofAgent(planning()), alpn: ['h2', 'http/1.1'] }, 'tls_failed');
-    await expectTurnedAway({ ...ofAgent(planning()), alpn: ['hopgate-h2/1'] }, 'tls_failed');
+    await expectTurnedAway({ ...ofAgent(planning()), alpn: ['hopgate-h3/1'] }, 'tls_failed');
     await expectTurnedAway({ ...ofAgent(planning()), alpn: [] }, 'tls_failed');
   });
 

@@ -95,7 +95,9 @@ export class Attacker {
     const secureContext = createSecureContext(
       secureContextOptions(this.identity.tls, authoritiesPem(this.bundle.authorities)),
     );
-    return take(await connectTls({ host: '127.0.0.1', port, secureContext, timeoutMs: TIMEOUT_MS }));
+    return take(
+      await connectTls({ host: '127.0.0.1', port, http: 'h1', secureContext, timeoutMs: TIMEOUT_MS }),
+    );
   }
 
   /** A handshake as it should be, but for the WIT where another is given. */

@@ -4,6 +4,7 @@ import { deny, grant, type Verdict } from '../verdict.ts';
 
 export const HANDSHAKE_VERSION = 'hopgate-hs/1';
 export const ALPN_H1 = 'hopgate-h1/1';
+export const ALPN_H2 = 'hopgate-h2/1';
 /** Ed25519 proofs, SHA-256, TLS exporter of RFC 9266. */
 export const SUITE_1 = 1;
 export const NONCE_BYTES = 32;

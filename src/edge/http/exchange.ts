@@ -1,7 +1,5 @@
-/** A request streamed to an undici dispatcher and its response streamed back: nothing is buffered, each side's slowness is the other's. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Transform } from 'node:stream';
-import type { Dispatcher } from 'undici';
+/** A request streamed to an upstream and its response streamed back: nothing is buffered, each side's slowness is the other's. */
+import type { Duplex } from 'node:stream';
 import type { ReasonCode } from '../../core/reasons.ts';
 import { type Denial, deny } from '../../core/verdict.ts';
 import type {
@@ -13,14 +11,21 @@ import type {
   ResponseNotes,
   ResponseWatch,
 } from '../../ports.ts';
+import { BodyGate, Cut, look } from './body-gate.ts';
+import type { Call } from './call.ts';
 import { problemOf, sendProblem } from './problem.ts';
-import { readResponseHeaders } from './request-headers.ts';
+import { readResponseHeaders, readTrailers } from './request-headers.ts';
+import type {
+  Upstream,
+  UpstreamExchange,
+  UpstreamFailure,
+  UpstreamHandler,
+  UpstreamRequest,
+} from './upstream.ts';
 
 export interface ExchangeOptions {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly dispatcher: Dispatcher;
-  readonly origin: string;
+  readonly call: Call;
+  readonly upstream: Upstream;
   /** What goes on: byte for byte what was decided. */
   readonly target: string;
   /** Name, value …; without hop-by-hop headers. */
@@ -34,14 +39,18 @@ export interface ExchangeOptions {
   /** A request body that stands still for so long ends the exchange. */
   readonly requestTimeoutMs: number;
   readonly hop: string;
+  /** Place among the streams of an HTTP/2 upstream. */
+  readonly ordinal?: number | undefined;
   /** Whether the response goes to the local agent, which may see every reason. */
   readonly trusted: boolean;
-  /** Reasons for a dispatcher that does not answer, and for one that breaks off. */
+  /** Reasons for an upstream that does not answer, and for one that breaks off. */
   readonly failures: { readonly unreachable: ReasonCode; readonly broken: ReasonCode };
   /** Added to the response; asked for when its head comes. */
   readonly responseHeaders: () => readonly string[];
   /** Hears what the other sidecar says of the data, when the head comes. Refuses what it can't read. */
   readonly onLabels?: ((labels: string | undefined) => Denial | undefined) | undefined;
+  /** The other sidecar wants no more requests on this connection. */
+  readonly onRetire?: (() => void) | undefined;
   /** Looks at the request's body as it goes by. */
   readonly inspector?: (BodyInspector & { readonly notes: () => ResponseNotes }) | undefined;
   /** Looks at the response. */
@@ -52,87 +61,25 @@ interface Head {
   readonly status: number;
   readonly headers: readonly string[];
   readonly contentLength: number | undefined;
+  readonly isWhole: boolean;
 }
 
 const withoutLength = (headers: readonly string[]): readonly string[] =>
   headers.filter((_, at) => headers[at - (at % 2)]?.toLowerCase() !== 'content-length');
-
-class Cut extends Error {
-  readonly reason: ReasonCode;
-  constructor(reason: ReasonCode) {
-    super(reason);
-    this.reason = reason;
-  }
-}
-
-/** Up to here, octets through a Latin-1 string (which keeps each of them) are cheaper than a second piece. */
-const ONE_WRITE_BYTES = 4096;
 
 /** Cut by us, and not for a reason that its reader would hear. */
 const SILENT = new Set<ReasonCode>(['client_aborted', 'draining']);
 /** Milliseconds that the last octets of a cut response have. */
 const LINGER_MS = 1000;
 
-const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
-const UNREACHABLE = new Set([
-  'ECONNREFUSED',
-  'ENOENT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'UND_ERR_CONNECT_TIMEOUT',
-]);
-
-const FAULT: BodyStep = { pass: [], denial: deny('internal', 'a fault in what looks at bodies') };
-/** INVARIANT: what could not be looked at does not go on, and takes nothing but its exchange with it. */
-const look = (at: () => BodyStep): BodyStep => {
-  try {
-    return at();
-  } catch {
-    return FAULT;
-  }
-};
-
-/** Counts a body whose length nobody announced, and shows it to whoever looks at it as it goes by. */
-class BodyGate extends Transform {
-  octets = 0;
-  private readonly most: number;
-  private readonly inspector: BodyInspector | undefined;
-  constructor(most: number, inspector: BodyInspector | undefined) {
-    super();
-    this.most = most;
-    this.inspector = inspector;
-  }
-  override _transform(chunk: Buffer, _encoding: string, next: (error?: Error | null) => void): void {
-    this.octets += chunk.length;
-    if (this.octets > this.most) next(new Cut('http_body_too_large'));
-    else
-      this.pass(
-        look(() => this.inspector?.push(chunk) ?? { pass: [chunk] }),
-        next,
-      );
-  }
-  override _flush(next: (error?: Error | null) => void): void {
-    this.pass(
-      look(() => this.inspector?.end() ?? { pass: [] }),
-      next,
-    );
-  }
-  private pass({ pass, denial }: BodyStep, next: (error?: Error | null) => void): void {
-    for (const chunk of pass) this.push(chunk);
-    next(denial === undefined ? null : new Cut(denial.reason));
-  }
-}
-
 export const httpExchange = (options: ExchangeOptions): Exchange => ({
   start: (done) => new RunningExchange(options, done).begin(),
 });
 
-class RunningExchange implements Dispatcher.DispatchHandler {
+class RunningExchange implements UpstreamHandler {
   private readonly options: ExchangeOptions;
   private readonly done: (result: ExchangeResult) => void;
-  private controller: Dispatcher.DispatchController | undefined;
+  private running: UpstreamExchange | undefined;
   private gate: BodyGate | undefined;
   private cutReason: ReasonCode | undefined;
   private ended = false;
@@ -153,9 +100,9 @@ class RunningExchange implements Dispatcher.DispatchHandler {
   }
 
   begin(): (reason: ReasonCode) => void {
-    const { request, response, dispatcher, origin, target, headers, headersTimeoutMs } = this.options;
+    const { call, upstream, target, headers, headersTimeoutMs, ordinal } = this.options;
     // Who left while the decision was written is not heard leaving again.
-    if (response.destroyed) {
+    if (call.isClosed) {
       this.finish('client_aborted');
       return this.cut;
     }
@@ -165,18 +112,9 @@ class RunningExchange implements Dispatcher.DispatchHandler {
       this.finish(found.reason);
       return this.cut;
     }
-    response.once('close', this.onClientClose);
-    dispatcher.dispatch(
-      {
-        origin,
-        path: target,
-        method: (request.method ?? 'GET') as Dispatcher.HttpMethod,
-        headers,
-        body: this.body(),
-        headersTimeout: headersTimeoutMs,
-        // A stream may be silent for as long as it likes; what ends it is the permit, not a clock of ours.
-        bodyTimeout: 0,
-      },
+    call.onClose(this.onClientClose);
+    this.running = upstream.send(
+      { method: call.method, target, headers, body: this.body(), headersTimeoutMs, ordinal },
       this,
     );
     return this.cut;
@@ -189,48 +127,53 @@ class RunningExchange implements Dispatcher.DispatchHandler {
     return look(() => inspector.push(body)).denial ?? look(() => inspector.end()).denial;
   }
 
-  private body(): IncomingMessage | Transform | Buffer | null {
-    const { request, hasBody, contentLength, body, maxBodyBytes, requestTimeoutMs, inspector } = this.options;
+  private body(): UpstreamRequest['body'] {
+    const { call, hasBody, contentLength, body, maxBodyBytes, requestTimeoutMs, inspector } = this.options;
     if (!hasBody) return null;
     if (body !== undefined) return body;
-    request.setTimeout(requestTimeoutMs, () => this.cut('http_timeout'));
-    request.once('end', () => request.setTimeout(0));
-    if (contentLength !== undefined && inspector === undefined) return request;
-    this.gate = new BodyGate(maxBodyBytes, inspector);
-    request.once('error', (error) => this.gate?.destroy(error));
-    return request.pipe(this.gate);
+    call.watchBody(requestTimeoutMs, () => this.cut('http_timeout'));
+    call.body.once('end', () => call.watchBody(0));
+    const trailers = (): readonly string[] => readTrailers(call.trailers());
+    if (contentLength !== undefined && inspector === undefined) return { stream: call.body, trailers };
+    const gate = new BodyGate(maxBodyBytes, inspector);
+    this.gate = gate;
+    gate.once('error', (error) => this.cut(error instanceof Cut ? error.reason : 'client_aborted'));
+    call.body.once('error', () => this.cut('client_aborted'));
+    call.body.pipe(gate);
+    return { stream: gate, trailers };
   }
 
   /** Ends the exchange for a reason of ours: a revocation, an expiry, a shutdown. */
   private readonly cut = (reason: ReasonCode): void => {
     if (this.ended) return;
     this.cutReason = reason;
-    if (this.controller === undefined) this.finish(reason);
-    else this.controller.abort(new Cut(reason));
+    this.running?.abort();
+    this.finish(reason);
   };
 
   private readonly onClientClose = (): void => {
-    if (this.ended || this.options.response.writableFinished) return;
+    if (this.ended || this.options.call.isAnswered) return;
     this.cut('client_aborted');
   };
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.controller = controller;
-    if (this.cutReason !== undefined) controller.abort(new Cut(this.cutReason));
+  onInformation(status: number, headers: readonly string[]): void {
+    // What is to be looked at before any of it goes on has nothing going on before it.
+    if (this.ended || this.options.watch !== undefined) return;
+    this.options.call.sendInformation(status, readResponseHeaders(headers).headers);
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, statusCode: number): void {
-    // 1xx are between the two of them; the final response is what goes back.
-    if (statusCode < 200) return;
-    const { watch, onLabels } = this.options;
-    const { headers, contentLength, labels } = readResponseHeaders((controller.rawHeaders ?? []) as Buffer[]);
+  onHead(status: number, raw: readonly string[], isWhole: boolean): void {
+    if (this.ended) return;
+    const { watch, onLabels, onRetire } = this.options;
+    const { headers, contentLength, labels, retires } = readResponseHeaders(raw);
+    if (retires) onRetire?.();
     const unreadable = onLabels?.(labels);
     if (unreadable !== undefined) {
       this.refuse(unreadable);
       return;
     }
-    this.head = { status: statusCode, headers, contentLength };
-    const opened = watch?.open(statusCode, headers, contentLength);
+    this.head = { status, headers, contentLength, isWhole };
+    const opened = watch?.open(status, headers, contentLength);
     if (opened?.ok === false) {
       this.refuse(opened);
       return;
@@ -242,32 +185,29 @@ class RunningExchange implements Dispatcher.DispatchHandler {
   /** The head goes before the first octet, and not before what was to be looked at first. */
   private sendHead(): void {
     if (this.head === undefined) return;
-    const { response, responseHeaders } = this.options;
-    const { status, headers, contentLength } = this.head;
+    const { call, responseHeaders } = this.options;
+    const { status, headers, contentLength, isWhole } = this.head;
     this.head = undefined;
     const keepsLength = this.open?.keepsLength ?? true;
-    this.expected = keepsLength ? contentLength : undefined;
+    this.expected = keepsLength && !isWhole ? contentLength : undefined;
     this.status = status;
-    response.sendDate = false;
-    response.writeHead(status, [...(keepsLength ? headers : withoutLength(headers)), ...responseHeaders()]);
+    const sent = [...(keepsLength ? headers : withoutLength(headers)), ...responseHeaders()];
+    call.sendHead(status, sent, isWhole && this.open === undefined);
     // A stream's reader wants its headers now, not with the first event.
-    if (this.expected === undefined) response.flushHeaders();
+    if (this.expected === undefined && !isWhole) call.flush();
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onData(chunk: Buffer): void {
     if (this.ended) return;
-    if (this.open === undefined) this.pass(controller, chunk);
+    if (this.open === undefined) this.pass(chunk);
     else {
       const { inspector } = this.open;
-      this.passStep(
-        controller,
-        look(() => inspector.push(chunk)),
-      );
+      this.passStep(look(() => inspector.push(chunk)));
     }
   }
 
   /** Whether all of it may go on. */
-  private passStep(controller: Dispatcher.DispatchController | undefined, step: BodyStep): boolean {
+  private passStep(step: BodyStep): boolean {
     const { pass, denial } = step;
     if (denial !== undefined && pass.length === 0) {
       this.refuse(denial);
@@ -275,65 +215,61 @@ class RunningExchange implements Dispatcher.DispatchHandler {
     }
     for (const octets of pass) {
       this.sendHead();
-      this.pass(controller, Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength));
+      this.pass(octets);
     }
     if (denial !== undefined) this.refuse(denial);
     return denial === undefined;
   }
 
-  private pass(controller: Dispatcher.DispatchController | undefined, chunk: Buffer): void {
-    const { response } = this.options;
+  private pass(chunk: Uint8Array): void {
+    const { call } = this.options;
     this.sent += chunk.length;
-    // A small body that is whole goes out in one string with its head: one write, where a buffer makes a list of two.
-    if (this.sent === this.expected && chunk.length === this.sent && chunk.length <= ONE_WRITE_BYTES) {
-      response.end(chunk.toString('latin1'), 'latin1');
+    // A small body that is whole goes out with its head. HTTP/2 may have trailers behind it.
+    if (this.sent === this.expected && chunk.length === this.sent && call.version !== '2') {
+      call.end(chunk);
       return;
     }
-    if (response.write(chunk) || controller === undefined || this.waiting) return;
+    if (call.write(chunk) || this.waiting) return;
     // Once, however many events one chunk held.
     this.waiting = true;
-    controller.pause();
-    response.once('drain', () => {
+    this.running?.pause();
+    call.onDrain(() => {
       this.waiting = false;
-      controller.resume();
+      this.running?.resume();
     });
   }
 
-  onResponseEnd(): void {
-    const { response } = this.options;
-    const inspector = this.open?.inspector;
-    if (
-      inspector !== undefined &&
-      !this.passStep(
-        undefined,
-        look(() => inspector.end()),
-      )
-    )
+  onEnd(trailers: readonly string[]): void {
+    if (this.ended) return;
+    const { call, failures } = this.options;
+    // HTTP/2 can end a stream short of what it announced.
+    if (this.expected !== undefined && this.sent < this.expected) {
+      this.finish(failures.broken);
       return;
+    }
+    const inspector = this.open?.inspector;
+    if (inspector !== undefined && !this.passStep(look(() => inspector.end()))) return;
     this.sendHead();
-    if (!response.writableEnded) response.end();
+    call.end(undefined, trailers.length === 0 ? trailers : readTrailers(trailers));
     this.finish('ok');
+  }
+
+  onUpgrade(_headers: readonly string[], socket: Duplex): void {
+    socket.destroy();
+    this.finish(this.options.failures.broken);
+  }
+
+  onFailure({ kind }: UpstreamFailure): void {
+    if (this.ended) return;
+    const { failures } = this.options;
+    if (kind === 'timeout') this.finish('upstream_timeout');
+    else this.finish(kind === 'unreachable' ? failures.unreachable : failures.broken);
   }
 
   /** What was found in the response ends the exchange. */
   private refuse(denial: Denial): void {
     this.denial = denial;
     this.cut(denial.reason);
-    this.finish(denial.reason);
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    const reason = this.cutReason ?? this.reasonOf(error);
-    this.finish(reason);
-  }
-
-  private reasonOf(error: Error): ReasonCode {
-    const cause = error instanceof Cut ? error : error.cause instanceof Cut ? error.cause : undefined;
-    if (cause !== undefined) return cause.reason;
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    if (TIMEOUTS.has(code)) return 'upstream_timeout';
-    if (this.options.request.destroyed && !this.options.request.complete) return 'client_aborted';
-    return UNREACHABLE.has(code) ? this.options.failures.unreachable : this.options.failures.broken;
   }
 
   private notes(): ResponseNotes | undefined {
@@ -345,31 +281,31 @@ class RunningExchange implements Dispatcher.DispatchHandler {
 
   /** Half a response must not look like a whole one. */
   private breakOff(): void {
-    const { response, watch, hop, trusted } = this.options;
+    const { call, watch, hop, trusted } = this.options;
     const why = this.cutReason;
     const denial =
       why === undefined || SILENT.has(why) ? undefined : (this.denial ?? deny(why, 'it was cut'));
     const last = denial && watch?.closing(problemOf(denial, hop, trusted).body);
     if (last === undefined) {
-      response.destroy();
+      call.abort();
       return;
     }
-    const late = setTimeout(() => response.destroy(), LINGER_MS).unref();
-    response.once('close', () => clearTimeout(late));
-    response.end(last);
+    const late = setTimeout(() => call.abort(), LINGER_MS).unref();
+    call.onClose(() => clearTimeout(late));
+    call.end(last);
   }
 
   private finish(reason: ReasonCode | 'ok'): void {
     if (this.ended) return;
     this.ended = true;
-    const { response, contentLength, hop, trusted } = this.options;
-    response.off('close', this.onClientClose);
+    const { call, contentLength, hop, trusted } = this.options;
+    call.offClose(this.onClientClose);
     if (reason !== 'ok') {
-      if (response.headersSent) this.breakOff();
+      this.stopBody();
+      if (call.isHeadSent) this.breakOff();
       else {
-        const denial = this.denial ?? deny(reason, 'the exchange was not completed');
-        sendProblem(response, denial, hop, trusted);
-        this.status = response.headersSent ? response.statusCode : 0;
+        sendProblem(call, this.denial ?? deny(reason, 'the exchange was not completed'), hop, trusted);
+        this.status = call.status;
       }
     }
     this.done({
@@ -379,5 +315,11 @@ class RunningExchange implements Dispatcher.DispatchHandler {
       sent: this.sent,
       notes: this.notes(),
     });
+  }
+
+  private stopBody(): void {
+    if (this.gate === undefined) return;
+    this.options.call.body.unpipe(this.gate);
+    this.gate.destroy();
   }
 }

@@ -199,7 +199,7 @@ export class H1Connection implements Upstream, ResponseSink {
     }
     // Much that is with the socket and not with the network yet, the server can't have read either.
     exchange.wasEarly = !exchange.isSent || this.socket.writableNeedDrain;
-    exchange.handler.onHead(status, headers);
+    exchange.handler.onHead(status, headers, this.parser.isWhole);
   }
 
   onData(chunk: Buffer): void {

@@ -2,7 +2,7 @@
 import { CR, IS_TEXT, LF } from './h1-fields.ts';
 
 /** Octets of a head or of a trailer section, the empty line at its end with them. */
-export const MAX_LINES_OCTETS = 64 * 1024;
+export const MAX_LINES_OCTETS = 32 * 1024;
 
 export const END_OF_LINES = Buffer.from('\r\n\r\n');
 const NOTHING = Buffer.alloc(0);

@@ -1,7 +1,7 @@
 /** Refusals as `application/problem+json` (RFC 9457), with what the table lets the other side see. */
-import type { ServerResponse } from 'node:http';
 import { REASONS, type ReasonCode } from '../../core/reasons.ts';
 import type { Denial } from '../../core/verdict.ts';
+import type { Call } from './call.ts';
 
 /** What to do about it, for the codes where that isn't plain from the meaning. */
 const HINTS: Partial<Record<ReasonCode, string>> = {
@@ -51,28 +51,74 @@ export const problemOf = (denial: Refused, hop: string, trusted: boolean): Probl
   return { status, body, retryAfter: denial.retryAfterSeconds };
 };
 
+/** Google's codes (grpc/doc/http-grpc-status-mapping.md), but that a denial by a limit is one that may pass. */
+const GRPC_STATUS: Readonly<Record<number, number>> = {
+  400: 3,
+  401: 16,
+  403: 7,
+  404: 12,
+  408: 4,
+  413: 8,
+  429: 8,
+  431: 8,
+  502: 14,
+  503: 14,
+  504: 4,
+};
+const GRPC_UNKNOWN = 2;
+
+/** gRPC clients read no HTTP status and no body: they are told in their own way (trailers alone, with the code first). */
+const grpcHeaders = ({ status, body }: Problem): string[] => {
+  const { code, detail, title } = JSON.parse(body) as Record<string, string>;
+  const message = encodeURIComponent(`${code}: ${detail ?? title}`).replaceAll('%20', ' ');
+  return [
+    'content-type',
+    'application/grpc',
+    'grpc-status',
+    String(GRPC_STATUS[status] ?? GRPC_UNKNOWN),
+    'grpc-message',
+    message,
+  ];
+};
+
+const isGrpc = ({ rawHeaders, version }: Call): boolean =>
+  version === '2' &&
+  rawHeaders.some(
+    (name, at) =>
+      at % 2 === 0 && name === 'content-type' && rawHeaders[at + 1]?.startsWith('application/grpc') === true,
+  );
+
 /** Answers with a refusal, if anything can still be answered. */
-export const sendProblem = (
-  response: ServerResponse,
-  denial: Refused,
-  hop: string,
-  trusted: boolean,
-): void => {
-  if (response.destroyed) return;
-  if (response.headersSent) {
-    response.destroy();
+export const sendProblem = (call: Call, denial: Refused, hop: string, trusted: boolean): void => {
+  if (call.isClosed) return;
+  if (call.isHeadSent) {
+    call.abort();
     return;
   }
-  const { status, body, retryAfter } = problemOf(denial, hop, trusted);
-  // The body of a refused request isn't read; the connection can't go on behind it.
-  const unread = !response.req.complete;
-  response.writeHead(status, {
-    'content-type': 'application/problem+json',
-    'content-length': Buffer.byteLength(body),
-    'cache-control': 'no-store',
-    ...(status === 407 ? { 'proxy-authenticate': 'Basic realm="hopgate"' } : {}),
-    ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }),
-    ...(unread ? { connection: 'close' } : {}),
-  });
-  response.end(body);
+  const problem = problemOf(denial, hop, trusted);
+  const { status, body, retryAfter } = problem;
+  if (isGrpc(call)) {
+    call.sendHead(200, grpcHeaders(problem), true);
+    return;
+  }
+  const octets = Buffer.from(body);
+  // The body of a refused request isn't read; over HTTP/1.1 the connection can't go on behind it.
+  if (!call.isComplete && call.version !== '2') call.retire();
+  call.sendHead(
+    status,
+    [
+      'content-type',
+      'application/problem+json',
+      'content-length',
+      String(octets.length),
+      'cache-control',
+      'no-store',
+      'date',
+      new Date().toUTCString(),
+      ...(status === 407 ? ['proxy-authenticate', 'Basic realm="hopgate"'] : []),
+      ...(retryAfter === undefined ? [] : ['retry-after', String(retryAfter)]),
+    ],
+    false,
+  );
+  call.end(octets);
 };

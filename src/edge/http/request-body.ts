@@ -1,6 +1,6 @@
 /** A whole request body in memory, within bounds: for what has to be known before anything is sent on. */
-import type { IncomingMessage } from 'node:http';
 import { deny, grant, type Verdict } from '../../core/verdict.ts';
+import type { Call } from './call.ts';
 
 export interface BodyBounds {
   readonly mostBytes: number;
@@ -9,16 +9,14 @@ export interface BodyBounds {
 }
 
 /** Refuses with `http_body_too_large`, `http_timeout`, `client_aborted`. */
-export const readRequestBody = (
-  request: IncomingMessage,
-  { mostBytes, idleMs }: BodyBounds,
-): Promise<Verdict<Buffer>> =>
+export const readRequestBody = (call: Call, { mostBytes, idleMs }: BodyBounds): Promise<Verdict<Buffer>> =>
   new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
+    const request = call.body;
     const end = (verdict: Verdict<Buffer>): void => {
       request.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone);
-      request.setTimeout(0);
+      call.watchBody(0);
       resolve(verdict);
     };
     const onData = (chunk: Buffer): void => {
@@ -36,6 +34,6 @@ export const readRequestBody = (
     };
     const onEnd = (): void => end(grant(Buffer.concat(chunks, size)));
     const onGone = (): void => end(deny('client_aborted', 'the client went away'));
-    request.setTimeout(idleMs, () => end(deny('http_timeout', 'the body came too slowly')));
+    call.watchBody(idleMs, () => end(deny('http_timeout', 'the body came too slowly')));
     request.on('data', onData).once('end', onEnd).once('error', onGone).once('close', onGone);
   });

@@ -19,6 +19,8 @@ type Role =
   | 'length'
   | 'transfer'
   | 'upgrade'
+  | 'te'
+  | 'retire'
   | 'browser';
 
 const ROLES: Readonly<Record<string, Role>> = Object.assign(Object.create(null), {
@@ -34,7 +36,7 @@ const ROLES: Readonly<Record<string, Role>> = Object.assign(Object.create(null),
   'proxy-connection': 'drop',
   'proxy-authorization': 'drop',
   'proxy-authenticate': 'drop',
-  te: 'drop',
+  te: 'te',
   trailer: 'drop',
   expect: 'drop',
   // What frameworks believe of a proxy on loopback; the one on loopback is this sidecar.
@@ -56,6 +58,7 @@ const ROLES: Readonly<Record<string, Role>> = Object.assign(Object.create(null),
   'delegation-grant': 'grant',
   'delegation-labels': 'labels',
   'hopgate-context': 'context',
+  'hopgate-retire': 'retire',
   'hopgate-delegate': 'delegate',
   tracestate: 'tracestate',
   origin: 'browser',
@@ -85,6 +88,11 @@ const rememberedRole = (name: string): Role => {
 };
 
 export interface RequestHeaders {
+  /** Whom the request names, as received; of HTTP/2 its `:authority`. */
+  readonly host: string | undefined;
+  /** Its sender reads trailers (RFC 9110 §10.1.4), which gRPC asks of every hop. */
+  readonly readsTrailers: boolean;
+  readonly contentType: string | undefined;
   /** Name, value, name, value …, as received: what goes on. */
   readonly forwarded: string[];
   readonly chain: string | undefined;
@@ -131,13 +139,19 @@ const READ_ONCE = new Set<Role>([
   'single',
 ]);
 
-/** Reads `rawHeaders` of Node's parser. Refusals: `http_header_duplicate`, `http_malformed`, `context_conflict`. */
-export const readRequestHeaders = (raw: readonly string[]): RequestHeaders => {
+const TRAILERS = /(?:^|[\s,])trailers(?:$|[\s,;])/i;
+
+/**
+ * Reads a call's raw headers. `framed`: HTTP/2 itself says whether there is a body; HTTP/1.1 says it in headers. Refusals:
+ * `http_header_duplicate`, `http_malformed`, `context_conflict`.
+ */
+export const readRequestHeaders = (raw: readonly string[], framed?: boolean): RequestHeaders => {
   const forwarded: string[] = [];
   const seen: Partial<Record<string, string>> = {};
   let tracestate: string | undefined;
   let connection: string | undefined;
   let upgrade: string | undefined;
+  let readsTrailers = false;
   let fromBrowser = false;
   let fault: Denial | undefined;
   for (let at = 0; at < raw.length; at += 2) {
@@ -158,6 +172,7 @@ export const readRequestHeaders = (raw: readonly string[]): RequestHeaders => {
     else if (role === 'connection') connection = connection === undefined ? value : `${connection},${value}`;
     else if (role === 'upgrade')
       upgrade = upgrade === undefined ? value.toLowerCase() : `${upgrade},${value}`;
+    else if (role === 'te') readsTrailers ||= TRAILERS.test(value);
     else if (role === 'browser') {
       fromBrowser = true;
       forwarded.push(name, value);
@@ -171,6 +186,9 @@ export const readRequestHeaders = (raw: readonly string[]): RequestHeaders => {
     fault ??= deny('http_malformed', 'a transfer coding other than chunked');
   const contentLength = seen.length === undefined ? undefined : Number(seen.length);
   return {
+    host: seen.host,
+    readsTrailers,
+    contentType: seen['content-type'],
     forwarded: connection === undefined ? forwarded : withoutNamed(forwarded, connection),
     chain: seen.chain,
     grant: seen.grant,
@@ -178,7 +196,7 @@ export const readRequestHeaders = (raw: readonly string[]): RequestHeaders => {
     delegate: seen.delegate,
     labels: seen.labels,
     fromBrowser,
-    hasBody: seen.transfer !== undefined || (contentLength !== undefined && contentLength > 0),
+    hasBody: framed ?? (seen.transfer !== undefined || (contentLength !== undefined && contentLength > 0)),
     contentLength,
     upgrade,
     fault,
@@ -214,27 +232,28 @@ export const addTracestate = (headers: string[], context: string): void => {
   else headers[at + 1] = `${CONTEXT_MEMBER}${context},${headers[at + 1]}`;
 };
 
-const latin1 = (value: Buffer | string): string =>
-  typeof value === 'string' ? value : value.toString('latin1');
-
 /** Response headers that go back: no hop-by-hop ones, and nothing of ours that an agent echoes. */
 export const readResponseHeaders = (
-  raw: readonly (Buffer | string)[],
+  raw: readonly string[],
 ): {
   readonly headers: string[];
   readonly contentLength: number | undefined;
   /** Of the data, as the other sidecar says; of an agent it means nothing. */
   readonly labels: string | undefined;
+  /** The other sidecar wants no more requests on this connection (SPEC.md section 15). */
+  readonly retires: boolean;
 } => {
   const headers: string[] = [];
   let labels: string | undefined;
   let connection: string | undefined;
   let contentLength: number | undefined;
+  let retires = false;
   for (let at = 0; at < raw.length; at += 2) {
-    const name = latin1(raw[at] ?? '');
-    const value = latin1(raw[at + 1] ?? '');
+    const name = raw[at] as string;
+    const value = raw[at + 1] as string;
     const role = rememberedRole(name);
-    if (role === 'connection') connection = connection === undefined ? value : `${connection},${value}`;
+    if (role === 'retire') retires = true;
+    else if (role === 'connection') connection = connection === undefined ? value : `${connection},${value}`;
     // Two of them are no list of labels any more.
     else if (role === 'labels') labels = labels === undefined ? value : `${labels}  ${value}`;
     else if (role === 'tracestate') {
@@ -249,5 +268,16 @@ export const readResponseHeaders = (
     headers: connection === undefined ? headers : withoutNamed(headers, connection),
     contentLength,
     labels,
+    retires,
   };
+};
+
+/** Trailers that go on: nothing that a reader takes for a header which was decided on (RFC 9110 §6.5.1). */
+export const readTrailers = (raw: readonly string[]): readonly string[] => {
+  const trailers: string[] = [];
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at] as string;
+    if (rememberedRole(name) === 'pass') trailers.push(name, raw[at + 1] as string);
+  }
+  return trailers;
 };

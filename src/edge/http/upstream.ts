@@ -22,6 +22,10 @@ export interface UpstreamRequest {
   readonly headersTimeoutMs: number;
   /** It asks to become a WebSocket: `upgrade` and `connection` are added. */
   readonly upgrade?: boolean | undefined;
+  /** HTTP/2: the place among the streams of its connection, where both sides count; 1 for the first. */
+  readonly ordinal?: number | undefined;
+  /** HTTP/2; `http` where it isn't said. */
+  readonly scheme?: 'http' | 'https' | undefined;
 }
 
 /** Why there is no whole response. */
@@ -36,8 +40,8 @@ export interface UpstreamFailure {
 export interface UpstreamHandler {
   /** 1xx, but for 100 and 101. */
   onInformation(status: number, headers: readonly string[]): void;
-  /** Name, value …, as received. */
-  onHead(status: number, headers: readonly string[]): void;
+  /** Name, value …, as received. `isWhole`: neither body nor trailers follow, as far as the head says. */
+  onHead(status: number, headers: readonly string[], isWhole: boolean): void;
   onData(chunk: Buffer): void;
   onEnd(trailers: readonly string[]): void;
   /** 101 to a request that asked for it: the connection is the handler's from here. `head` came behind the response. */

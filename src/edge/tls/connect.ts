@@ -1,11 +1,12 @@
 /** The TLS client's side of a connection to a peer. */
 import { type ConnectionOptions, connect, type SecureContext, type TLSSocket } from 'node:tls';
 import { type Denial, deny, grant, type Verdict } from '../../core/verdict.ts';
-import { ALPN_PROTOCOLS } from './settings.ts';
+import { ALPN_OF, type PeerHttp } from './settings.ts';
 
 export interface ConnectOptions {
   readonly host: string;
   readonly port: number;
+  readonly http: PeerHttp;
   readonly secureContext: SecureContext;
   readonly timeoutMs: number;
 }
@@ -17,7 +18,7 @@ export const connectTls = (options: ConnectOptions): Promise<Verdict<TLSSocket>>
       host: options.host,
       port: options.port,
       secureContext: options.secureContext,
-      ALPNProtocols: ALPN_PROTOCOLS,
+      ALPNProtocols: [ALPN_OF[options.http]],
       // The name that counts is the SPIFFE ID, which is checked from the certificate; DNS names are not.
       checkServerIdentity: () => undefined,
       rejectUnauthorized: true,
@@ -53,8 +54,8 @@ export const connectTls = (options: ConnectOptions): Promise<Verdict<TLSSocket>>
       clearTimeout(timer);
       socket.removeAllListeners('error');
       socket.on('error', () => socket.destroy());
-      if (socket.alpnProtocol !== ALPN_PROTOCOLS[0])
-        fail(deny('tls_failed', 'the peer does not speak hopgate-h1/1'));
+      if (socket.alpnProtocol !== ALPN_OF[options.http])
+        fail(deny('tls_failed', `the peer does not speak ${ALPN_OF[options.http]}`));
       else resolve(grant(socket));
     });
   });

@@ -1,7 +1,7 @@
 /** The TLS settings of both directions: 1.3 only, certificates on both sides, no resumption (SPEC.md section 10). */
 import { constants, X509Certificate } from 'node:crypto';
 import type { SecureContextOptions, TLSSocket } from 'node:tls';
-import { ALPN_H1 } from '../../core/handshake/frames.ts';
+import { ALPN_H1, ALPN_H2 } from '../../core/handshake/frames.ts';
 
 export interface TlsIdentity {
   /** PEM: the leaf first. */
@@ -40,7 +40,15 @@ export const secureContextOptions = (identity: TlsIdentity, ca: readonly string[
   secureOptions: constants.SSL_OP_NO_TICKET,
 });
 
-export const ALPN_PROTOCOLS = [ALPN_H1];
+/** What is spoken behind the handshake: HTTP/1.1 or HTTP/2. */
+export type PeerHttp = 'h1' | 'h2';
+export const ALPN_OF: Readonly<Record<PeerHttp, string>> = { h1: ALPN_H1, h2: ALPN_H2 };
+
+/** Both of our own protocols; a client offers the one that it wants. */
+export const ALPN_PROTOCOLS = [ALPN_H1, ALPN_H2];
+
+export const peerHttpOf = (alpn: string | false | null): PeerHttp | undefined =>
+  alpn === ALPN_H1 ? 'h1' : alpn === ALPN_H2 ? 'h2' : undefined;
 
 /** RFC 9266: 32 octets that both ends of this connection know and nobody else. */
 export const channelExporter = (socket: TLSSocket): Buffer =>

@@ -38,12 +38,12 @@ describe('a sidecar file', () => {
     [
       'an unknown key, near none',
       inbound('  tls: off\n'),
-      ['17:3: inbound.tls: unknown key; known here: listen, agent'],
+      ['17:3: inbound.tls: unknown key; known here: listen, agent, agentHttp'],
     ],
     [
       'an unknown key in a list of maps',
       route('      methods: [GET]\n'),
-      ['20:7: outbound.routes[0].methods: unknown key; known here: host, peer, address, delegate'],
+      ['20:7: outbound.routes[0].methods: unknown key; known here: host, peer, address, http, delegate'],
     ],
     [
       'a missing field',

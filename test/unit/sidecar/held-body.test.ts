@@ -1,31 +1,29 @@
 /** What a held body costs its sender's budget: from its first octet until the exchange is over, and not a moment longer. */
-import { EventEmitter } from 'node:events';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
+import type { Call } from '../../../src/edge/http/call.ts';
 import { type BodyBudget, HeldBody } from '../../../src/sidecar/held-body.ts';
 
-class Request extends PassThrough {
-  setTimeout(): this {
-    return this;
-  }
-}
-
 const arrange = (contentLength: number | undefined, mostBytes = 1000) => {
-  const request = new Request();
-  const response = Object.assign(new EventEmitter(), { destroyed: false });
+  const request = new PassThrough();
+  const listeners: (() => void)[] = [];
+  const call = {
+    body: request,
+    isClosed: false,
+    onClose: (listener: () => void) => listeners.push(listener),
+    watchBody: () => undefined,
+  };
   const budget: BodyBudget = { mostBytes, heldBytes: 0 };
   const body = new HeldBody({
-    request: request as unknown as IncomingMessage,
-    response: response as unknown as ServerResponse,
+    call: call as unknown as Call,
     hasBody: true,
     contentLength,
     idleMs: 1000,
     budget,
   });
   const close = (): void => {
-    response.destroyed = true;
-    response.emit('close');
+    call.isClosed = true;
+    for (const listener of listeners.splice(0)) listener();
   };
   return { request, budget, body, close };
 };

@@ -1,9 +1,10 @@
 /** What looks at bodies may have a fault: then nothing of the body goes on, and only this exchange ends. */
 import { createServer, request as httpRequest, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Pool } from 'undici';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type ExchangeOptions, httpExchange } from '../../../../src/edge/http/exchange.ts';
+import { H1Call } from '../../../../src/edge/http/h1-call.ts';
+import { H1Pool } from '../../../../src/edge/http/h1-pool.ts';
 import { readRequestHeaders } from '../../../../src/edge/http/request-headers.ts';
 import type { BodyInspector, ExchangeResult, ResponseWatch } from '../../../../src/ports.ts';
 
@@ -22,7 +23,7 @@ const watching = (inspector: BodyInspector): ResponseWatch => ({
 
 let agent: Server;
 let door: Server;
-let pool: Pool;
+let pool: H1Pool;
 let asked: Partial<ExchangeOptions> = {};
 let received = '';
 const results: ExchangeResult['result'][] = [];
@@ -39,14 +40,18 @@ beforeAll(async () => {
     });
     request.on('end', () => response.end('secret'));
   });
-  pool = new Pool(`http://127.0.0.1:${await listen(agent)}`);
+  pool = new H1Pool({
+    address: { host: '127.0.0.1', port: await listen(agent) },
+    connections: 8,
+    queue: 8,
+    queueTimeoutMs: 1000,
+    connectTimeoutMs: 1000,
+  });
   door = createServer((request, response) => {
     const { forwarded, hasBody, contentLength } = readRequestHeaders(request.rawHeaders);
     httpExchange({
-      request,
-      response,
-      dispatcher: pool,
-      origin: `http://127.0.0.1:${(agent.address() as AddressInfo).port}`,
+      call: new H1Call(request, response),
+      upstream: pool,
       target: '/',
       headers: forwarded,
       hasBody,
@@ -64,7 +69,7 @@ beforeAll(async () => {
   await listen(door);
 });
 afterAll(async () => {
-  await pool.destroy();
+  pool.destroy();
   agent.close();
   door.close();
 });

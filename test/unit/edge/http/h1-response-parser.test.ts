@@ -4,7 +4,7 @@ import { type Reading, readResponse, readWhole } from '../../../testkit/h1-respo
 
 const OK = 'HTTP/1.1 200 OK\r\n';
 const CHUNKED = `${OK}Transfer-Encoding: chunked\r\n\r\n`;
-const LONG = 64 * 1024;
+const LONG = 32 * 1024;
 
 interface Read {
   readonly octets: string;
@@ -126,7 +126,7 @@ const READ: Readonly<Record<string, Read>> = {
     status: 200,
     keepsAlive: true,
   },
-  'a head of 64 KiB': {
+  'a head of 32 KiB': {
     octets: `${OK}content-length: 0\r\nx: ${'y'.repeat(LONG - OK.length - 26)}\r\n\r\n`,
     status: 200,
     keepsAlive: true,
@@ -168,8 +168,8 @@ const REFUSED: Readonly<Record<string, readonly [octets: string, fault: RegExp, 
   'a DEL in a value': [`${OK}a: b\x7f\r\n\r\n`, /control character/],
   'an escape in a value': [`${OK}a: \x1b[2J\r\n\r\n`, /control character/],
   '201 fields': [`${OK}${'a: b\r\n'.repeat(201)}\r\n`, /more than 200 fields/],
-  'a head of 64 KiB and one': [`${OK}x: ${'y'.repeat(LONG - OK.length - 6)}\r\n\r\n`, /more than 65536/],
-  'a head without an end': [`${OK}x: ${'y'.repeat(LONG)}`, /more than 65536/],
+  'a head of 32 KiB and one': [`${OK}x: ${'y'.repeat(LONG - OK.length - 6)}\r\n\r\n`, /more than 32768/],
+  'a head without an end': [`${OK}x: ${'y'.repeat(LONG)}`, /more than 32768/],
   'two lengths': [`${OK}content-length: 1\r\nContent-Length: 2\r\n\r\nab`, /two Content-Length/],
   'one length twice': [`${OK}content-length: 1\r\ncontent-length: 1\r\n\r\na`, /two Content-Length/],
   'lengths in a list': [`${OK}content-length: 1, 1\r\n\r\na`, /no number/],
@@ -249,7 +249,7 @@ const REFUSED: Readonly<Record<string, readonly [octets: string, fault: RegExp, 
   'a trailer with a bare LF': [`${CHUNKED}0\r\na: b\n\r\n\r\n`, /CR or LF alone|control character/],
   'trailers with a bare LF alone': [`${CHUNKED}0\r\n\n`, /CR or LF alone/],
   '201 trailers': [`${CHUNKED}0\r\n${'a: b\r\n'.repeat(201)}\r\n`, /more than 200/],
-  'trailers of more than 64 KiB': [`${CHUNKED}0\r\na: ${'b'.repeat(LONG)}`, /more than 65536/],
+  'trailers of more than 32 KiB': [`${CHUNKED}0\r\na: ${'b'.repeat(LONG)}`, /more than 32768/],
   'a trailer that gives a length': [`${CHUNKED}0\r\nContent-Length: 3\r\n\r\n`, /frames the message/],
   'a trailer that gives a coding': [`${CHUNKED}0\r\ntransfer-encoding: chunked\r\n\r\n`, /frames the mess/],
   'a trailer that names a host': [`${CHUNKED}0\r\nhost: a\r\n\r\n`, /frames the message/],

@@ -1,0 +1,185 @@
+/** A request over HTTP/2: one stream (RFC 9113). What is malformed for every reader, nghttp2 has refused before. */
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { Readable } from 'node:stream';
+import type { Call } from './call.ts';
+import { headerObject } from './node-http2.ts';
+
+/** RFC 9113 §7. */
+const NO_ERROR = 0;
+const INTERNAL_ERROR = 2;
+/** RFC 9113 §6.8: says that the connection will end, and refuses nothing yet. */
+const EVERY_STREAM = 2 ** 31 - 1;
+
+const retired = new WeakSet<ServerHttp2Session>();
+
+/** Tells the client to take its next request elsewhere; what is under way goes on, and so does what is on the way. */
+export const retireSession = (session: ServerHttp2Session): void => {
+  if (session.destroyed || session.closed || retired.has(session)) return;
+  retired.add(session);
+  session.goaway(NO_ERROR, EVERY_STREAM);
+};
+
+interface Head {
+  readonly method: string;
+  readonly target: string;
+  readonly rawHeaders: readonly string[];
+  readonly malformed: string | undefined;
+}
+
+/** Takes the pseudo-headers out; `:authority` becomes the one `host` (RFC 9113 §8.3.1). */
+export const readHead = (raw: readonly string[]): Head => {
+  const headers: string[] = [];
+  let method = '';
+  let target = '';
+  let authority: string | undefined;
+  let host: string | undefined;
+  let malformed: string | undefined;
+  let cookie: string | undefined;
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at] ?? '';
+    const value = raw[at + 1] ?? '';
+    if (name === ':method') method = value;
+    else if (name === ':path') target = value;
+    else if (name === ':authority') authority = value;
+    else if (name === ':scheme') {
+      if (value !== 'http' && value !== 'https') malformed = 'a scheme other than http and https';
+    } else if (name.startsWith(':')) malformed = `a pseudo-header ${name}`;
+    else {
+      if (name === 'host') host ??= value;
+      // Sent in crumbs for compression's sake (RFC 9113 §8.2.3).
+      if (name === 'cookie') cookie = cookie === undefined ? value : `${cookie}; ${value}`;
+      else headers.push(name, value);
+    }
+  }
+  if (cookie !== undefined) headers.push('cookie', cookie);
+  if (authority !== undefined) {
+    if (host === undefined) headers.unshift('host', authority);
+    else if (host !== authority) malformed = 'Host and :authority differ';
+  }
+  return { method, target, rawHeaders: headers, malformed };
+};
+
+export class H2Call implements Call {
+  readonly version = '2';
+  readonly method: string;
+  readonly target: string;
+  readonly rawHeaders: readonly string[];
+  readonly endsWithHead: boolean;
+  readonly malformed: string | undefined;
+  readonly stream: ServerHttp2Stream;
+  private requestTrailers: readonly string[] = [];
+  private answerTrailers: readonly string[] = [];
+  private onStill: (() => void) | undefined;
+  private readonly closeListeners: (() => void)[] = [];
+
+  constructor(stream: ServerHttp2Stream, raw: readonly string[]) {
+    const { method, target, rawHeaders, malformed } = readHead(raw);
+    this.method = method;
+    this.target = target;
+    this.rawHeaders = rawHeaders;
+    this.malformed = malformed;
+    this.stream = stream;
+    this.endsWithHead = stream.endAfterHeaders;
+    stream.on('error', () => undefined);
+    stream.once('close', () => {
+      for (const heard of this.closeListeners.splice(0)) heard();
+    });
+    stream.on('trailers', (_headers: unknown, _flags: number, rawTrailers?: readonly string[]) => {
+      this.requestTrailers = rawTrailers ?? [];
+    });
+  }
+
+  get body(): Readable {
+    return this.stream;
+  }
+  trailers(): readonly string[] {
+    return this.requestTrailers;
+  }
+  get isComplete(): boolean {
+    return this.endsWithHead || this.stream.readableEnded;
+  }
+  get isClosed(): boolean {
+    return this.stream.destroyed || this.stream.closed;
+  }
+  get isAnswered(): boolean {
+    return this.stream.writableFinished;
+  }
+  get isHeadSent(): boolean {
+    return this.stream.headersSent;
+  }
+  get status(): number {
+    return this.stream.headersSent ? Number(this.stream.sentHeaders?.[':status'] ?? 0) : 0;
+  }
+
+  onClose(listener: () => void): void {
+    this.closeListeners.push(listener);
+  }
+
+  offClose(listener: () => void): void {
+    const at = this.closeListeners.indexOf(listener);
+    if (at !== -1) this.closeListeners.splice(at, 1);
+  }
+
+  watchBody(idleMs: number, onStill?: () => void): void {
+    if (this.onStill !== undefined) this.stream.off('timeout', this.onStill);
+    this.onStill = onStill;
+    this.stream.setTimeout(idleMs);
+    if (onStill !== undefined) this.stream.once('timeout', onStill);
+  }
+
+  sendContinue(): void {
+    this.sendInformation(100, []);
+  }
+
+  sendInformation(status: number, headers: readonly string[]): void {
+    if (this.isClosed || this.stream.headersSent) return;
+    this.stream.additionalHeaders({ ...headerObject(headers), ':status': status });
+  }
+
+  sendHead(status: number, headers: readonly string[], isWhole: boolean): void {
+    if (this.isClosed) return;
+    const { stream } = this;
+    if (!isWhole)
+      stream.once('wantTrailers', () => {
+        stream.sendTrailers(headerObject(this.answerTrailers));
+        this.letGo();
+      });
+    stream.respond(
+      { ...headerObject(headers), ':status': status },
+      { endStream: isWhole, waitForTrailers: !isWhole },
+    );
+    if (isWhole) this.letGo();
+  }
+
+  /** An answer that comes before the end of the request asks for no more of it (RFC 9113 §8.1). */
+  private letGo(): void {
+    if (!this.isComplete) setImmediate(() => this.stream.close(NO_ERROR));
+  }
+
+  flush(): void {}
+
+  write(chunk: Uint8Array): boolean {
+    return this.stream.write(chunk);
+  }
+
+  onDrain(listener: () => void): void {
+    this.stream.once('drain', listener);
+  }
+
+  end(chunk?: Uint8Array, trailers: readonly string[] = []): void {
+    const { stream } = this;
+    if (stream.writableEnded || stream.destroyed) return;
+    this.answerTrailers = trailers;
+    if (chunk === undefined) stream.end();
+    else stream.end(chunk);
+  }
+
+  abort(): void {
+    if (!this.stream.destroyed) this.stream.close(INTERNAL_ERROR);
+  }
+
+  retire(): void {
+    const { session } = this.stream;
+    if (session !== undefined) retireSession(session as ServerHttp2Session);
+  }
+}
