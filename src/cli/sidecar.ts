@@ -22,12 +22,19 @@ const readConfig = (file: string): ReadConfig => {
   }
 };
 
-const build = (file: string): Sidecar => {
+const build = async (file: string): Promise<Sidecar> => {
   try {
     const { source, digest } = readConfig(file);
     const config = source.value;
     const log = makeLogger(config.log.level);
-    return new Sidecar({ config, configDigest: digest, configFile: file, version, clock: systemClock, log });
+    return await Sidecar.make({
+      config,
+      configDigest: digest,
+      configFile: file,
+      version,
+      clock: systemClock,
+      log,
+    });
   } catch (error) {
     if (error instanceof ConfigError) throw new CommandError(error.message, EXIT.usage);
     throw error instanceof CommandError ? error : new CommandError((error as Error).message);
@@ -54,7 +61,7 @@ export const command: Command = {
       .example('$0 sidecar --config sidecar.yaml --check', 'say what is wrong, and end'),
   run: async (options) => {
     const config = options.config as string;
-    const sidecar = build(resolve(config));
+    const sidecar = await build(resolve(config));
     if (options.check === true) {
       await sidecar.check().catch((error: Error) => {
         throw new CommandError(error.message);

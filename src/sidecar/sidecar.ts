@@ -26,11 +26,11 @@ import { Identities } from './identities.ts';
 import { McpSessions } from './mcp-sessions.ts';
 import type { Parts } from './parts.ts';
 import { PolicyNotices } from './policy-notices.ts';
-import { makeQuarantine } from './quarantined.ts';
+import { loadQuarantine, type MakeQuarantine } from './quarantined.ts';
 import { Rebinding } from './rebinding.ts';
 import type { Reporter } from './reporter.ts';
 import type { Source } from './source.ts';
-import { makeSource } from './sources.ts';
+import { loadSource, type MakeSource } from './sources.ts';
 import { TaskEnds } from './task-ends.ts';
 import { TaskLabels } from './task-labels.ts';
 
@@ -80,8 +80,13 @@ export class Sidecar {
   private isOpen = false;
   private isLogOpen = false;
 
-  /** Throws with a sentence about the file at fault. Opens no port. */
-  constructor(options: SidecarOptions) {
+  /** Loads what this configuration needs of the program. Rejects with a sentence about the file at fault. Opens no port. */
+  static async make(options: SidecarOptions): Promise<Sidecar> {
+    const [source, quarantine] = [loadSource(options.config), loadQuarantine(options.config)];
+    return new Sidecar(options, await source, await quarantine);
+  }
+
+  private constructor(options: SidecarOptions, makeSource: MakeSource, keep: MakeQuarantine | undefined) {
     this.options = options;
     const { config, clock, log } = options;
     const configs = new ConfigInForce({
@@ -128,8 +133,7 @@ export class Sidecar {
       onFailure: (error) => log.error({ err: error }, 'the audit log can’t be written: requests are denied'),
     });
     const uses = new FileUseCounter(this.stateFile('uses.log'), clock);
-    this.quarantine = makeQuarantine({
-      config: config.quarantine,
+    this.quarantine = keep?.({
       directory: this.stateFile('quarantine'),
       fileAt: (name) => this.fileAt(name),
       audit: this.audit,

@@ -54,7 +54,7 @@ describe('approvals, end to end', () => {
     writeFileSync(configFile, stringify(document));
     const { source, digest: configDigest } = readConfigFile(configFile);
     const log = makeLogger(process.env.HOPGATE_TEST_LOG ?? 'silent');
-    const sidecar = new Sidecar({
+    const sidecar = await Sidecar.make({
       config: source.value,
       configDigest,
       configFile,

@@ -83,7 +83,7 @@ export const startMember = async (
   const { source, digest: configDigest } = readConfigFile(configFile);
   const config = source.value;
   const log = options.log ?? makeLogger(process.env.HOPGATE_TEST_LOG ?? 'silent');
-  const sidecar = new Sidecar({
+  const sidecar = await Sidecar.make({
     config,
     configDigest,
     configFile,

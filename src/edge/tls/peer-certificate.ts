@@ -1,18 +1,8 @@
 /** The facts of an X.509 certificate that the path asks for. Node shows neither basic keyUsage nor SANs reliably: DER is read. */
 import { createHash, X509Certificate } from 'node:crypto';
-import { AsnConvert } from '@peculiar/asn1-schema';
-import {
-  BasicConstraints,
-  Certificate,
-  id_ce_basicConstraints,
-  id_ce_keyUsage,
-  id_ce_subjectAltName,
-  KeyUsage,
-  KeyUsageFlags,
-  SubjectAlternativeName,
-} from '@peculiar/asn1-x509';
 import { LRUCache } from 'lru-cache';
 import type { PeerCertificate } from '../../ports.ts';
+import { readExtensions } from './certificate-extensions.ts';
 
 const MAX_INTERMEDIATES = 4;
 
@@ -36,19 +26,7 @@ const chainsTo = (leaf: X509Certificate, authorities: readonly Buffer[]): boolea
 };
 
 const parse = (leaf: X509Certificate): PeerCertificate => {
-  const certificate = AsnConvert.parse(leaf.raw, Certificate);
-  const extensions = certificate.tbsCertificate.extensions ?? [];
-  const find = (oid: string) => extensions.find(({ extnID }) => extnID === oid)?.extnValue;
-  const names = find(id_ce_subjectAltName);
-  const usage = find(id_ce_keyUsage);
-  const constraints = find(id_ce_basicConstraints);
-  const flags = usage === undefined ? undefined : AsnConvert.parse(usage, KeyUsage).toNumber();
-  const uriSans =
-    names === undefined
-      ? []
-      : AsnConvert.parse(names, SubjectAlternativeName).flatMap(({ uniformResourceIdentifier: uri }) =>
-          uri === undefined ? [] : [uri],
-        );
+  const { uriSans, isCa, keyUsage } = readExtensions(leaf.raw);
   const digest = createHash('sha256').update(leaf.raw).digest();
   // One answer for one set of authorities: the same certificate comes back with every connection.
   const chained = new LRUCache<readonly Buffer[], { readonly answer: boolean }>({ max: 2 });
@@ -57,15 +35,8 @@ const parse = (leaf: X509Certificate): PeerCertificate => {
     digestHex: digest.toString('hex'),
     uriSans,
     // OpenSSL says no CA of one whose keyUsage lets it sign nothing; X509-SVID §4.1 asks for the flag alone.
-    isCa: leaf.ca || (constraints !== undefined && AsnConvert.parse(constraints, BasicConstraints).cA),
-    keyUsage:
-      flags === undefined
-        ? undefined
-        : {
-            digitalSignature: (flags & KeyUsageFlags.digitalSignature) !== 0,
-            keyCertSign: (flags & KeyUsageFlags.keyCertSign) !== 0,
-            cRLSign: (flags & KeyUsageFlags.cRLSign) !== 0,
-          },
+    isCa: leaf.ca || isCa,
+    keyUsage,
     extKeyUsage: leaf.keyUsage,
     notBefore: secondsOf(leaf.validFromDate),
     notAfter: secondsOf(leaf.validToDate),
