@@ -2,7 +2,7 @@
  * Makes what is written down about the configuration from the one schema in src/config: the JSON Schemas for editors and
  * the reference page; and from the contract in src/api the verifier's OpenAPI document. `npm run gen` runs it; a test fails while the committed files are not what it makes.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { CONTRACT } from '../src/api/contract.ts';
 import { openApiDocument } from '../src/api/openapi.ts';
@@ -10,6 +10,7 @@ import { policySchema } from '../src/config/policy-schema.ts';
 import { policyTestSchema } from '../src/config/policy-test-schema.ts';
 import { sidecarSchema } from '../src/config/sidecar-schema.ts';
 import { verifierSchema } from '../src/config/verifier-schema.ts';
+import { withMetricsTable } from './metrics-table.ts';
 import { renderReference } from './reference.ts';
 
 const KINDS = [
@@ -40,6 +41,9 @@ export const generateFiles = (): Readonly<Record<string, string>> => {
   return {
     ...Object.fromEntries(files),
     'REFERENCE.md': renderReference(schemas),
+    '../docs/metrics.md': withMetricsTable(
+      readFileSync(new URL('../docs/metrics.md', import.meta.url), 'utf8'),
+    ),
     'verifier-openapi.json': `${JSON.stringify(openApiDocument(CONTRACT), null, 2)}\n`,
   };
 };

@@ -1,6 +1,14 @@
 /** What the path needs from outside: each port is filled by an adapter in `edge` or by a test. */
 import type { RequestFacts } from './core/approval/request-approval.ts';
-import type { AuditBody, ContentNote, Outcome, OutcomeRecord, ToolNote } from './core/audit/record.ts';
+import type {
+  AuditBody,
+  ContentNote,
+  DecisionRecord,
+  Direction,
+  Outcome,
+  OutcomeRecord,
+  ToolNote,
+} from './core/audit/record.ts';
 import type { ChainContext } from './core/delegation/chain.ts';
 import type { ScopeLiteral } from './core/delegation/scope.ts';
 import type { FrameType } from './core/handshake/frames.ts';
@@ -67,6 +75,33 @@ export interface EvidencePort {
   ended(peer: string, result: Outcome): void;
   /** A request was refused here; `peer` is undefined where nothing proves whose it is. */
   refused(peer: string | undefined, reason: ReasonCode): void;
+}
+
+/**
+ * Counts how hops go. It is called several times for each request: to count costs nanoseconds, never throws, and keeps nothing that a
+ * peer chooses. Times are milliseconds.
+ */
+export interface MeterPort {
+  verified(direction: Direction, ms: number): void;
+  decided(direction: Direction, ms: number, cached: boolean): void;
+  /** What the decision lacked was got. */
+  settled(direction: Direction, ms: number): void;
+  /** The decision is on record, or could not be. */
+  recorded(direction: Direction, ms: number): void;
+  /** It ends without having been sent on. */
+  refused(direction: Direction, reason: ReasonCode): void;
+  /** Policy would have denied it, had its route not been observed only. */
+  observed(direction: Direction, reason: ReasonCode): void;
+  /** What was sent on has ended; `ms` from its start, `forwardMs` from when it was sent on. */
+  ended(direction: Direction, result: ExchangeResult, forwardMs: number, ms: number): void;
+}
+
+/** One request in a trace. Never throws, and nothing waits for it. */
+export interface HopSpan {
+  /** As it goes on record. */
+  decided(record: DecisionRecord): void;
+  /** It was refused (`result` is the reason), or what was sent on has ended. The last call. */
+  ended(result: Outcome, status: number): void;
 }
 
 /** Durable counters for `max_uses`, and for approvals of requests. */

@@ -50,5 +50,9 @@ ${routesBlock(routes)}
 
 health:
   listen: 127.0.0.1:${ports.health}
+
+# For Prometheus: GET /metrics.
+metrics:
+  listen: 127.0.0.1:${ports.metrics}
 `;
 };

@@ -19,6 +19,7 @@ import {
   trustDomain,
 } from './forms.ts';
 import { limits } from './limits-schema.ts';
+import { metricsSchema } from './telemetry-schema.ts';
 
 const attestation = z
   .strictObject({
@@ -270,6 +271,7 @@ const endpointsOf = (config: {
   readonly inbound?: z.output<typeof inbound> | undefined;
   readonly outbound?: z.output<typeof outbound> | undefined;
   readonly health: { readonly listen: Address };
+  readonly metrics: { readonly listen: Address | 'off' };
 }): { readonly field: readonly string[]; readonly address: Address }[] => [
   ...(config.inbound === undefined
     ? []
@@ -281,6 +283,9 @@ const endpointsOf = (config: {
     ? []
     : [{ field: ['outbound', 'listen'], address: config.outbound.listen }]),
   { field: ['health', 'listen'], address: config.health.listen },
+  ...(config.metrics.listen === 'off'
+    ? []
+    : [{ field: ['metrics', 'listen'], address: config.metrics.listen }]),
 ];
 
 const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -356,6 +361,11 @@ export const sidecarSchema = z
       })
       .prefault({})
       .describe('For the orchestrator’s probes.'),
+    metrics: metricsSchema('127.0.0.1:14021')
+      .prefault({})
+      .describe(
+        'Figures for Prometheus (docs/metrics.md); none of them names an agent, a principal or a task.',
+      ),
     admin: z
       .strictObject({
         socket: file.default('admin.sock').describe('Unix socket (mode 0600), relative to stateDirectory.'),

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { attestationSchema } from './attestation-schema.ts';
 import { duration, file, listenAddress, peerAddress, trustDomain } from './forms.ts';
 import { keySchema } from './key-schema.ts';
+import { metricsSchema } from './telemetry-schema.ts';
 
 export const verifierSchema = z
   .strictObject({
@@ -52,14 +53,7 @@ export const verifierSchema = z
       })
       .prefault({})
       .describe('Bounds on everything that a stranger can use up.'),
-    metrics: z
-      .strictObject({
-        listen: z
-          .union([z.literal('off'), listenAddress], 'an address, host:port or [ipv6]:port; or off')
-          .meta({ title: 'TCP address or off' })
-          .prefault('127.0.0.1:14301')
-          .describe('Where GET /metrics is answered, by plain HTTP and to everybody who reaches it.'),
-      })
+    metrics: metricsSchema('127.0.0.1:14301')
       .prefault({})
       .describe('Figures for Prometheus; none of them names an agent.'),
     log: z

@@ -13,7 +13,9 @@ import type {
   EvidencePort,
   Exchange,
   FaultPort,
+  HopSpan,
   McpSessionPort,
+  MeterPort,
   QuarantinePort,
   TrustPort,
   UseCounter,
@@ -32,6 +34,7 @@ export interface Path {
   readonly live: LiveHops;
   /** Left out where nobody wants to know. */
   readonly evidence?: EvidencePort | undefined;
+  readonly meter?: MeterPort | undefined;
   /** Left out where there is no verifier to ask. */
   readonly approvals?: ApprovalPort | undefined;
   /** Other decision points, as this sidecar reaches them. */
@@ -80,6 +83,8 @@ export interface HopRequest {
   readonly sessionDeadline: number;
   /** What the door itself found wrong; comes before all else, and is recorded like the rest. */
   readonly fault: Denial | undefined;
+  /** Left out where nobody traces. */
+  readonly span?: HopSpan | undefined;
 }
 
 /** What the door does with the answer. Exactly one of these is called, after the decision is on record. */

@@ -4,7 +4,7 @@
  */
 import { REASONS } from '../core/reasons.ts';
 import { type Denial, deny } from '../core/verdict.ts';
-import type { TrustPort, TrustSnapshot } from '../ports.ts';
+import type { ExchangeResult, HopSpan, TrustPort, TrustSnapshot } from '../ports.ts';
 import { decisionRecord, type HopFacts } from './audit.ts';
 import { checkPermit } from './check-permit.ts';
 import { decide } from './decide.ts';
@@ -17,6 +17,16 @@ import type { Delegated } from './verify-chain.ts';
 
 const micros = (milliseconds: number): number => Math.round(milliseconds * 1000);
 
+/** A request on its way, with what every exit from it needs. */
+interface Way {
+  readonly path: Path;
+  readonly facts: HopFacts;
+  readonly reply: HopReply;
+  readonly span: HopSpan | undefined;
+  /** Milliseconds, monotonic: when it came. */
+  readonly started: number;
+}
+
 /** Takes a request down the path. `remember` keeps the chain for the session's next request. */
 export const takeHop = (
   path: Path,
@@ -24,38 +34,36 @@ export const takeHop = (
   reply: HopReply,
   remember?: (delegated: Delegated) => void,
 ): void => {
-  const { clock } = path;
+  const { clock, meter } = path;
   const started = clock.monotonic();
   const nowSeconds = Math.floor(clock.now() / 1000);
   const current = path.trust.current();
   const trust = current.ok ? current.value : undefined;
-  const facts: HopFacts = { ...factsOf(request), trust };
+  const way: Way = { path, facts: { ...factsOf(request), trust }, reply, span: request.span, started };
 
   const early = request.fault ?? (current.ok ? undefined : current);
   if (early !== undefined || trust === undefined) {
-    recordRefusal(
-      path,
-      facts,
-      early ?? deny('policy_unavailable', ''),
-      undefined,
-      { total: micros(clock.monotonic() - started) },
-      reply,
-    );
+    recordRefusal(way, early ?? deny('policy_unavailable', ''), undefined, {
+      total: micros(clock.monotonic() - started),
+    });
     return;
   }
+  const { direction, callee, calleeHolder, method, target, headers, size, upgrade, sessionDeadline } =
+    request;
   const verified = path.chains.verify(
     request.chainText,
     request.grantText,
     request.caller,
-    request.calleeHolder,
+    calleeHolder,
     trust,
     nowSeconds,
     request.last,
   );
   const verifiedAt = clock.monotonic();
+  meter?.verified(direction, verifiedAt - started);
   if (!verified.ok) {
     const us = micros(verifiedAt - started);
-    recordRefusal(path, facts, verified, undefined, { total: us, verify: us }, reply);
+    recordRefusal(way, verified, undefined, { total: us, verify: us });
     return;
   }
   const delegated = verified.value;
@@ -63,11 +71,9 @@ export const takeHop = (
   const tooFast = request.rate?.(delegated.chain);
   if (tooFast !== undefined) {
     const us = micros(verifiedAt - started);
-    recordRefusal(path, facts, tooFast, delegated, { total: us, verify: us }, reply);
+    recordRefusal(way, tooFast, delegated, { total: us, verify: us });
     return;
   }
-  const { direction, callee, calleeHolder, method, target, headers, size, upgrade, sessionDeadline } =
-    request;
   const { proof, digest } = request;
   const decision = decide({
     direction,
@@ -87,21 +93,25 @@ export const takeHop = (
     sessionDeadline,
   });
   const decidedAt = clock.monotonic();
+  const cached = decision.ok ? decision.value.cached : decision.cached === true;
+  meter?.decided(direction, decidedAt - verifiedAt, cached);
   const us = {
     decide: micros(decidedAt - verifiedAt),
     total: micros(decidedAt - started),
     verify: micros(verifiedAt - started),
   };
-  if (decision.ok) countThenRecord(path, facts, decision.value, us, reply);
+  if (decision.ok) countThenRecord(way, decision.value, us, decidedAt);
   else if (isOpen(decision))
     settle(path, request, decision, reply).then(
       (settled) => {
-        if (settled.ok) countThenRecord(path, facts, settled.value, us, reply);
-        else recordRefusal(path, facts, settled, delegated, us, reply);
+        const settledAt = clock.monotonic();
+        meter?.settled(direction, settledAt - decidedAt);
+        if (settled.ok) countThenRecord(way, settled.value, us, settledAt);
+        else recordRefusal(way, settled, delegated, us);
       },
       () => undefined,
     );
-  else recordRefusal(path, facts, decision, delegated, us, reply);
+  else recordRefusal(way, decision, delegated, us);
 };
 
 const factsOf = ({
@@ -131,98 +141,113 @@ const whoseRequest = ({ direction, caller }: Omit<HopFacts, 'trust'>): string | 
 
 /** Records a refusal; the peer hears it in any case, since a denial needs no log to hold. */
 const recordRefusal = (
-  { audit, evidence }: Path,
-  facts: HopFacts,
+  { path: { audit, evidence, meter }, facts, reply, span }: Way,
   refusal: Refusal,
   delegated: Delegated | undefined,
   us: Readonly<Record<string, number>>,
-  reply: HopReply,
 ): void => {
   // What is never sent is no hop between two sidecars: outbound it has no number.
   evidence?.refused(whoseRequest(facts), refusal.reason);
-  audit.append(decisionRecord(facts, { refusal, delegated }, us), () => reply.refuse(refusal));
+  const record = decisionRecord(facts, { refusal, delegated }, us);
+  span?.decided(record);
+  audit.append(record, () => {
+    meter?.refused(facts.direction, refusal.reason);
+    span?.ended(refusal.reason, REASONS[refusal.reason].status);
+    reply.refuse(refusal);
+  });
 };
 
-/** Where uses are counted, that is a write, and comes last of all. */
+/** Where uses are counted, that is a write, and comes last of all. `readyAt`: when all else was known, monotonic. */
 const countThenRecord = (
-  path: Path,
-  facts: HopFacts,
+  way: Way,
   permit: Permit,
   us: Readonly<Record<string, number>>,
-  reply: HopReply,
+  readyAt: number,
 ): void => {
+  const { path, facts } = way;
   if (facts.direction === 'outbound' || !countsUses(permit)) {
-    recordPermit(path, facts, permit, us, reply);
+    recordPermit(way, permit, us, readyAt);
     return;
   }
   takeUses(permit, path.uses)
     .catch(() => deny('audit_unavailable', 'the use could not be counted'))
     .then((denial) => {
-      if (denial === undefined) recordPermit(path, facts, permit, us, reply);
+      if (denial === undefined) recordPermit(way, permit, us, path.clock.monotonic());
       else {
         const { rule, required } = permit;
-        recordRefusal(path, facts, { ...denial, rule, required }, permit.delegated, us, reply);
+        recordRefusal(way, { ...denial, rule, required }, permit.delegated, us);
       }
     });
 };
 
 /** Nothing is sent on before the record is written; if it can't be, the request is denied. */
 const recordPermit = (
-  path: Path,
-  asked: HopFacts,
+  way: Way,
   permit: Permit,
   us: Readonly<Record<string, number>>,
-  reply: HopReply,
+  readyAt: number,
 ): void => {
-  const hop = reply.number?.() ?? asked.hop;
-  const facts = hop === asked.hop ? asked : { ...asked, hop };
-  path.audit.append(decisionRecord(facts, { permit }, us), (written) => {
+  const { path, reply, span, started } = way;
+  const { clock, meter } = path;
+  const hop = reply.number?.() ?? way.facts.hop;
+  const facts = hop === way.facts.hop ? way.facts : { ...way.facts, hop };
+  const { direction } = facts;
+  const record = decisionRecord(facts, { permit }, us);
+  span?.decided(record);
+  if (permit.observed !== undefined) meter?.observed(direction, permit.observed.reason);
+  path.audit.append(record, (written) => {
+    const sentAt = clock.monotonic();
+    meter?.recorded(direction, sentAt - readyAt);
+    const refuse = (denial: Denial): void => {
+      meter?.refused(direction, denial.reason);
+      span?.ended(denial.reason, REASONS[denial.reason].status);
+      reply.refuse(denial);
+    };
     if (!written) {
-      reply.refuse(deny('audit_unavailable', 'the decision could not be recorded'));
+      refuse(deny('audit_unavailable', 'the decision could not be recorded'));
       return;
     }
-    const changed = facts.direction === 'inbound' ? sinceDecision(path, permit) : undefined;
+    const changed = direction === 'inbound' ? sinceDecision(path, permit) : undefined;
     if (changed !== undefined) {
-      const { direction } = facts;
-      const { status } = REASONS[changed.reason];
-      path.audit.note({
-        direction,
-        hop,
-        kind: 'outcome',
-        received: 0,
-        result: changed.reason,
-        sent: 0,
-        status,
-        us: 0,
-      });
-      path.evidence?.ended(peerOf(facts), changed.reason);
-      reply.refuse(changed);
+      noteOutcome(
+        path,
+        facts,
+        { status: REASONS[changed.reason].status, result: changed.reason, received: 0, sent: 0 },
+        0,
+      );
+      refuse(changed);
       return;
     }
-    const started = path.clock.monotonic();
-    forward(
-      permit,
-      reply.exchange(permit, permit.delegated),
-      path.live,
-      ({ status, result, received, sent, notes, labels = [] }) => {
-        const { direction } = facts;
-        path.evidence?.ended(peerOf(facts), result);
-        const { content = [], tools = [] } = notes ?? {};
-        path.audit.note({
-          ...(content.length > 0 && { content }),
-          ...(labels.length > 0 && { labels }),
-          ...(tools.length > 0 && { tools }),
-          direction,
-          hop,
-          kind: 'outcome',
-          received,
-          result,
-          sent,
-          status,
-          us: micros(path.clock.monotonic() - started),
-        });
-      },
-    );
+    forward(permit, reply.exchange(permit, permit.delegated), path.live, (result) => {
+      const now = clock.monotonic();
+      noteOutcome(path, facts, result, micros(now - sentAt));
+      meter?.ended(direction, result, now - sentAt, now - started);
+      span?.ended(result.result, result.status);
+    });
+  });
+};
+
+const noteOutcome = (
+  path: Path,
+  facts: HopFacts,
+  { status, result, received, sent, notes, labels = [] }: ExchangeResult,
+  us: number,
+): void => {
+  const { direction, hop } = facts;
+  path.evidence?.ended(peerOf(facts), result);
+  const { content = [], tools = [] } = notes ?? {};
+  path.audit.note({
+    ...(content.length > 0 && { content }),
+    ...(labels.length > 0 && { labels }),
+    ...(tools.length > 0 && { tools }),
+    direction,
+    hop,
+    kind: 'outcome',
+    received,
+    result,
+    sent,
+    status,
+    us,
   });
 };
 
@@ -242,13 +267,17 @@ export const refuseHop = (
   denial: Denial,
   delegated: Delegated | undefined,
   reply: () => void,
+  span?: HopSpan,
 ): void => {
   const current: TrustSnapshot | undefined = snapshotOf(path.trust);
   path.evidence?.refused(whoseRequest(request), denial.reason);
-  path.audit.append(
-    decisionRecord({ ...request, trust: current }, { refusal: denial, delegated }, { total: 0 }),
-    reply,
-  );
+  const record = decisionRecord({ ...request, trust: current }, { refusal: denial, delegated }, { total: 0 });
+  span?.decided(record);
+  path.audit.append(record, () => {
+    path.meter?.refused(request.direction, denial.reason);
+    span?.ended(denial.reason, REASONS[denial.reason].status);
+    reply();
+  });
 };
 
 const snapshotOf = (trust: TrustPort): TrustSnapshot | undefined => {

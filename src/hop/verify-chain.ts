@@ -37,6 +37,9 @@ const CHAINS = 1024;
 
 export class ChainVerifier {
   private readonly known = new LRUCache<string, Delegated>({ max: CHAINS });
+  /** Chains that were known, and those that were not, since the start. */
+  hits = 0;
+  misses = 0;
 
   /**
    * The verified chain of a request. What the octets prove is remembered; that the caller is the holder, and time, are
@@ -57,7 +60,11 @@ export class ChainVerifier {
         : deny('grant_without_chain', 'a grant is no bearer token: send the chain that it extends');
     }
     const hit = this.lookup(chainText, grantText, trust, last);
-    if (hit === undefined) return this.verifyAnew(chainText, grantText, caller, callee, trust, nowSeconds);
+    if (hit === undefined) {
+      this.misses++;
+      return this.verifyAnew(chainText, grantText, caller, callee, trust, nowSeconds);
+    }
+    this.hits++;
     return (
       checkHolder(hit.chain, caller) ??
       checkCallee(hit.granted, callee) ??

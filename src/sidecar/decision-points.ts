@@ -34,6 +34,11 @@ export class SidecarPoints implements DecisionPoints {
     return this.points?.get(point);
   }
 
+  /** How they do, by name; none before the start. */
+  states(): ReturnType<OpenDecisionPoints['states']> {
+    return this.points?.states() ?? new Map();
+  }
+
   /** Reads the files that the configuration names, and asks nobody. Throws with a sentence about the file at fault. */
   async open(): Promise<void> {
     if (this.points !== undefined) return;

@@ -27,6 +27,10 @@ export class McpSessions implements McpSessionPort {
     this.sessions.ttl = milliseconds;
   }
 
+  get size(): number {
+    return this.sessions.size;
+  }
+
   check(id: string, owner: SessionOwner): Denial | undefined {
     const known = this.sessions.get(id);
     if (known === undefined)

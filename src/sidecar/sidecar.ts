@@ -21,9 +21,11 @@ import { guardDoor } from './door-guard.ts';
 import { type DoorAddresses, Doors } from './doors.ts';
 import { Drain } from './drain.ts';
 import { Evidence } from './evidence.ts';
+import { figureSources } from './figure-sources.ts';
 import { Health } from './health.ts';
 import { Identities } from './identities.ts';
 import { McpSessions } from './mcp-sessions.ts';
+import { SidecarMetrics } from './metrics.ts';
 import type { Parts } from './parts.ts';
 import { PolicyNotices } from './policy-notices.ts';
 import { loadQuarantine, type MakeQuarantine } from './quarantined.ts';
@@ -54,6 +56,8 @@ export interface SidecarOptions {
 /** What a started sidecar listens on. */
 export interface SidecarAddresses extends DoorAddresses {
   readonly health: { readonly host: string; readonly port: number };
+  /** `host:port`; undefined where they are off. */
+  readonly metrics: string | undefined;
   readonly admin: string;
 }
 
@@ -70,6 +74,8 @@ export class Sidecar {
   private readonly admin: Admin;
   private readonly quarantine: Quarantine | undefined;
   private readonly points: SidecarPoints;
+  private readonly metrics: SidecarMetrics;
+  private readonly sessions: McpSessions;
   private readonly stops: (() => void)[] = [];
   private readonly drained: (() => void)[] = [];
   private readonly configs: ConfigInForce;
@@ -149,7 +155,9 @@ export class Sidecar {
       clock,
       log,
     });
+    this.metrics = new SidecarMetrics({ config: config.metrics, clock, log, points: this.points });
     const sessions = new McpSessions(config.limits.mcpSessionIdle * 1000, clock);
+    this.sessions = sessions;
     this.parts = {
       get config() {
         return configs.current;
@@ -166,9 +174,10 @@ export class Sidecar {
         uses,
         live,
         evidence,
+        meter: this.metrics.hopsIfOn,
         approvals: options.approvals ?? approvals,
         quarantine: this.quarantine,
-        points: this.points,
+        points: this.metrics.pointsIfOn,
         sessions,
         turn: () => new Promise((resolve) => setImmediate(resolve)),
         tools: new ToolWatch(),
@@ -229,6 +238,15 @@ export class Sidecar {
       .catch((error: unknown) => this.options.log.error({ err: error }, 'contexts could not be rebound'));
   }
 
+  private listenMetrics(): Promise<string | undefined> {
+    const { options, parts, doors, audit, sessions, quarantine, metrics, drainage } = this;
+    const { version } = options;
+    const isLeaving = (): boolean => drainage.isAsked;
+    return metrics.listen(
+      figureSources({ version, parts, doors, audit, sessions, quarantine, metrics, isLeaving }),
+    );
+  }
+
   private fileAt(name: string): string {
     return resolve(dirname(this.options.configFile), name);
   }
@@ -249,6 +267,7 @@ export class Sidecar {
     await this.admin.listen(admin);
     const isEarly = this.identities.newest === undefined;
     const early = isEarly ? await this.health.listen() : undefined;
+    const metrics = await this.listenMetrics();
     if (!(await this.source.open()) || this.stopped) {
       this.stop('stopped before it had started');
       return undefined;
@@ -268,6 +287,7 @@ export class Sidecar {
         inbound,
         outbound,
         health,
+        metrics: metrics ?? 'off',
         admin,
         svidExpires: svidNotAfter,
         witExpires: witExp,
@@ -275,7 +295,7 @@ export class Sidecar {
       },
       'sidecar started',
     );
-    return { inbound, outbound, health, admin };
+    return { inbound, outbound, health, metrics, admin };
   }
 
   /** What is only read at the start, for whoever wants to know before it. Throws with a sentence about the file at fault. */
@@ -383,6 +403,7 @@ export class Sidecar {
     this.parts.path.live.cutAll('draining');
     this.doors.destroy();
     this.health.close();
+    this.metrics.stop();
     this.admin.close();
     if (this.isLogOpen) this.audit.close(reason);
   }

@@ -13,6 +13,10 @@ export class TaskLabels {
   // Made with the first label: it takes a megabyte, and most sidecars never see one.
   private tasks: LRUCache<string, readonly string[]> | undefined;
 
+  get size(): number {
+    return this.tasks?.size ?? 0;
+  }
+
   of(chain: Pick<VerifiedChain, 'task' | 'principal'>): readonly string[] {
     return this.tasks?.get(keyOf(chain)) ?? NONE;
   }

@@ -3,9 +3,11 @@
  * what the rooms keep in memory. No label names an agent: how many series there are does not grow with the mesh.
  */
 import { X509Certificate } from 'node:crypto';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { enrolmentEndpoints } from '../api/enrolment.ts';
 import { loginEndpoints } from '../api/logins.ts';
+import { ProcessFigures } from '../edge/telemetry/process-figures.ts';
+import { textOf } from '../edge/telemetry/series.ts';
 import type { Clock } from '../ports.ts';
 import type { PendingApprovals } from './approvals/pending.ts';
 import type { Authority } from './authority/authority.ts';
@@ -35,6 +37,7 @@ const ISSUING: ReadonlyMap<string | undefined, string> = new Map([
 
 export class Metrics {
   private readonly registry = new Registry();
+  private ofProcess: ProcessFigures | undefined;
   private readonly sidecars = this.gauge(
     'sidecars',
     'Sidecars that enforce the policy in force, that enforce another or none (behind), or that were heard of within the last hour but not within the last two minutes (silent).',
@@ -97,9 +100,13 @@ export class Metrics {
     return this.registry.contentType;
   }
 
-  /** With those of the process: once, since they watch its event loop and its collector. */
+  /** With those of the process, which are watched from now on. */
   addProcess(): void {
-    collectDefaultMetrics({ register: this.registry });
+    this.ofProcess ??= new ProcessFigures();
+  }
+
+  stop(): void {
+    this.ofProcess?.stop();
   }
 
   published({ composeMs }: PublishedFacts): void {
@@ -134,7 +141,7 @@ export class Metrics {
     this.subscribers.set(publication.subscribers.size);
     this.revocations.set(verified.revocations.size);
     for (const role of KEY_ROLES) this.readKey(role, measured.authority, now);
-    return this.registry.metrics();
+    return `${await this.registry.metrics()}${textOf(this.ofProcess?.families ?? [])}`;
   }
 
   private readKey(role: KeyRole, authority: Measured['authority'], now: number): void {

@@ -269,6 +269,7 @@ export class Verifier {
   async stop(): Promise<void> {
     clearInterval(this.timer);
     await this.metricsDoor.close();
+    this.metrics.stop();
     await this.service.close();
     await this.ticking;
     await this.rooms.close();

@@ -165,6 +165,7 @@ export class BenchWorld {
       policy: '../policy.yaml',
       inbound: { listen: '127.0.0.1:0', agent: `127.0.0.1:${upstream}` },
       health: { listen: '127.0.0.1:0' },
+      metrics: { listen: 'off' },
       limits: { handshakesPerSource: 256 },
       ...changes,
     };

@@ -95,11 +95,13 @@ describe('approvals, end to end', () => {
       inbound: { listen, agent: `127.0.0.1:${port}` },
       outbound: undefined,
       health: { listen },
+      metrics: { listen: 'off' },
     });
     second = await start('inventory/2', {
       inbound: { listen, agent: `127.0.0.1:${port}` },
       outbound: undefined,
       health: { listen },
+      metrics: { listen: 'off' },
     });
     const routeTo = (host: string, peer: string, { addresses }: Running) => ({
       host,
@@ -111,6 +113,7 @@ describe('approvals, end to end', () => {
       inbound: undefined,
       outbound: { listen, routes },
       health: { listen },
+      metrics: { listen: 'off' },
     });
   }, 60_000);
 

@@ -75,6 +75,7 @@ export const startMember = async (
       outbound: { listen: '127.0.0.1:0', routes },
       health: { listen: '127.0.0.1:0' },
       limits: { drainNotice: '1ms' },
+      metrics: { listen: 'off' },
     },
     options.document,
   );

@@ -29,6 +29,7 @@ const common = ({ root, verifiers }: DemoTrust) => ({
   identity: { directory: '.' },
   trust: { trustDomain: TRUST_DOMAIN, root, verifier: { addresses: verifiers } },
   health: { listen: '127.0.0.1:0' },
+  metrics: { listen: 'off' },
   // Beside the state, since the path of a unix socket must be short.
   admin: { socket: '../admin.sock' },
   // Quick, so that the demo needn't wait to show what was refused before authentication.

@@ -26,6 +26,7 @@ import {
 } from '../../core/audit/record.ts';
 import type { ReasonCode } from '../../core/reasons.ts';
 import type { AuditPort, Clock } from '../../ports.ts';
+import { AuditFigures } from './audit-figures.ts';
 import { readLogEnd, writeHeadFile } from './audit-head.ts';
 import { DenialQuota } from './denial-quota.ts';
 import { RefusalTally } from './refusal-tally.ts';
@@ -83,6 +84,7 @@ export class AuditLog implements AuditPort {
   private closed = true;
   /** Outcomes that could not be written, ever. */
   lostNotes = 0;
+  readonly figures = new AuditFigures();
 
   constructor(options: AuditLogOptions) {
     this.options = options;
@@ -143,6 +145,16 @@ export class AuditLog implements AuditPort {
     return this.broken === undefined && !this.closed;
   }
 
+  /** Records that wait to be written. */
+  get waitingRecords(): number {
+    return this.queue.length;
+  }
+
+  /** Seconds for which the oldest of them has waited. */
+  get lagSeconds(): number {
+    return this.queue.length === 0 ? 0 : this.figures.lag(this.options.clock.monotonic());
+  }
+
   append(body: AuditBody, written: (ok: boolean) => void): void {
     if (this.closed) {
       written(false);
@@ -153,6 +165,11 @@ export class AuditLog implements AuditPort {
       setImmediate(written, true);
       return;
     }
+    this.enqueue(body, written);
+  }
+
+  private enqueue(body: AuditBody, written: Waiting['written']): void {
+    if (this.queue.length === 0) this.figures.began(this.options.clock.monotonic());
     this.queue.push({ body, written });
     this.schedule();
   }
@@ -162,11 +179,11 @@ export class AuditLog implements AuditPort {
       this.lostNotes++;
       return;
     }
-    this.queue.push({ body, written: undefined });
-    this.schedule();
+    this.enqueue(body, undefined);
   }
 
   countRefusal(source: string, reason: ReasonCode): void {
+    this.figures.refused(reason);
     this.refusals.count(source, reason);
   }
 
@@ -191,10 +208,7 @@ export class AuditLog implements AuditPort {
 
   private writeRefusals(): void {
     for (const record of [this.refusals.take(), this.denials.take()])
-      if (record !== undefined) {
-        this.queue.push({ body: record, written: undefined });
-        this.schedule();
-      }
+      if (record !== undefined) this.enqueue(record, undefined);
   }
 
   private schedule(): void {
@@ -213,6 +227,7 @@ export class AuditLog implements AuditPort {
     const before = this.head;
     // Nothing written proves nothing: a broken log stays broken.
     if (batch.length === 0 && !withCheckpoint) return;
+    const since = this.figures.taken();
     const due = withCheckpoint || this.sinceCheckpoint + batch.length >= this.pace.checkpointRecords;
     let ok = true;
     try {
@@ -223,10 +238,12 @@ export class AuditLog implements AuditPort {
       if (due) octets += this.put(this.sealCheckpoint());
       this.writeOut();
       this.size += octets;
+      this.figures.wrote(batch.length + (due ? 1 : 0), octets);
     } catch (error) {
       ok = false;
       this.head = before;
       this.takeBack(error as Error, batch);
+      if (since !== undefined && this.queue.length > 0) this.figures.began(since);
     }
     if (ok) {
       this.broken = undefined;
@@ -235,11 +252,12 @@ export class AuditLog implements AuditPort {
     }
     if (ok && this.options.durability === 'disk' && batch.length > 0) {
       if (!this.closing) {
-        this.sync(batch);
+        this.sync(batch, since);
         return;
       }
       ok = this.syncNow();
     }
+    if (ok && batch.length > 0) this.figures.settled(since, this.options.clock.monotonic());
     for (const { written } of batch) written?.(ok);
   }
 
@@ -282,6 +300,7 @@ export class AuditLog implements AuditPort {
   private takeBack(error: Error, batch: readonly Waiting[]): void {
     if (this.broken === undefined) this.options.onFailure(error);
     this.broken = error;
+    this.figures.failures++;
     this.waiting = 0;
     try {
       ftruncateSync(this.fd, this.size);
@@ -294,14 +313,16 @@ export class AuditLog implements AuditPort {
     this.queue = [...kept, ...this.queue];
   }
 
-  private sync(batch: readonly Waiting[]): void {
+  private sync(batch: readonly Waiting[], since: number | undefined): void {
     this.syncing = true;
     fdatasync(this.fd, (error) => {
       this.syncing = false;
       if (error !== null && !this.closed) {
         this.broken = error;
+        this.figures.failures++;
         this.options.onFailure(error);
       }
+      if (error === null) this.figures.settled(since, this.options.clock.monotonic());
       for (const { written } of batch) written?.(error === null && !this.closed);
       if (this.queue.length > 0) this.schedule();
     });

@@ -233,6 +233,13 @@ export class Quarantine implements QuarantinePort {
   }
 
   /** For operators: all that is kept, the oldest first, and how much room there is. */
+  /** In numbers alone. */
+  figures(): { readonly items: number; readonly octets: number; readonly maxBytes: number } {
+    let octets = 0;
+    for (const file of this.kept.values()) octets += file.octets;
+    return { items: this.kept.size, octets, maxBytes: this.options.limits.maxBytes };
+  }
+
   status(): QuarantineStatus {
     const { limits, reviewers } = this.options;
     const items = this.list();

@@ -91,6 +91,8 @@ export const portsOf = (index: number) => ({
   inbound: 14_443 + 10 * index,
   outbound: 14_001 + 10 * index,
   health: 14_020 + 10 * index,
+  // The default, 14021, is the proxy of the third.
+  metrics: 14_022 + 10 * index,
   agent: 8080 + index,
 });
 

@@ -74,5 +74,9 @@ outbound:
   }
 health:
   listen: 127.0.0.1:${ports.health}
+
+# For Prometheus: GET /metrics.
+metrics:
+  listen: 127.0.0.1:${ports.metrics}
 `;
 };

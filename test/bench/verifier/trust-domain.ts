@@ -154,6 +154,7 @@ export class TrustDomain {
       inbound: { listen: '127.0.0.1:0', agent: `127.0.0.1:${agentPort}` },
       outbound: { listen: '127.0.0.1:0', routes },
       health: { listen: '127.0.0.1:0' },
+      metrics: { listen: 'off' },
     };
     folder.fill({
       enrolled: joined.enrolled,
