@@ -63,6 +63,8 @@ export interface Framing {
   contentLength: number;
   chunked: boolean;
   close: boolean;
+  /** Whether `Connection` says that it switches. */
+  switches: boolean;
   /** Seconds that the server says it keeps an idle connection; -1 where it doesn't say. */
   keepAliveSeconds: number;
   /** What it switches to, in lower case. */
@@ -70,6 +72,8 @@ export interface Framing {
 }
 
 const DIGITS = /^[0-9]{1,15}$/;
+const CLOSE = /(?:^|,)[ \t]*close[ \t]*(?:,|$)/i;
+const UPGRADE = /(?:^|,)[ \t]*upgrade[ \t]*(?:,|$)/i;
 const TIMEOUT = /(?:^|[,\s])timeout\s*=\s*"?([0-9]{1,9})/i;
 
 const readOne = (framing: Framing, name: string, value: string): string | undefined => {
@@ -81,7 +85,9 @@ const readOne = (framing: Framing, name: string, value: string): string | undefi
       return undefined;
     case 10:
       if (is(name, 'connection')) {
-        if (value !== 'keep-alive' && /(?:^|,)[ \t]*close[ \t]*(?:,|$)/i.test(value)) framing.close = true;
+        if (value === 'keep-alive') return undefined;
+        if (CLOSE.test(value)) framing.close = true;
+        if (UPGRADE.test(value)) framing.switches = true;
       } else if (is(name, 'keep-alive')) {
         const seconds = TIMEOUT.exec(value)?.[1];
         if (seconds !== undefined) framing.keepAliveSeconds = Number(seconds);
@@ -109,6 +115,7 @@ export const readFraming = (fields: readonly string[], framing: Framing): string
   framing.contentLength = -1;
   framing.chunked = false;
   framing.close = false;
+  framing.switches = false;
   framing.keepAliveSeconds = -1;
   framing.upgrade = undefined;
   for (let at = 0; at < fields.length; at += 2) {

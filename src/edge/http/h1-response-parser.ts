@@ -40,6 +40,7 @@ export class ResponseParser {
     contentLength: -1,
     chunked: false,
     close: false,
+    switches: false,
     keepAliveSeconds: -1,
     upgrade: undefined,
   };
@@ -217,8 +218,11 @@ export class ResponseParser {
       return `a body announced with ${status}`;
     if (status >= 200) return undefined;
     if (isOld) return 'an interim response in HTTP/1.0';
+    // Node takes it for the last one, others for the next to last.
+    if (framing.close) return 'an interim response that closes';
     if (status === 101) {
       if (!this.mayUpgrade) return 'a switch of protocols that nobody asked for';
+      if (!framing.switches) return 'a switch of protocols that Connection does not name';
       return framing.upgrade === 'websocket' ? undefined : 'a switch to another protocol than was asked for';
     }
     return ++this.informations > MAX_INFORMATIONS ? 'too many interim responses' : undefined;
@@ -226,9 +230,11 @@ export class ResponseParser {
 
   private beginBody(): void {
     const { status, framing } = this;
-    const none = this.withoutBody || status === 204 || status === 304;
-    this.keeps = !this.isOld && !framing.close && (none || framing.chunked || framing.contentLength !== -1);
-    if (none || framing.contentLength === 0) {
+    const never = status === 204 || status === 304;
+    // Who would end the body by closing may close after HEAD as well.
+    const framed = never || framing.chunked || framing.contentLength !== -1;
+    this.keeps = !this.isOld && !framing.close && framed;
+    if (never || this.withoutBody || framing.contentLength === 0) {
       this.part = 'whole';
       // The body that these fields describe is not here.
       framing.chunked = false;
