@@ -8,6 +8,9 @@ const MAX_SIZE_DIGITS = 12;
 const MAX_EXTENSION = 256;
 const MAX_EXTENSIONS = 16 * 1024;
 
+/** Octets of a chunk from which on it is passed on as it lies; smaller ones that came together go on together. */
+const LARGE = 4096;
+
 const SEMICOLON = 0x3b;
 
 /** Extensions mean nothing to us and are dropped; those that another reader could take for the end of their line are refused. */
@@ -41,6 +44,11 @@ export class ChunkedBody {
   private extension = '';
   private extensions = 0;
   private readonly held = new HeldLines();
+  /** Small chunks of what is being read: where the only one lies, or copies of several. */
+  private smallAt = 0;
+  private smallEnd = 0;
+  private together: Buffer | undefined;
+  private togetherLength = 0;
   fault: string | undefined;
   /** Name, value …, once it is whole. */
   trailers: string[] = [];
@@ -56,14 +64,26 @@ export class ChunkedBody {
     return this.part === 'whole';
   }
 
+  private get isStopped(): boolean {
+    return this.part === 'fault';
+  }
+
   /** No more data is given out, even of what is being read. */
   stop(): void {
     this.part = 'fault';
     this.held.clear();
+    this.smallEnd = 0;
+    this.together = undefined;
   }
 
   /** Reads from `at` on; returns where it stopped: behind the body, at a fault, or at the end of `chunk`. */
   read(chunk: Buffer, at: number, sink: DataSink): number {
+    const next = this.readParts(chunk, at, sink);
+    this.flush(chunk, sink);
+    return next;
+  }
+
+  private readParts(chunk: Buffer, at: number, sink: DataSink): number {
     let next = at;
     while (next < chunk.length) {
       switch (this.part) {
@@ -110,7 +130,8 @@ export class ChunkedBody {
 
   private refuse(fault: string, at: number): number {
     this.fault = fault;
-    this.stop();
+    this.part = 'fault';
+    this.held.clear();
     return at;
   }
 
@@ -155,8 +176,36 @@ export class ChunkedBody {
     const end = Math.min(chunk.length, at + this.size);
     this.size -= end - at;
     if (this.size === 0) this.part = 'data-cr';
-    sink.onData(at === 0 && end === chunk.length ? chunk : chunk.subarray(at, end));
+    if (end - at < LARGE) this.gather(chunk, at, end);
+    else {
+      this.flush(chunk, sink);
+      // Whoever heard that may have had enough.
+      if (this.isStopped) return end;
+      sink.onData(at === 0 && end === chunk.length ? chunk : chunk.subarray(at, end));
+    }
     return end;
+  }
+
+  private gather(chunk: Buffer, at: number, end: number): void {
+    if (this.together === undefined) {
+      if (this.smallEnd === 0) {
+        this.smallAt = at;
+        this.smallEnd = end;
+        return;
+      }
+      this.together = Buffer.allocUnsafe(chunk.length - this.smallAt);
+      this.togetherLength = chunk.copy(this.together, 0, this.smallAt, this.smallEnd);
+    }
+    this.togetherLength += chunk.copy(this.together, this.togetherLength, at, end);
+  }
+
+  private flush(chunk: Buffer, sink: DataSink): void {
+    const { smallAt, smallEnd, together } = this;
+    if (smallEnd === 0) return;
+    this.smallEnd = 0;
+    this.together = undefined;
+    if (together !== undefined) sink.onData(together.subarray(0, this.togetherLength));
+    else sink.onData(smallAt === 0 && smallEnd === chunk.length ? chunk : chunk.subarray(smallAt, smallEnd));
   }
 
   private readTrailers(chunk: Buffer, at: number): number {

@@ -38,8 +38,9 @@ class H1Exchange implements UpstreamExchange {
   /** Octets of the request's body; -1 for chunks. */
   announced = 0;
   body: RequestBody | undefined;
-  /** When it ends without a head of the final response: ms, as `performance.now()`. */
-  headDue = 0;
+  /** Milliseconds that the upstream has for the head of the final response, and since when: ms, as `performance.now()`. */
+  headersTimeoutMs = 0;
+  begun = 0;
   /** Whether the final response came while the request was being sent. */
   wasEarly = false;
   upgradeHeaders: readonly string[] = [];
@@ -57,6 +58,10 @@ class H1Exchange implements UpstreamExchange {
   abort(): void {
     this.aborted = true;
     this.connection?.destroy();
+  }
+  /** When the head is late. A body that takes its time is its sender's affair: the upstream's time begins behind it. */
+  headDue(now: number): number {
+    return (this.body?.slowSince(now) ?? this.begun) + this.headersTimeoutMs;
   }
   get isSent(): boolean {
     return this.body === undefined || this.body.isSent;
@@ -137,9 +142,10 @@ export class H1Connection implements Upstream, ResponseSink {
     if (head === undefined) return failLater(exchange, UNFIT);
     this.current = exchange;
     exchange.connection = this;
-    exchange.headDue = now + request.headersTimeoutMs;
+    exchange.begun = now;
+    exchange.headersTimeoutMs = request.headersTimeoutMs;
     this.parser.begin(request.method, request.upgrade === true);
-    this.arm(exchange.headDue, now);
+    this.arm(now + request.headersTimeoutMs, now);
     this.sending = true;
     this.write(head, request.body, exchange);
     this.sending = false;
@@ -229,7 +235,9 @@ export class H1Connection implements Upstream, ResponseSink {
 
   private readonly onSocketEnd = (): void => {
     const exchange = this.current;
-    if (exchange !== undefined && this.parser.finish()) this.finish(exchange, false);
+    // RFC 9112 §9.8: over TLS the end must be authentic to end a body, and Node doesn't say whether it was.
+    const isAuthentic = !('encrypted' in this.socket);
+    if (exchange !== undefined && isAuthentic && this.parser.finish()) this.finish(exchange, false);
     else this.fail('broken', 'the connection ended before the response');
   };
 
@@ -338,8 +346,8 @@ export class H1Connection implements Upstream, ResponseSink {
     const exchange = this.current;
     // Between head and end, whoever gets the response decides how long it may take.
     if (exchange !== undefined && this.parser.hasHead) return;
-    const due = exchange?.headDue ?? this.idleDue;
     const now = performance.now();
+    const due = exchange === undefined ? this.idleDue : exchange.headDue(now);
     // Timers count whole milliseconds.
     if (due - now > 1) this.arm(due, now);
     else if (exchange === undefined) this.end(true);

@@ -15,6 +15,8 @@ export class RequestBody {
   /** Octets that are still to come; -1 where nobody announced them. */
   private left: number;
   private waiting = false;
+  /** Since when it is the socket's turn: it takes no more, or has all of it. ms, as `performance.now()`. */
+  private since = 0;
   /** Whether all of it is with the socket. */
   isSent = false;
 
@@ -51,6 +53,11 @@ export class RequestBody {
     return this.body.stream;
   }
 
+  /** Since when the upstream is slow, and not whoever sends the body: ms, as `performance.now()`. */
+  slowSince(now: number): number {
+    return this.waiting || this.isSent ? this.since : now;
+  }
+
   /** The socket takes more. */
   drained(): void {
     if (!this.waiting) return;
@@ -79,6 +86,7 @@ export class RequestBody {
     if (typeof chunk === 'string') this.fail('a request body of text');
     else if (chunk.length > 0 && !this.write(chunk)) {
       this.waiting = true;
+      this.since = performance.now();
       this.stream.pause();
     }
   };
@@ -121,6 +129,7 @@ export class RequestBody {
       this.socket.write(end, 'latin1');
     }
     this.isSent = true;
+    this.since = performance.now();
     this.stop();
   };
 

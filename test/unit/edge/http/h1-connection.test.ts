@@ -331,9 +331,38 @@ describe('what is heard', () => {
     expect(await heard.done).toMatchObject({ body: 'ab', failure: undefined });
   });
 
+  test('a request body may take longer than the head, which has its time from there on', async () => {
+    const { connection } = await connected((socket) => socket.resume());
+    const stream = new PassThrough();
+    const { heard } = send(connection, { method: 'PUT', body: comingOf(stream), headersTimeoutMs: 20 });
+    for (const part of ['a', 'b', 'c']) {
+      stream.write(part);
+      const silent = await connected((socket) => socket.resume());
+      await send(silent.connection, { headersTimeoutMs: 25 }).done;
+    }
+    expect(heard.ends).toBe(0);
+    stream.end();
+    expect((await heard.done).failure).toMatchObject({ kind: 'timeout' });
+  });
+
+  test('an upstream that takes no more of a body is late too', async () => {
+    const { connection } = await connected((socket) => socket.pause());
+    const stream = new Readable({
+      read() {
+        this.push(Buffer.alloc(65_536));
+      },
+    });
+    const { done } = send(connection, { method: 'PUT', body: comingOf(stream), headersTimeoutMs: 40 });
+    expect((await done).failure).toMatchObject({ kind: 'timeout' });
+    stream.destroy();
+  });
+
   test('nothing more after it was aborted', async () => {
+    const [a, b] = ['a'.repeat(5000), 'b'.repeat(5000)];
     const { connection, ended, theirs } = await connected((socket) =>
-      eachRequest(socket, () => socket.write(`${OK}transfer-encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n`)),
+      eachRequest(socket, () =>
+        socket.write(`${OK}transfer-encoding: chunked\r\n\r\n1388\r\n${a}\r\n1388\r\n${b}\r\n0\r\n\r\n`),
+      ),
     );
     const heard = new Heard();
     heard.onData = (chunk) => {
@@ -343,7 +372,8 @@ describe('what is heard', () => {
     const exchange = connection.send(requestOf(), heard);
     await ended;
     if (!theirs().destroyed) await once(theirs(), 'close');
-    expect(heard).toMatchObject({ body: 'a', ends: 0 });
+    expect(heard).toMatchObject({ ends: 0 });
+    expect(heard.body).toMatch(/^a+$/);
     exchange.abort();
     exchange.pause();
     exchange.resume();

@@ -1,5 +1,6 @@
 /** Our parser of HTTP/1.1 responses: what it reads, what it refuses, and that it is the same however the octets are cut. */
 import { describe, expect, test } from 'vitest';
+import { ResponseParser } from '../../../../src/edge/http/h1-response-parser.ts';
 import { type Reading, readResponse, readWhole } from '../../../testkit/h1-responses.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\n';
@@ -314,6 +315,24 @@ describe('reads', () => {
     const { headers } = readWhole(`${OK}X-A:b\r\nx-a: \t c  d\t \r\nEmpty:\r\ncontent-length: 0\r\n\r\n`);
     expect(headers).toEqual(['X-A', 'b', 'x-a', 'c  d', 'Empty', '', 'content-length', '0']);
   });
+});
+
+test('small chunks that came together go on together, large ones as they lie', () => {
+  const large = 'y'.repeat(5000);
+  const small = (text: string): string => [...text].map((one) => `1\r\n${one}\r\n`).join('');
+  const pieces: string[] = [];
+  const parser = new ResponseParser({
+    onInformation: () => {},
+    onHead: () => {},
+    onData: (chunk) => pieces.push(chunk.toString()),
+  });
+  parser.begin('GET', false);
+  const octets = `${CHUNKED}${small('abc')}1388\r\n${large}\r\n${small('d')}1388\r\n${large}\r\n${small('ef')}`;
+  parser.push(Buffer.from(octets));
+  expect(pieces).toEqual(['abc', large, 'd', large, 'ef']);
+  parser.push(Buffer.from(`${small('gh')}0\r\n\r\n`));
+  expect(pieces.slice(5)).toEqual(['gh']);
+  expect(parser.isWhole).toBe(true);
 });
 
 describe('refuses', () => {
