@@ -69,6 +69,7 @@ export class H2Call implements Call {
   readonly stream: ServerHttp2Stream;
   private requestTrailers: readonly string[] = [];
   private answerTrailers: readonly string[] = [];
+  private isEnded = false;
   private onStill: (() => void) | undefined;
   private readonly closeListeners: (() => void)[] = [];
 
@@ -102,7 +103,8 @@ export class H2Call implements Call {
     return this.stream.destroyed || this.stream.closed;
   }
   get isAnswered(): boolean {
-    return this.stream.writableFinished;
+    // Node ends the writing side of a stream that its client has reset, too.
+    return this.isEnded && this.stream.writableFinished && this.stream.rstCode === NO_ERROR;
   }
   get isHeadSent(): boolean {
     return this.stream.headersSent;
@@ -148,7 +150,10 @@ export class H2Call implements Call {
       { ...headerObject(headers), ':status': status },
       { endStream: isWhole, waitForTrailers: !isWhole },
     );
-    if (isWhole) this.letGo();
+    if (isWhole) {
+      this.isEnded = true;
+      this.letGo();
+    }
   }
 
   /** An answer that comes before the end of the request asks for no more of it (RFC 9113 §8.1). */
@@ -170,6 +175,7 @@ export class H2Call implements Call {
     const { stream } = this;
     if (stream.writableEnded || stream.destroyed) return;
     this.answerTrailers = trailers;
+    this.isEnded = true;
     if (chunk === undefined) stream.end();
     else stream.end(chunk);
   }
