@@ -2,7 +2,7 @@
 import { type ChildProcess, execFileSync, fork, type StdioOptions, spawn } from 'node:child_process';
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
@@ -57,6 +57,7 @@ export class BenchWorld {
   readonly chain: string;
   readonly trust: TrustSnapshot;
   readonly clientContext: SecureContext;
+  private readonly identity: ReturnType<typeof writeIdentity>;
   private readonly children: ChildProcess[] = [];
   private readonly callerCertificate: string;
   private fresh = 1;
@@ -89,7 +90,7 @@ export class BenchWorld {
       ca: domain.authority.certificatePem,
     });
     this.callerCertificate = parsePeerCertificate(new X509Certificate(this.caller.svidPem)).digest;
-    mkdirSync(path.join(this.directory, 'cloud'));
+    this.identity = writeIdentity(path.join(this.directory, 'cloud'), this.callee);
   }
 
   /** A chain like {@link chain} whose links and key bindings nobody has seen. */
@@ -156,7 +157,7 @@ export class BenchWorld {
     const document = {
       apiVersion: 'hopgate.dev/v1',
       kind: 'Sidecar',
-      identity: writeIdentity(directory, this.callee),
+      identity: this.identity,
       trust: {
         trustDomain: this.domain.trustDomain,
         root: this.domain.root.thumbprint,
