@@ -7,6 +7,8 @@ import { cpuOf, type System } from './system.ts';
 const CONNECTIONS = 32;
 /** Share of each run that goes before what is measured. */
 const WARMING = 0.2;
+/** Before the first round: until what compiles itself has done so. */
+const WARM_UP_MS = 3000;
 /** From this share of its core on, a system is what limits it. */
 const SATURATED = 0.9;
 
@@ -71,7 +73,7 @@ export const measureThroughput = async (
     say(round === 0 ? 'throughput, warming up …' : `throughput, round ${round} of ${rounds} …`);
     for (const { system, request, runs } of rows) {
       const file = request === 'same' ? requests.withChain : requests.withoutChain;
-      const run = await runOnce(load, system, file, round === 0 ? milliseconds / 2 : milliseconds);
+      const run = await runOnce(load, system, file, round === 0 ? WARM_UP_MS : milliseconds);
       if (round > 0) runs.push(run);
     }
   }
