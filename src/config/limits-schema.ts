@@ -65,6 +65,11 @@ export const limits = z
     approvalBodyBytes: bytes
       .prefault('1MiB')
       .describe('The largest body that a human can approve: it is read whole before it is sent on.'),
+    signedBodyBytes: bytes
+      .prefault('1MiB')
+      .describe(
+        'The largest body of a signed request: it is read whole before it is sent on. A route that reads more for its protocol has that.',
+      ),
     connectTimeout: duration.prefault('5s').describe('Connecting to the agent or to a peer.'),
     agentFailures: z
       .int()

@@ -7,6 +7,7 @@ import type { Path } from './fault.ts';
  */
 export const LIVE_FIELDS: readonly string[] = [
   'log.level',
+  'inbound.withoutSidecar',
   'decisionPoints',
   'audit.checkpointRecords',
   'audit.checkpointInterval',
@@ -25,6 +26,7 @@ export const LIVE_FIELDS: readonly string[] = [
   'limits.bodyBytes',
   'limits.heldBytesInTotal',
   'limits.approvalBodyBytes',
+  'limits.signedBodyBytes',
   'limits.agentFailures',
   'limits.agentCoolDown',
   'limits.peerConnections',

@@ -155,6 +155,12 @@ const inbound = z
       .describe(
         'What the agent speaks: HTTP/1.1, HTTP/2 without TLS (every gRPC server), or both on one port; then each request goes on as it came.',
       ),
+    withoutSidecar: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Whether clients without a sidecar may connect, where policy lets them (its `withoutSidecar`). false: never, whatever policy says.',
+      ),
   })
   .describe('The door in.');
 

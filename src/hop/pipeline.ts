@@ -136,8 +136,8 @@ const peerOf = ({ direction, caller, callee }: Omit<HopFacts, 'trust'>): string 
   direction === 'inbound' ? caller : callee;
 
 /** Against whom a refusal counts: what our own agent asked for in vain says nothing of who would have answered. */
-const whoseRequest = ({ direction, caller }: Omit<HopFacts, 'trust'>): string | undefined =>
-  direction === 'inbound' ? caller : undefined;
+const whoseRequest = ({ direction, caller, proof }: Omit<HopFacts, 'trust'>): string | undefined =>
+  direction === 'inbound' && proof !== 'none' ? caller : undefined;
 
 /** Records a refusal; the peer hears it in any case, since a denial needs no log to hold. */
 const recordRefusal = (

@@ -8,7 +8,7 @@ import type { SeenNonces } from '../core/http-signature/nonces.ts';
 import { type ProvingRequest, verifyRequestProof } from '../core/http-signature/verify.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import type { TrustSnapshot } from '../ports.ts';
-import type { PlainConnection, Session } from './session.ts';
+import { isSession, type PlainConnection, type Session } from './session.ts';
 
 declare const proven: unique symbol;
 
@@ -37,7 +37,7 @@ export interface ProofInput {
 
 /** On a session the key is the one of its handshake. */
 const checkKey = (connection: Session | PlainConnection, { key }: Holder): Denial | undefined =>
-  'peer' in connection && connection.peer.key.x !== key.x
+  isSession(connection) && connection.peer.key.x !== key.x
     ? deny('request_proof_signature', 'the request is signed by another key than the one of this session')
     : undefined;
 
@@ -68,7 +68,7 @@ export const proveRequest = ({
   if (denial !== undefined) return denial;
   return grant({
     caller,
-    proof: 'peer' in connection ? 'both' : 'request',
+    proof: isSession(connection) ? 'both' : 'request',
     digest,
     deadline: Math.min(connection.deadline, wit.exp),
   } as ProvenRequest);

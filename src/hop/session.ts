@@ -50,6 +50,9 @@ const PLAIN_LABEL = 'hopgate-plain/1';
 const plainId = (exporter: Uint8Array): string =>
   encodeBase64url(sha256(PLAIN_LABEL, exporter).subarray(0, 16));
 
+export const isSession = (connection: Session | PlainConnection): connection is Session =>
+  'peer' in connection;
+
 export interface PlainInput {
   readonly peer: Identified;
   readonly exporter: Uint8Array;
@@ -102,7 +105,7 @@ export const nextHopId = (session: Connection): string => {
 };
 
 /** Where requests come in any order but with their place: HTTP/2. */
-export const hopIdOf = (session: Session, ordinal: number): string => {
+export const hopIdOf = (session: Connection, ordinal: number): string => {
   session.requests = Math.max(session.requests, ordinal);
   return `${session.id}.${ordinal}`;
 };
@@ -118,7 +121,7 @@ export const checkSession = (
 ): Denial | undefined => {
   if (nowSeconds >= session.deadline)
     return deny('session_expired', `the session ended at ${session.deadline}, it is ${nowSeconds}`);
-  const thumbprint = 'peer' in session ? session.peer.key.thumbprint : NO_KEY;
+  const thumbprint = isSession(session) ? session.peer.key.thumbprint : NO_KEY;
   const revoked = bundle.revocations.checkHolder(session.identified.id, thumbprint);
   if (revoked !== undefined) return revoked;
   const identified = identify(session.identified.certificate, bundle, nowSeconds);

@@ -9,6 +9,8 @@ const OF_TIME: ReadonlySet<ReasonCode> = new Set([
   'wit_expired',
   'wit_not_yet_valid',
   'link_not_yet_valid',
+  'request_proof_expired',
+  'request_proof_not_yet_valid',
 ]);
 /** Peers cause these lines: one a minute for each reason. */
 const QUIET_MS = 60_000;

@@ -13,7 +13,7 @@ import { problemOf } from '../edge/http/problem.ts';
 import type { UpgradeRequest } from '../edge/http/upgrade.ts';
 import type { PeerHttp } from '../edge/tls/settings.ts';
 import { refuseHop } from '../hop/pipeline.ts';
-import { hopIdOf, nextHopId } from '../hop/session.ts';
+import { hopIdOf, isSession, nextHopId } from '../hop/session.ts';
 import type { Line } from './inbound-line.ts';
 import type { Parts } from './parts.ts';
 
@@ -141,7 +141,15 @@ export class InboundHttp {
     const callee = this.parts.identity().id;
     refuseHop(
       this.parts.path,
-      { direction: 'inbound', hop, caller: session.peer.id, callee, method, target: '' },
+      {
+        direction: 'inbound',
+        hop,
+        caller: session.identified.id,
+        ...(!isSession(session) && { proof: 'none' }),
+        callee,
+        method,
+        target: '',
+      },
       denial,
       undefined,
       () => {

@@ -1,13 +1,14 @@
 /** A proven connection's side of a request: what one agent has under way here, and what of a request is wrong at the door. */
 import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import { parseLabels } from '../core/policy/labels.ts';
+import type { AgentId } from '../core/spiffe-id.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import type { Call } from '../edge/http/call.ts';
 import { MAX_HEADERS } from '../edge/http/node-http2.ts';
 import type { RequestHeaders } from '../edge/http/request-headers.ts';
 import { upgradeFault } from '../edge/http/upgrade.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
-import type { Session } from '../hop/session.ts';
+import { isSession, type PlainConnection, type Session } from '../hop/session.ts';
 import type { BodyBudget } from './held-body.ts';
 
 /** What one agent has under way here, on all its connections. */
@@ -19,9 +20,16 @@ export interface Caller {
   readonly bodies: BodyBudget;
 }
 
-/** A proven connection. */
+/**
+ * Under which name a connection's use of this sidecar is counted: who has an SVID's key and not the agent key must not take the
+ * places of the agent's own sidecar.
+ */
+export const callerName = (id: AgentId, isPlain: boolean): string =>
+  isPlain ? `${id} without a sidecar` : id;
+
+/** A connection over which requests come. */
 export interface Line {
-  readonly session: Session;
+  readonly session: Session | PlainConnection;
   /** Ours, as it was proven on this connection: grants that come over it are for this key. */
   readonly own: SidecarIdentity;
   readonly caller: Caller;
@@ -30,6 +38,9 @@ export interface Line {
   /** It ends; what still comes on it is nobody's request. */
   broken: boolean;
 }
+
+export const lineName = (session: Session | PlainConnection): string =>
+  callerName(session.identified.id, !isSession(session));
 
 /** What is wrong with a request before anything of it is verified. */
 export const faultOf = (
@@ -49,7 +60,7 @@ export const faultOf = (
     return deny('session_expired', `the session ended at ${session.deadline}, it is ${now}`);
   // One authorised agent must not take the whole of another.
   if (caller.inFlight > requestsPerCaller)
-    return deny('caller_busy', `${session.peer.id} has ${requestsPerCaller} requests under way`);
+    return deny('caller_busy', `${lineName(session)} has ${requestsPerCaller} requests under way`);
   if (headers.contentLength !== undefined && headers.contentLength > bodyBytes)
     return deny('http_body_too_large', `${headers.contentLength} octets, at most ${bodyBytes}`);
   if (headers.labels !== undefined && parseLabels(headers.labels) === undefined)

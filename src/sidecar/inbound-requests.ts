@@ -1,8 +1,8 @@
 /** Requests on proven connections: each goes down the path, and on to the local agent if it is permitted. */
 import type { TLSSocket } from 'node:tls';
+import { withoutProof } from '../core/http-signature/received.ts';
 import { parseLabels } from '../core/policy/labels.ts';
-import type { AgentId } from '../core/spiffe-id.ts';
-import { deny, type Verdict } from '../core/verdict.ts';
+import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import type { Call } from '../edge/http/call.ts';
 import { httpExchange } from '../edge/http/exchange.ts';
 import { sendProblem } from '../edge/http/problem.ts';
@@ -10,16 +10,18 @@ import { type RequestHeaders, readRequestHeaders, withoutCodings } from '../edge
 import { type UpgradeRequest, upgradeExchange } from '../edge/http/upgrade.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import type { PeerHttp } from '../edge/tls/settings.ts';
+import type { HopRequest } from '../hop/path.ts';
 import type { Permit } from '../hop/permit.ts';
-import { takeHop } from '../hop/pipeline.ts';
+import { refuseHop, takeHop } from '../hop/pipeline.ts';
 import { watchRequest, watchResponse } from '../hop/response.ts';
-import { isAging, type Session } from '../hop/session.ts';
+import { isAging, isSession, type PlainConnection, type Session } from '../hop/session.ts';
 import type { Exchange } from '../ports.ts';
 import { AgentUpstream } from './agent-upstream.ts';
 import { HeldBody } from './held-body.ts';
 import { InboundHttp } from './inbound-http.ts';
-import { type Caller, faultOf, type Line } from './inbound-line.ts';
+import { type Caller, faultOf, type Line, lineName } from './inbound-line.ts';
 import { nowSeconds, type Parts } from './parts.ts';
+import { RequestProofs } from './request-proofs.ts';
 import { VerifiedHeaders } from './verified-headers.ts';
 
 /** What we know of the task counts, whatever the caller says of it. A list that is none was refused at the door. */
@@ -38,31 +40,34 @@ export class InboundRequests {
   private readonly agent: AgentUpstream;
   private readonly verified: VerifiedHeaders;
   private readonly callers = new Map<string, Caller>();
+  private readonly proofs: RequestProofs;
 
   constructor(parts: Parts) {
     this.parts = parts;
     this.verified = new VerifiedHeaders(parts);
     this.agent = new AgentUpstream(parts.config);
+    this.proofs = new RequestProofs(parts.path.clock, parts.trust);
     this.http = new InboundHttp(parts, (...call) => this.take(...call));
   }
 
-  /** Proven connections of one agent. */
-  linesOf(id: AgentId): number {
-    return this.callers.get(id)?.lines ?? 0;
+  /** Connections of one agent, with its sidecar or without. */
+  linesOf(name: string): number {
+    return this.callers.get(name)?.lines ?? 0;
   }
 
-  serve(socket: TLSSocket, session: Session, own: SidecarIdentity, http: PeerHttp): void {
-    const caller = this.callers.get(session.peer.id) ?? {
+  serve(socket: TLSSocket, session: Session | PlainConnection, own: SidecarIdentity, http: PeerHttp): void {
+    const name = lineName(session);
+    const caller = this.callers.get(name) ?? {
       lines: 0,
       inFlight: 0,
       beforeApprover: 0,
       bodies: { mostBytes: this.parts.config.limits.heldBytes, heldBytes: 0 },
     };
     caller.lines++;
-    this.callers.set(session.peer.id, caller);
+    this.callers.set(name, caller);
     socket.once('close', () => {
       caller.lines--;
-      if (caller.lines === 0) this.callers.delete(session.peer.id);
+      if (caller.lines === 0) this.callers.delete(name);
     });
     this.http.serve(socket, { session, own, caller, unanswered: 0, broken: false }, http);
   }
@@ -75,25 +80,29 @@ export class InboundRequests {
     upgrade: UpgradeRequest | undefined,
   ): void {
     const { parts } = this;
-    const { session, own, caller } = line;
-    caller.inFlight++;
+    const { session, own, caller: mine } = line;
+    mine.inFlight++;
     call.onClose(() => {
-      caller.inFlight--;
+      mine.inFlight--;
     });
     const now = nowSeconds(parts);
-    const headers = readRequestHeaders(
-      call.rawHeaders,
-      call.version === '2' ? !call.endsWithHead : undefined,
-    );
+    const read = readRequestHeaders(call.rawHeaders, call.version === '2' ? !call.endsWithHead : undefined);
     const retires = isAging(session, now) || parts.isDraining();
     // HTTP/2 is told in a header: Node's clients drop what they were about to send when they see GOAWAY.
     if (retires && call.version !== '2') call.retire();
+    const fault = faultOf(call, line, read, parts.config.limits, now, upgrade !== undefined);
+    const proven = this.callerOf(call, line, read, fault);
+    if (!proven.ok) {
+      this.refuseUnproven(call, line, hop, proven);
+      return;
+    }
+    const { headers, ...caller } = proven.value;
     const held = new HeldBody({
       call,
       hasBody: headers.hasBody,
       contentLength: headers.contentLength,
       idleMs: parts.config.limits.bodyTimeout * 1000,
-      budget: caller.bodies,
+      budget: mine.bodies,
       onRead: () => {
         if (wantsContinue) call.sendContinue();
       },
@@ -104,8 +113,7 @@ export class InboundRequests {
       {
         direction: 'inbound',
         hop,
-        caller: session.peer,
-        proof: 'session',
+        ...caller,
         callee: own.id,
         calleeHolder: own,
         method: call.method,
@@ -117,12 +125,11 @@ export class InboundRequests {
         chainText: headers.chain,
         grantText: headers.grant,
         last: session.last,
-        sessionDeadline: session.deadline,
-        fault: faultOf(call, line, headers, parts.config.limits, now, upgrade !== undefined),
+        fault,
       },
       {
         refuse: (denial) => {
-          parts.clockAlarm.hear(denial, session.peer.id);
+          parts.clockAlarm.hear(denial, session.identified.id);
           sendProblem(call, denial, hop, false);
         },
         body: (mostBytes) => this.readBody(held, line, call, mostBytes),
@@ -137,6 +144,55 @@ export class InboundRequests {
     );
   }
 
+  /** Who asks, as far as this connection or this very request proves it; what is wrong anyway needs no proof on a session. */
+  private callerOf(
+    call: Call,
+    { session, own }: Line,
+    headers: RequestHeaders,
+    fault: Denial | undefined,
+  ): Verdict<ProvenCaller> {
+    const proven =
+      fault === undefined
+        ? this.proofs.prove(session, call, headers.hasBody, own)
+        : isSession(session)
+          ? grant(undefined)
+          : fault;
+    if (!proven.ok) return proven;
+    if (proven.value !== undefined) {
+      const { caller, proof, digest, deadline } = proven.value;
+      const forwarded = withoutProof(headers.forwarded);
+      return grant({ caller, proof, digest, sessionDeadline: deadline, headers: { ...headers, forwarded } });
+    }
+    return isSession(session)
+      ? grant({
+          caller: session.peer,
+          proof: 'session',
+          digest: undefined,
+          sessionDeadline: session.deadline,
+          headers,
+        })
+      : deny('request_proof_missing', 'a request without a session has to prove itself');
+  }
+
+  /** On record under the name that TLS has shown; and a client without a session that can't prove itself begins anew. */
+  private refuseUnproven(call: Call, { session, own }: Line, hop: string, denial: Denial): void {
+    const { method, target } = call;
+    const proof = isSession(session) ? undefined : 'none';
+    const facts = {
+      direction: 'inbound',
+      hop,
+      caller: session.identified.id,
+      callee: own.id,
+      method,
+      target,
+    } as const;
+    if (proof !== undefined) call.retire();
+    refuseHop(this.parts.path, { ...facts, proof }, denial, undefined, () => {
+      this.parts.clockAlarm.hear(denial, session.identified.id);
+      sendProblem(call, denial, hop, false);
+    });
+  }
+
   /** Without a bound: as much as a human can approve, of few requests at once, since people take their time. */
   private async readBody(
     held: HeldBody,
@@ -146,7 +202,10 @@ export class InboundRequests {
   ): Promise<Verdict<Buffer>> {
     if (mostBytes !== undefined) return held.read(mostBytes);
     if (caller.beforeApprover >= MAX_BEFORE_APPROVER)
-      return deny('caller_busy', `${session.peer.id} has ${MAX_BEFORE_APPROVER} requests before an approver`);
+      return deny(
+        'caller_busy',
+        `${lineName(session)} has ${MAX_BEFORE_APPROVER} requests before an approver`,
+      );
     if (call.isClosed) return deny('client_aborted', 'the client went away');
     caller.beforeApprover++;
     call.onClose(() => {
@@ -216,10 +275,14 @@ export class InboundRequests {
   }
 }
 
+interface ProvenCaller extends Pick<HopRequest, 'caller' | 'proof' | 'digest' | 'sessionDeadline'> {
+  readonly headers: RequestHeaders;
+}
+
 interface Arrival {
   readonly call: Call;
   readonly headers: RequestHeaders;
-  readonly session: Session;
+  readonly session: Session | PlainConnection;
   readonly hop: string;
   readonly upgrade: UpgradeRequest | undefined;
 }

@@ -4,24 +4,27 @@ import type { Socket } from 'node:net';
 import { createServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { LRUCache } from 'lru-cache';
 import { Responder } from '../core/handshake/machine.ts';
+import { admitsWithoutSidecar } from '../core/policy/proofs.ts';
 import { REASONS, type ReasonCode } from '../core/reasons.ts';
 import { deny, type Verdict } from '../core/verdict.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import { SocketFrames } from '../edge/tls/frame-channel.ts';
 import { parsePeerCertificate } from '../edge/tls/peer-certificate.ts';
 import {
-  ALPN_PROTOCOLS,
   authoritiesPem,
   channelExporter,
+  chooseAlpn,
   type PeerHttp,
   peerHttpOf,
+  plainHttpOf,
   secureContextOptions,
 } from '../edge/tls/settings.ts';
 import { respond } from '../hop/handshake.ts';
 import { type Identified, identify } from '../hop/identify.ts';
-import { checkSession, type Session } from '../hop/session.ts';
+import { checkSession, openPlain, type PlainConnection, type Session } from '../hop/session.ts';
 import type { TrustSnapshot } from '../ports.ts';
 import { Admission } from './admission.ts';
+import { callerName } from './inbound-line.ts';
 import { InboundRequests } from './inbound-requests.ts';
 import { nowSeconds, ownSide, type Parts } from './parts.ts';
 
@@ -41,7 +44,7 @@ export class Inbound {
   private readonly requests: InboundRequests;
   private readonly admission: Admission;
   private readonly arrivals = new Map<string, Arrival>();
-  private readonly sessions = new Map<TLSSocket, Session>();
+  private readonly sessions = new Map<TLSSocket, Session | PlainConnection>();
   private readonly nonces = new LRUCache<string, true>({ max: REMEMBERED_NONCES });
 
   constructor(parts: Parts) {
@@ -50,7 +53,7 @@ export class Inbound {
     this.requests = new InboundRequests(parts);
     this.server = createServer({
       ...this.contextOptions(),
-      ALPNProtocols: ALPN_PROTOCOLS,
+      ALPNCallback: ({ protocols }) => chooseAlpn(protocols, this.admitsPlain()),
       requestCert: true,
       // Node would hang up on a bad certificate without saying whose: identifyPeer refuses it, and it is counted.
       rejectUnauthorized: false,
@@ -98,9 +101,9 @@ export class Inbound {
     readonly deadline: number;
     readonly requests: number;
   }[] {
-    return [...this.sessions].map(([socket, { peer, id, deadline, requests }]) => ({
-      id: peer.id,
-      http: peerHttpOf(socket.alpnProtocol) ?? 'h1',
+    return [...this.sessions].map(([socket, { identified, id, deadline, requests }]) => ({
+      id: identified.id,
+      http: httpOf(socket),
       session: id,
       deadline,
       requests,
@@ -158,7 +161,7 @@ export class Inbound {
     // The SVID that TLS has shown: another may have come while it shook hands.
     const shown = socket.getX509Certificate();
     const own = this.parts.identities.shown(shown && parsePeerCertificate(shown).digest);
-    let session: Verdict<Session>;
+    let session: Verdict<Session | PlainConnection>;
     try {
       session = await this.prove(socket, arrival, own);
     } catch (error) {
@@ -184,14 +187,14 @@ export class Inbound {
     if (socket.destroyed) return;
     this.sessions.set(socket, session.value);
     socket.once('close', () => this.sessions.delete(socket));
-    this.requests.serve(socket, session.value, own, peerHttpOf(socket.alpnProtocol) ?? 'h1');
+    this.requests.serve(socket, session.value, own, httpOf(socket));
   }
 
   private async prove(
     socket: TLSSocket,
     arrival: Arrival,
     identity: SidecarIdentity,
-  ): Promise<Verdict<Session>> {
+  ): Promise<Verdict<Session | PlainConnection>> {
     const now = nowSeconds(this.parts);
     const trust = this.parts.trust.current();
     if (!trust.ok) return trust;
@@ -199,15 +202,26 @@ export class Inbound {
     if (!peer.ok) return peer;
     // Requests are bounded for each agent; connections that ask for nothing would shut the others out just as well.
     const { connectionsPerCaller } = this.parts.config.limits;
-    if (this.requests.linesOf(peer.value.id) >= connectionsPerCaller)
-      return deny('hs_busy', `${peer.value.id} has ${connectionsPerCaller} connections`);
+    const isPlain = plainHttpOf(socket.alpnProtocol) !== undefined;
+    const name = callerName(peer.value.id, isPlain);
+    if (this.requests.linesOf(name) >= connectionsPerCaller)
+      return deny('hs_busy', `${name} has ${connectionsPerCaller} connections`);
+    const exporter = channelExporter(socket);
+    if (isPlain)
+      return openPlain({
+        peer: peer.value,
+        exporter,
+        ownNotAfter: identity.notAfter,
+        trust: trust.value,
+        nowSeconds: now,
+      });
     const frames = new SocketFrames(socket);
     arrival.frames = frames;
     const own = ownSide(identity);
     const input = {
       own,
       peer: peer.value,
-      exporter: channelExporter(socket),
+      exporter,
       nonce: randomBytes(32),
       trust: trust.value,
       nowSeconds: now,
@@ -223,13 +237,24 @@ export class Inbound {
     if (leaf === undefined) return deny('tls_no_certificate', 'the client sent no certificate');
     // INVARIANT: nobody gets past here whom TLS did not authorize.
     if (socket.authorized !== true) return deny(verificationReason(socket), 'the certificate was refused');
-    if (peerHttpOf(socket.alpnProtocol) === undefined)
+    if ((peerHttpOf(socket.alpnProtocol) ?? plainHttpOf(socket.alpnProtocol)) === undefined)
       return deny('tls_failed', 'no common application protocol');
     try {
       return identify(parsePeerCertificate(leaf), trust.bundle, now);
     } catch {
       return deny('svid_untrusted', 'the certificate can’t be read');
     }
+  }
+
+  /** Whether this door is open for anybody without a sidecar: policy says so, and nobody here says no. */
+  private admitsPlain(): boolean {
+    const { trust, config, identity } = this.parts;
+    const current = trust.current();
+    return (
+      config.inbound?.withoutSidecar === true &&
+      current.ok &&
+      admitsWithoutSidecar(current.value.policy.policy, identity().id)
+    );
   }
 
   private isFreshNonce(nonce: Buffer): boolean {
@@ -256,7 +281,7 @@ export class Inbound {
       const denial = checkSession(session, trust, now);
       if (denial === undefined) continue;
       this.parts.log.info(
-        { peer: session.peer.id, session: session.id, reason: denial.reason },
+        { peer: session.identified.id, session: session.id, reason: denial.reason },
         'session ended',
       );
       socket.destroy();
@@ -282,6 +307,9 @@ export class Inbound {
 }
 
 const arrivalKey = (socket: Socket): string => `${socket.remoteAddress} ${socket.remotePort}`;
+
+const httpOf = ({ alpnProtocol }: TLSSocket): PeerHttp =>
+  peerHttpOf(alpnProtocol) ?? plainHttpOf(alpnProtocol) ?? 'h1';
 
 const verificationReason = (socket: TLSSocket): ReasonCode => {
   const fault = String(socket.authorizationError ?? '');

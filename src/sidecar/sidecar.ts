@@ -181,6 +181,9 @@ export class Sidecar {
         sessions,
         turn: () => new Promise((resolve) => setImmediate(resolve)),
         tools: new ToolWatch(),
+        get signedBodyBytes() {
+          return configs.current.limits.signedBodyBytes;
+        },
         onFault: (error, what) => log.error({ err: error }, what),
       },
       identities: this.identities,

@@ -2,7 +2,7 @@
 import type { ScopeLiteral } from '../core/delegation/scope.ts';
 import { addTracestate } from '../edge/http/request-headers.ts';
 import type { Permit } from '../hop/permit.ts';
-import type { Session } from '../hop/session.ts';
+import type { Connection } from '../hop/session.ts';
 import { Assertions } from './assertion.ts';
 import { nowSeconds, type Parts } from './parts.ts';
 
@@ -17,11 +17,11 @@ export class VerifiedHeaders {
   }
 
   /** Adds them, and the handle of a context where the caller has granted something. */
-  addTo(headers: string[], session: Session, permit: Permit, hop: string): void {
+  addTo(headers: string[], session: Connection, permit: Permit, hop: string): void {
     const { delegated } = permit;
     const { parts } = this;
     const identity = parts.identity();
-    const { peer } = session;
+    const { id: caller } = session.identified;
     const { chain, granted } = delegated;
     // What is only observed was never checked against the chain.
     const held = permit.observed === undefined ? permit.required : NOTHING_HELD;
@@ -30,7 +30,7 @@ export class VerifiedHeaders {
       'hopgate-principal',
       chain.principal,
       'hopgate-caller',
-      peer.id,
+      caller,
       'hopgate-task',
       chain.task,
       'hopgate-scope',
@@ -40,11 +40,11 @@ export class VerifiedHeaders {
       'hopgate-assertion',
       this.assertions.for(delegated, held, identity, nowSeconds(parts)),
       'x-forwarded-client-cert',
-      `By=${identity.id};Hash=${session.peerCertificateHex};URI=${peer.id}`,
+      `By=${identity.id};Hash=${session.peerCertificateHex};URI=${caller}`,
     );
     if (granted === undefined) return;
     const onward = `${delegated.chainText}~${delegated.grantText}`;
-    const context = parts.contexts.open(peer.id, onward, granted);
+    const context = parts.contexts.open(caller, onward, granted);
     parts.rebinding.prepare(context, nowSeconds(parts));
     const { handle } = context;
     headers.push('hopgate-context', handle);

@@ -47,6 +47,16 @@ export const ALPN_OF: Readonly<Record<PeerHttp, string>> = { h1: ALPN_H1, h2: AL
 /** Both of our own protocols; a client offers the one that it wants. */
 export const ALPN_PROTOCOLS = [ALPN_H1, ALPN_H2];
 
+/** Without a handshake before it: for clients without a sidecar (SPEC.md section 12.1), who say which they speak. */
+const PLAIN: Readonly<Record<string, PeerHttp>> = { h2: 'h2', 'http/1.1': 'h1' };
+
+/** What is spoken with a client that offers these; undefined where there is nothing in common. */
+export const chooseAlpn = (offered: readonly string[], admitsPlain: boolean): string | undefined =>
+  [...ALPN_PROTOCOLS, ...(admitsPlain ? Object.keys(PLAIN) : [])].find((one) => offered.includes(one));
+
+export const plainHttpOf = (alpn: string | false | null): PeerHttp | undefined =>
+  typeof alpn === 'string' && Object.hasOwn(PLAIN, alpn) ? PLAIN[alpn] : undefined;
+
 export const peerHttpOf = (alpn: string | false | null): PeerHttp | undefined =>
   alpn === ALPN_H1 ? 'h1' : alpn === ALPN_H2 ? 'h2' : undefined;
 

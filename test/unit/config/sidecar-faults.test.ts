@@ -38,7 +38,7 @@ describe('a sidecar file', () => {
     [
       'an unknown key, near none',
       inbound('  tls: off\n'),
-      ['17:3: inbound.tls: unknown key; known here: listen, agent, agentHttp'],
+      ['17:3: inbound.tls: unknown key; known here: listen, agent, agentHttp, withoutSidecar'],
     ],
     [
       'an unknown key in a list of maps',
