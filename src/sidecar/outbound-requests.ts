@@ -23,6 +23,7 @@ import { nowSeconds, type Parts } from './parts.ts';
 import type { PeerConnection } from './peer-connection.ts';
 import type { PeerPool, Peers } from './peers.ts';
 import type { HeldChain } from './rebinding.ts';
+import { proofOf } from './request-signing.ts';
 
 /** A type pin names no one agent; until one has answered, its pattern stands for it in the log. */
 const calleeOf = (route: OutboundRoute): AgentId | '' => (isAgentId(route.peer) ? route.peer : '');
@@ -206,6 +207,11 @@ export class OutboundRequests {
       if (returned.length > 0) this.uploads.labelled(permit);
       return undefined;
     };
+    if (permit.demanded.requestProof) {
+      const { method } = call;
+      const sent = { method, target, rawHeaders: forwarded, hasBody: headers.hasBody };
+      forwarded.push(...proofOf(sent, body, connection, nowSeconds(this.parts)));
+    }
     const shared = {
       call,
       upstream: connection.upstream,
