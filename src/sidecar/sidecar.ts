@@ -11,7 +11,8 @@ import { LiveHops } from '../hop/forward.ts';
 import { ToolWatch } from '../hop/tool-watch.ts';
 import { ChainVerifier } from '../hop/verify-chain.ts';
 import type { ApprovalPort, Clock } from '../ports.ts';
-import { Admin, isSocketAlive } from './admin.ts';
+import { Admin, type AdminAddresses } from './admin.ts';
+import { AdminTokens, tokenFiles } from './admin-tokens.ts';
 import { paceIn } from './audit-pace.ts';
 import { ClockAlarm } from './clock-alarm.ts';
 import { ConfigInForce } from './config-in-force.ts';
@@ -54,11 +55,14 @@ export interface SidecarOptions {
 }
 
 /** What a started sidecar listens on. */
-export interface SidecarAddresses extends DoorAddresses {
+export interface SidecarAddresses extends DoorAddresses, AdminAddresses {
   readonly health: { readonly host: string; readonly port: number };
+<<<<<<< HEAD
   /** `host:port`; undefined where they are off. */
   readonly metrics: string | undefined;
   readonly admin: string;
+=======
+>>>>>>> a29dea8 (The operator's calls on a loopback port too, with a token; a Job's container may end its sidecar by one of its own; the admin socket belongs to one sidecar however many start at once)
 }
 
 export class Sidecar {
@@ -213,14 +217,24 @@ export class Sidecar {
       isLogWritable: () => this.audit.isWritable,
       isLeaving: () => this.drainage.isAsked,
     });
-    this.admin = new Admin(this.parts, {
-      peers: () => this.doors.peers,
-      source: this.source,
-      configuration: () => configs.state,
-      faults: () => this.health.faults(),
-      quarantine: this.quarantine,
-      drain: () => void this.drain('asked by the operator'),
-    });
+    this.admin = new Admin(
+      this.parts,
+      {
+        peers: () => this.doors.peers,
+        source: this.source,
+        configuration: () => configs.state,
+        faults: () => this.health.faults(),
+        quarantine: this.quarantine,
+        drain: (reason, hurried) => {
+          if (hurried) this.drainage.hurry();
+          void this.drain(reason);
+        },
+      },
+      new AdminTokens(
+        tokenFiles(config, (name) => this.fileAt(name)),
+        log,
+      ),
+    );
     // In files all is there already, and what is wrong with it is said before any port is open.
     if (this.identities.newest !== undefined) this.doors.make();
   }
@@ -264,10 +278,7 @@ export class Sidecar {
    */
   async start(): Promise<SidecarAddresses | undefined> {
     const { log, config } = this.options;
-    const admin = this.stateFile(config.admin.socket);
-    if (await isSocketAlive(admin))
-      throw new Error(`${admin}: another sidecar runs with this state directory; two would break its log`);
-    await this.admin.listen(admin);
+    const operator = await this.admin.listen(this.stateFile(config.admin.socket));
     const isEarly = this.identities.newest === undefined;
     const early = isEarly ? await this.health.listen() : undefined;
     const metrics = await this.listenMetrics();
@@ -290,15 +301,23 @@ export class Sidecar {
         inbound,
         outbound,
         health,
+<<<<<<< HEAD
         metrics: metrics ?? 'off',
         admin,
+=======
+        ...operator,
+>>>>>>> a29dea8 (The operator's calls on a loopback port too, with a token; a Job's container may end its sidecar by one of its own; the admin socket belongs to one sidecar however many start at once)
         svidExpires: svidNotAfter,
         witExpires: witExp,
         bundle: this.source.trust.last.bundleName,
       },
       'sidecar started',
     );
+<<<<<<< HEAD
     return { inbound, outbound, health, metrics, admin };
+=======
+    return { inbound, outbound, health, ...operator };
+>>>>>>> a29dea8 (The operator's calls on a loopback port too, with a token; a Job's container may end its sidecar by one of its own; the admin socket belongs to one sidecar however many start at once)
   }
 
   /** What is only read at the start, for whoever wants to know before it. Throws with a sentence about the file at fault. */
