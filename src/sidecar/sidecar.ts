@@ -57,12 +57,8 @@ export interface SidecarOptions {
 /** What a started sidecar listens on. */
 export interface SidecarAddresses extends DoorAddresses, AdminAddresses {
   readonly health: { readonly host: string; readonly port: number };
-<<<<<<< HEAD
   /** `host:port`; undefined where they are off. */
   readonly metrics: string | undefined;
-  readonly admin: string;
-=======
->>>>>>> a29dea8 (The operator's calls on a loopback port too, with a token; a Job's container may end its sidecar by one of its own; the admin socket belongs to one sidecar however many start at once)
 }
 
 export class Sidecar {
@@ -301,23 +297,15 @@ export class Sidecar {
         inbound,
         outbound,
         health,
-<<<<<<< HEAD
         metrics: metrics ?? 'off',
-        admin,
-=======
         ...operator,
->>>>>>> a29dea8 (The operator's calls on a loopback port too, with a token; a Job's container may end its sidecar by one of its own; the admin socket belongs to one sidecar however many start at once)
         svidExpires: svidNotAfter,
         witExpires: witExp,
         bundle: this.source.trust.last.bundleName,
       },
       'sidecar started',
     );
-<<<<<<< HEAD
-    return { inbound, outbound, health, metrics, admin };
-=======
-    return { inbound, outbound, health, ...operator };
->>>>>>> a29dea8 (The operator's calls on a loopback port too, with a token; a Job's container may end its sidecar by one of its own; the admin socket belongs to one sidecar however many start at once)
+    return { inbound, outbound, health, metrics, ...operator };
   }
 
   /** What is only read at the start, for whoever wants to know before it. Throws with a sentence about the file at fault. */
