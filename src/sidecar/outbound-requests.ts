@@ -15,8 +15,9 @@ import { watchRequest, watchResponse } from '../hop/response.ts';
 import { nextHopId } from '../hop/session.ts';
 import type { Delegated } from '../hop/verify-chain.ts';
 import type { Exchange, ExchangeResult } from '../ports.ts';
+import { type BodyBudget, budgetOf } from './door-guard.ts';
 import { Grants, parseDelegateRequest } from './grants.ts';
-import { type BodyBudget, HeldBody } from './held-body.ts';
+import { HeldBody } from './held-body.ts';
 import { OpenUploads } from './open-uploads.ts';
 import type { OutboundTarget } from './outbound-target.ts';
 import { nowSeconds, type Parts } from './parts.ts';
@@ -50,7 +51,7 @@ export class OutboundRequests {
     this.parts = parts;
     this.peers = peers;
     this.uploads = new OpenUploads(parts);
-    this.bodies = { mostBytes: parts.config.limits.heldBytes, heldBytes: 0 };
+    this.bodies = budgetOf(parts.config.limits.heldBytes);
   }
 
   take(
