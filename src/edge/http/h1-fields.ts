@@ -54,8 +54,9 @@ export const readFields = (
   return undefined;
 };
 
-/** Whether `name` is `known`, which is in lower case and of the same length. */
-const is = (name: string, known: string): boolean => name === known || name.toLowerCase() === known;
+/** Whether `name` is `known`, which is in lower case and of the same length; `usual` is how most servers spell it. */
+const is = (name: string, known: string, usual: string): boolean =>
+  name === usual || name === known || name.toLowerCase() === known;
 
 /** How the body of a response ends, and whether the connection outlives it (RFC 9112 §6, §9). */
 export interface Framing {
@@ -67,6 +68,9 @@ export interface Framing {
   switches: boolean;
   /** Seconds that the server says it keeps an idle connection; -1 where it doesn't say. */
   keepAliveSeconds: number;
+  /** The last `Keep-Alive` that was read, and its seconds; kept from one response to the next. */
+  keepAlive: string;
+  keepAliveHint: number;
   /** What it switches to, in lower case. */
   upgrade: string | undefined;
 }
@@ -80,29 +84,34 @@ const readOne = (framing: Framing, name: string, value: string): string | undefi
   // Most names have another length than these, and are not looked at further.
   switch (name.length) {
     case 7:
-      if (!is(name, 'upgrade')) return undefined;
+      if (!is(name, 'upgrade', 'Upgrade')) return undefined;
       framing.upgrade = framing.upgrade === undefined ? value.toLowerCase() : `${framing.upgrade}, ${value}`;
       return undefined;
     case 10:
-      if (is(name, 'connection')) {
+      if (is(name, 'connection', 'Connection')) {
         if (value === 'keep-alive') return undefined;
         if (CLOSE.test(value)) framing.close = true;
         if (UPGRADE.test(value)) framing.switches = true;
-      } else if (is(name, 'keep-alive')) {
-        const seconds = TIMEOUT.exec(value)?.[1];
-        if (seconds !== undefined) framing.keepAliveSeconds = Number(seconds);
+      } else if (is(name, 'keep-alive', 'Keep-Alive')) {
+        // One server says the same each time.
+        if (value !== framing.keepAlive) {
+          framing.keepAlive = value;
+          framing.keepAliveHint = Number(TIMEOUT.exec(value)?.[1] ?? -1);
+        }
+        framing.keepAliveSeconds = framing.keepAliveHint;
       }
       return undefined;
     case 14:
-      if (!is(name, 'content-length')) return undefined;
+      if (!is(name, 'content-length', 'Content-Length')) return undefined;
       if (framing.contentLength !== -1) return 'two Content-Length fields';
       if (!DIGITS.test(value)) return 'a Content-Length that is no number';
       framing.contentLength = Number(value);
       return undefined;
     case 17:
-      if (!is(name, 'transfer-encoding')) return undefined;
+      if (!is(name, 'transfer-encoding', 'Transfer-Encoding')) return undefined;
       if (framing.chunked) return 'two Transfer-Encoding fields';
-      if (value.toLowerCase() !== 'chunked') return 'a transfer coding other than chunked';
+      if (value !== 'chunked' && value.toLowerCase() !== 'chunked')
+        return 'a transfer coding other than chunked';
       framing.chunked = true;
       return undefined;
     default:

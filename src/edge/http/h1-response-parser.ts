@@ -42,6 +42,8 @@ export class ResponseParser {
     close: false,
     switches: false,
     keepAliveSeconds: -1,
+    keepAlive: '',
+    keepAliveHint: -1,
     upgrade: undefined,
   };
   /** Of the last head, and the place in it. */
