@@ -300,8 +300,8 @@ class RunningExchange implements UpstreamHandler {
     this.ended = true;
     const { call, contentLength, hop, trusted } = this.options;
     call.offClose(this.onClientClose);
+    this.stopBody();
     if (reason !== 'ok') {
-      this.stopBody();
       if (call.isHeadSent) this.breakOff();
       else {
         sendProblem(call, this.denial ?? deny(reason, 'the exchange was not completed'), hop, trusted);
@@ -318,8 +318,13 @@ class RunningExchange implements UpstreamHandler {
   }
 
   private stopBody(): void {
-    if (this.gate === undefined) return;
-    this.options.call.body.unpipe(this.gate);
-    this.gate.destroy();
+    const { call, body, hasBody } = this.options;
+    if (!hasBody || body !== undefined || call.body.readableEnded) return;
+    if (this.gate !== undefined) {
+      call.body.unpipe(this.gate);
+      this.gate.destroy();
+    }
+    // An answer may come before all was asked: what nobody read is in the way of the connection's next request.
+    call.body.resume();
   }
 }

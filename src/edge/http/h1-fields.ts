@@ -119,8 +119,16 @@ const readOne = (framing: Framing, name: string, value: string): string | undefi
   }
 };
 
-/** Takes from `fields` what frames the message. Returns what is wrong with it. */
-export const readFraming = (fields: readonly string[], framing: Framing): string | undefined => {
+// RFC 9110 §5.6.3 lets a tab be white space; Node's parser (llhttp) reads `chunked` and a tab as another coding than chunked.
+const TAB_IN_FRAMING = /^(?:transfer-encoding|content-length|connection|upgrade):.*\t/im;
+
+/** Takes from `fields`, whose lines are `text`, what frames the message. Returns what is wrong with it. */
+export const readFraming = (
+  fields: readonly string[],
+  text: string,
+  framing: Framing,
+): string | undefined => {
+  if (text.includes('\t') && TAB_IN_FRAMING.test(text)) return 'a tab in a field that frames the message';
   framing.contentLength = -1;
   framing.chunked = false;
   framing.close = false;

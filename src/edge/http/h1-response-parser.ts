@@ -174,9 +174,10 @@ export class ResponseParser {
       return;
     }
     const headers: string[] = [];
+    const text = octets.toString('latin1', fieldsAt, to - 2);
     const fault =
-      readFields(octets, fieldsAt, to - 2, octets.toString('latin1', fieldsAt, to - 2), headers) ??
-      readFraming(headers, this.framing) ??
+      readFields(octets, fieldsAt, to - 2, text, headers) ??
+      readFraming(headers, text, this.framing) ??
       this.faultInHead();
     if (fault !== undefined) {
       this.refuse(fault);

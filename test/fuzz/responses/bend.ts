@@ -11,6 +11,7 @@ export interface BentResponse {
   readonly bends: number;
 }
 
+const SPACES = ['', ' ', ' ', ' ', '  ', '\t', ' \t'];
 const REASONS = ['OK', '', 'Not Found', 'ok\tok', '\xe9t\xe9', 'OK ', ' OK'];
 const FINAL = [200, 200, 200, 200, 201, 204, 205, 206, 301, 304, 404, 500, 599];
 const INTERIM = [100, 102, 103, 199];
@@ -137,6 +138,12 @@ const fields = (random: Random, most: number): string =>
     () => `${random.pick(NAMES)}:${random.pick([' ', '', '  ', '\t'])}${random.pick(VALUES)}\r\n`,
   );
 
+/** A field that frames, with white space around its value as nobody writes it and everybody must read it. */
+const framing = (random: Random, name: string, value: string | number): string => {
+  const odd = chance(random, 0.2);
+  return `${name}:${odd ? random.pick(SPACES) : ' '}${value}${odd ? random.pick(SPACES) : ''}\r\n`;
+};
+
 const chunkedBody = (random: Random): string => {
   const chunks = repeat(random.below(4), () => {
     const length = random.pick([1, 2, 3, 10, 16, 31]);
@@ -156,19 +163,26 @@ const finalResponse = (random: Random, method: string): string => {
   const status = random.pick(FINAL);
   const line = `HTTP/1.${chance(random, 0.9) ? 1 : 0} ${status} ${random.pick(REASONS)}\r\n`;
   const bodiless = method === 'HEAD' || status === 204 || status === 304;
-  const around = (framing: string): string => fields(random, 3) + framing + fields(random, 2);
+  const connection = chance(random, 0.2)
+    ? framing(
+        random,
+        'Connection',
+        random.pick(['close', 'keep-alive', 'Close', 'upgrade', 'close, x', 'x,close']),
+      )
+    : '';
+  const around = (frames: string): string => fields(random, 3) + frames + connection + fields(random, 2);
   const kind = random.below(10);
   if (kind < 4) {
     const length = random.below(12);
-    return `${line}${around(`Content-Length: ${length}\r\n`)}\r\n${bodiless ? '' : bodyText(random, length)}`;
+    return `${line}${around(framing(random, 'Content-Length', length))}\r\n${bodiless ? '' : bodyText(random, length)}`;
   }
   if (kind < 8) {
     const te = chance(random, 0.85) ? 'chunked' : random.pick(TE);
-    return `${line}${around(`Transfer-Encoding: ${te}\r\n`)}\r\n${bodiless ? '' : chunkedBody(random)}`;
+    return `${line}${around(framing(random, 'Transfer-Encoding', te))}\r\n${bodiless ? '' : chunkedBody(random)}`;
   }
   if (kind === 8) {
     const length = random.pick(LENGTHS);
-    return `${line}${around(`content-length: ${length}\r\n`)}\r\n${bodyText(random, random.below(12))}`;
+    return `${line}${around(framing(random, 'content-length', length))}\r\n${bodyText(random, random.below(12))}`;
   }
   return `${line}${around('')}\r\n${bodiless ? '' : bodyText(random, random.below(20))}`;
 };
@@ -181,7 +195,7 @@ const valid = (random: Random, method: string, upgrade: boolean): string => {
       )
     : '';
   if (chance(random, upgrade ? 0.6 : 0.03))
-    return `${interim}HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n${fields(random, 1)}\r\n${bodyText(random, random.below(6))}`;
+    return `${interim}HTTP/1.1 101 Switching Protocols\r\n${framing(random, 'Upgrade', 'websocket')}${framing(random, 'Connection', random.pick(['Upgrade', 'upgrade', 'keep-alive, Upgrade', 'Upgrade,x']))}${fields(random, 1)}\r\n${bodyText(random, random.below(6))}`;
   const behind = chance(random, 0.06) ? random.pick(['\r\n', 'x', '\n', 'HTTP/1.1 200 OK\r\n\r\n']) : '';
   return interim + finalResponse(random, method) + behind;
 };
