@@ -209,6 +209,8 @@ const formOf = (at: Section): string => {
       return schema.maximum === undefined
         ? `whole number, ${schema.minimum} or more`
         : `whole number, ${schema.minimum}–${schema.maximum}`;
+    case 'number':
+      return `number, ${schema.minimum}–${schema.maximum}`;
     case 'boolean':
       return '`true` or `false`';
     default:

@@ -104,6 +104,15 @@ export interface HopSpan {
   ended(result: Outcome, status: number): void;
 }
 
+/** Traces requests. */
+export interface TracePort {
+  /**
+   * Begins the span of a request that has come to a door, as a child of what its headers name; where spans are told, the headers name
+   * this one afterwards. `headers`: name, value …, those that go on.
+   */
+  begin(direction: Direction, method: string, headers: string[]): HopSpan;
+}
+
 /** Durable counters for `max_uses`, and for approvals of requests. */
 export interface UseCounter {
   /** Takes one use, durably; false when `limit` were taken. `until`, in seconds: nobody can ask for it after that. */

@@ -4,12 +4,11 @@ import type { Argv } from 'yargs';
 import { ConfigError } from '../config/load.ts';
 import { systemClock } from '../edge/clock.ts';
 import { releaseMemory } from '../edge/memory.ts';
-import { makeLogger } from '../edge/telemetry/log.ts';
+import { type LogTap, makeLogger } from '../edge/telemetry/log.ts';
 import { type ReadConfig, readConfigFile } from '../sidecar/config-file.ts';
 import { Sidecar } from '../sidecar/sidecar.ts';
 import { version } from '../version.ts';
 import { type Command, CommandError, EXIT } from './command.ts';
-import { ORDERS } from './sidecar-orders.ts';
 
 const readConfig = (file: string): ReadConfig => {
   try {
@@ -27,7 +26,8 @@ const build = async (file: string): Promise<Sidecar> => {
   try {
     const { source, digest } = readConfig(file);
     const config = source.value;
-    const log = makeLogger(config.log.level);
+    const logTap: LogTap = {};
+    const log = makeLogger(config.log.level, undefined, logTap);
     return await Sidecar.make({
       config,
       configDigest: digest,
@@ -35,6 +35,7 @@ const build = async (file: string): Promise<Sidecar> => {
       version,
       clock: systemClock,
       log,
+      logTap,
     });
   } catch (error) {
     if (error instanceof ConfigError) throw new CommandError(error.message, EXIT.usage);
@@ -45,11 +46,11 @@ const build = async (file: string): Promise<Sidecar> => {
 export const command: Command = {
   name: 'sidecar',
   describe: 'Run one sidecar beside its agent',
-  below: ORDERS,
   options: (yargs: Argv) =>
     yargs
       .option('config', {
         type: 'string',
+        demandOption: true,
         describe: 'Configuration (kind: Sidecar)',
         requiresArg: true,
       })
@@ -61,9 +62,7 @@ export const command: Command = {
       .example('$0 sidecar --config mesh/agents/planning-1/sidecar.yaml', 'start beside the planning agent')
       .example('$0 sidecar --config sidecar.yaml --check', 'say what is wrong, and end'),
   run: async (options) => {
-    const config = options.config as string | undefined;
-    if (config === undefined)
-      throw new CommandError('which sidecar? --config FILE (kind: Sidecar)', EXIT.usage);
+    const config = options.config as string;
     const sidecar = await build(resolve(config));
     if (options.check === true) {
       await sidecar.check().catch((error: Error) => {

@@ -1,6 +1,5 @@
 /** `kind: Sidecar`: the one source of its types, defaults, validator, JSON Schema and reference page. */
 import { z } from 'zod';
-import { admin } from './admin-schema.ts';
 import { decisionPoints } from './decision-point-schema.ts';
 import {
   type Address,
@@ -20,7 +19,7 @@ import {
   trustDomain,
 } from './forms.ts';
 import { limits } from './limits-schema.ts';
-import { metricsSchema } from './telemetry-schema.ts';
+import { metricsSchema, telemetrySchema } from './telemetry-schema.ts';
 
 const attestation = z
   .strictObject({
@@ -279,7 +278,6 @@ const endpointsOf = (config: {
   readonly outbound?: z.output<typeof outbound> | undefined;
   readonly health: { readonly listen: Address };
   readonly metrics: { readonly listen: Address | 'off' };
-  readonly admin: z.output<typeof admin>;
 }): { readonly field: readonly string[]; readonly address: Address }[] => [
   ...(config.inbound === undefined
     ? []
@@ -294,9 +292,6 @@ const endpointsOf = (config: {
   ...(config.metrics.listen === 'off'
     ? []
     : [{ field: ['metrics', 'listen'], address: config.metrics.listen }]),
-  ...(config.admin.listen === undefined
-    ? []
-    : [{ field: ['admin', 'listen'], address: config.admin.listen }]),
 ];
 
 const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -377,7 +372,13 @@ export const sidecarSchema = z
       .describe(
         'Figures for Prometheus (docs/metrics.md); none of them names an agent, a principal or a task.',
       ),
-    admin,
+    telemetry: telemetrySchema,
+    admin: z
+      .strictObject({
+        socket: file.default('admin.sock').describe('Unix socket (mode 0600), relative to stateDirectory.'),
+      })
+      .prefault({})
+      .describe('For the operator on this machine: `hopgate status`, `hopgate task`.'),
     audit: audit.describe('The decision log.'),
     quarantine: quarantine.optional(),
     limits: limits.describe('Bounds on everything that a peer can use up.'),

@@ -1,10 +1,10 @@
 /**
  * Leaves the agent behind this sidecar alone when it is not there: its callers hear so at once, and nothing is read, decided or
- * kept for them. That nobody listens holds for all, and is only believed when the sidecar has tried the port itself: whoever
- * takes all connections must not make it look so. That nothing is answered holds for the caller whose requests they were: one
+ * kept for them. That nobody listens holds for all. That nothing is answered holds for the caller whose requests they were: one
  * that sends what takes too long, or what makes the agent hang up, shuts the door to nobody else.
  */
 import { LRUCache } from 'lru-cache';
+import type { AgentId } from '../core/spiffe-id.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import { type Attempt, Breaker, type BreakerLimits, type BreakerState } from '../edge/breaker.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
@@ -35,25 +35,13 @@ const TIMER_SLACK_MS = 2;
 export class AgentBreaker {
   private readonly options: AgentBreakerOptions;
   private readonly port: Breaker;
-  private readonly callers = new LRUCache<string, Breaker>({ max: MOST_CALLERS });
-  /** Requests in a row that found no connection. */
-  private missed = 0;
+  private readonly callers = new LRUCache<AgentId, Breaker>({ max: MOST_CALLERS });
   private isWatched = false;
-  private isGone = false;
   private isStopped = false;
 
   constructor(options: AgentBreakerOptions) {
     this.options = options;
-    const { limits, clock } = options;
-    this.port = new Breaker(
-      {
-        failures: 1,
-        get coolDownMs() {
-          return limits.coolDownMs;
-        },
-      },
-      clock,
-    );
+    this.port = new Breaker(options.limits, options.clock);
   }
 
   stop(): void {
@@ -66,7 +54,7 @@ export class AgentBreaker {
   }
 
   /** Refuses with `upstream_unavailable`. */
-  fault(caller: string): Denial | undefined {
+  fault(caller: AgentId): Denial | undefined {
     // Only our own probe finds out whether it is there again: no request is spent on that.
     if (this.port.state !== 'closed') return this.unavailable('the agent does not answer on its port');
     const mine = this.callers.get(caller);
@@ -75,17 +63,12 @@ export class AgentBreaker {
       : this.unavailable(`the agent has not answered ${caller} for some time`);
   }
 
-  begin(caller: string): AgentAttempt {
-    return new BegunAttempt(this.ofCaller(caller).begin(), {
-      reached: () => {
-        this.missed = 0;
-      },
-      missed: () => this.miss(),
-      unanswered: () => this.warn(caller),
-    });
+  begin(caller: AgentId): AgentAttempt {
+    const port = this.port.state === 'closed' ? this.port.begin() : undefined;
+    return new BegunAttempt(port, this.ofCaller(caller).begin(), (isCaller) => this.look(caller, isCaller));
   }
 
-  private ofCaller(caller: string): Breaker {
+  private ofCaller(caller: AgentId): Breaker {
     const known = this.callers.get(caller);
     if (known !== undefined) return known;
     const breaker = new Breaker(this.options.limits, this.options.clock);
@@ -101,83 +84,65 @@ export class AgentBreaker {
     };
   }
 
-  private warn(caller: string): void {
-    if (this.callers.get(caller)?.state === 'open')
-      this.options.log.warn(
-        { caller },
-        'the agent does not answer this caller: its requests are refused for a time',
-      );
-  }
-
-  private miss(): void {
-    this.missed++;
-    if (this.isWatched || this.missed < this.options.limits.failures) return;
+  /** After a failure. */
+  private look(caller: AgentId, isCaller: boolean): void {
+    const { log } = this.options;
+    if (isCaller && this.callers.get(caller)?.state === 'open')
+      log.warn({ caller }, 'the agent does not answer this caller: its requests are refused for a time');
+    if (this.isWatched || this.port.state === 'closed') return;
     this.isWatched = true;
-    void this.look();
+    log.error('the agent does not answer on its port: requests are refused until it does');
+    this.probeLater();
   }
 
-  /** Until somebody listens there. */
-  private async look(): Promise<void> {
+  private probeLater(): void {
+    const { limits, later } = this.options;
+    later(limits.coolDownMs + TIMER_SLACK_MS, () => void this.probe());
+  }
+
+  private async probe(): Promise<void> {
     if (this.isStopped) return;
-    const { limits, later, log, probe } = this.options;
     const attempt = this.port.begin();
-    attempt?.((await probe()) ? 'answered' : 'failed');
-    if (this.port.state === 'closed') {
-      this.missed = 0;
-      this.isWatched = false;
-      if (this.isGone) log.info('the agent answers on its port again');
-      this.isGone = false;
+    attempt?.((await this.options.probe()) ? 'answered' : 'failed');
+    if (this.port.state !== 'closed') {
+      this.probeLater();
       return;
     }
-    if (!this.isGone) log.error('the agent does not answer on its port: requests are refused until it does');
-    this.isGone = true;
-    later(limits.coolDownMs + TIMER_SLACK_MS, () => void this.look());
+    this.isWatched = false;
+    this.options.log.info('the agent answers on its port again');
   }
-}
-
-interface Heard {
-  /** The agent took the request. */
-  readonly reached: () => void;
-  readonly missed: () => void;
-  readonly unanswered: () => void;
 }
 
 class BegunAttempt implements AgentAttempt {
+  private readonly port: Attempt | undefined;
   private readonly caller: Attempt | undefined;
-  private readonly heard: Heard;
+  private readonly failed: (isCaller: boolean) => void;
   private isOver = false;
 
-  constructor(caller: Attempt | undefined, heard: Heard) {
+  constructor(port: Attempt | undefined, caller: Attempt | undefined, failed: (isCaller: boolean) => void) {
+    this.port = port;
     this.caller = caller;
-    this.heard = heard;
+    this.failed = failed;
   }
 
   answered(): void {
-    this.ended('ok');
+    this.settle('answered', 'answered');
   }
 
   ended(result: ExchangeResult['result']): void {
     if (this.isOver) return;
+    if (result === 'ok') this.settle('answered', 'answered');
+    else if (result === 'upstream_unreachable') this.settle('failed', 'untried');
+    // Whoever lets a request in is there.
+    else if (result === 'upstream_timeout' || result === 'upstream_failed') this.settle('answered', 'failed');
+    else this.settle('untried', 'untried');
+  }
+
+  private settle(port: Parameters<Attempt>[0], caller: Parameters<Attempt>[0]): void {
+    if (this.isOver) return;
     this.isOver = true;
-    const { caller, heard } = this;
-    switch (result) {
-      case 'ok':
-        caller?.('answered');
-        heard.reached();
-        return;
-      case 'upstream_unreachable':
-        caller?.('untried');
-        heard.missed();
-        return;
-      case 'upstream_timeout':
-      case 'upstream_failed':
-        caller?.('failed');
-        // Whoever lets a request in is there.
-        heard.reached();
-        heard.unanswered();
-        return;
-      default:
-        caller?.('untried');
-    }
+    this.port?.(port);
+    this.caller?.(caller);
+    if (port === 'failed' || caller === 'failed') this.failed(caller === 'failed');
   }
 }

@@ -41,6 +41,12 @@ export class AgentUpstream {
     return this.speaksH2(call) ? this.h2 : this.h1;
   }
 
+  /** Connections, and requests that wait for one. */
+  get counts(): { readonly open: number; readonly connecting: number; readonly waiting: number } {
+    const { open, connecting, queued } = this.h1.counts;
+    return { open: open + this.h2.size, connecting, waiting: queued };
+  }
+
   destroy(): void {
     this.h1.destroy();
     this.h2.destroy();

@@ -47,6 +47,15 @@ export class Doors implements DrainDoors {
     return { inbound: this.inbound?.peers ?? [], outbound: this.outbound?.peers.sessions ?? [] };
   }
 
+  /** Connections, by whom they are with and what they do. */
+  get counts(): Readonly<Record<'inbound' | 'outbound' | 'agent', Readonly<Record<string, number>>>> {
+    return {
+      inbound: this.inbound?.counts ?? {},
+      outbound: this.outbound?.peers.counts ?? {},
+      agent: this.inbound?.agentConnections ?? {},
+    };
+  }
+
   hasPeers(): boolean {
     return this.peers.inbound.length > 0;
   }

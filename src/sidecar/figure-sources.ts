@@ -6,15 +6,17 @@ import type { FigureSources } from './figures.ts';
 import type { McpSessions } from './mcp-sessions.ts';
 import type { SidecarMetrics } from './metrics.ts';
 import { nowSeconds, type Parts } from './parts.ts';
+import type { SidecarTelemetry } from './telemetry.ts';
 
 export interface Measured {
   readonly version: string;
   readonly parts: Parts;
-  readonly doors: Pick<Doors, 'peers'>;
+  readonly doors: Pick<Doors, 'counts'>;
   readonly audit: AuditLog;
   readonly sessions: McpSessions;
   readonly quarantine: Quarantine | undefined;
   readonly metrics: SidecarMetrics;
+  readonly telemetry: SidecarTelemetry;
   readonly isLeaving: () => boolean;
 }
 
@@ -26,6 +28,7 @@ export const figureSources = ({
   sessions,
   quarantine,
   metrics,
+  telemetry,
   isLeaving,
 }: Measured): FigureSources => {
   const { identities, trust, contexts, labels } = parts;
@@ -42,10 +45,7 @@ export const figureSources = ({
       chain: { hits: chains.hits, misses: chains.misses },
       decision: metrics.hops.decisions,
     }),
-    connections: () => ({
-      inbound: { proven: doors.peers.inbound.length },
-      outbound: { proven: doors.peers.outbound.length },
-    }),
+    connections: () => doors.counts,
     held: () => ({
       liveHops: live.size,
       contexts: contexts.size,
@@ -53,5 +53,6 @@ export const figureSources = ({
       labelledTasks: labels.size,
     }),
     quarantine: () => quarantine?.figures(),
+    telemetry: () => telemetry.figures(),
   };
 };

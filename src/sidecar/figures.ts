@@ -3,6 +3,7 @@
 import type { AuditLog } from '../edge/store/audit-log.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import type { Quarantine } from '../edge/store/quarantine.ts';
+import type { DeliveryFigures } from '../edge/telemetry/otlp/delivery.ts';
 import { type Family, histogramFamily, labelled, type Put, readFamily } from '../edge/telemetry/series.ts';
 import type { TrustSnapshot } from '../ports.ts';
 
@@ -27,7 +28,7 @@ export interface FigureSources {
   readonly isDraining: () => boolean;
   readonly audit: Pick<AuditLog, 'figures' | 'isWritable' | 'lagSeconds' | 'lostNotes' | 'waitingRecords'>;
   readonly caches: () => Readonly<Record<string, Lookups>>;
-  readonly connections: () => Readonly<Record<string, Connections>>;
+  readonly connections: () => Readonly<Record<'inbound' | 'outbound' | 'agent', Connections>>;
   readonly held: () => {
     readonly liveHops: number;
     readonly contexts: number;
@@ -35,6 +36,8 @@ export interface FigureSources {
     readonly labelledTasks: number;
   };
   readonly quarantine: () => ReturnType<Quarantine['figures']> | undefined;
+  /** By signal; nothing where there is no receiver. */
+  readonly telemetry: () => Readonly<Record<string, DeliveryFigures>>;
 }
 
 const yes = (value: boolean): number => (value ? 1 : 0);
@@ -225,7 +228,7 @@ const ofWork = ({ caches, connections, held, quarantine }: FigureSources): reado
     readFamily(
       'gauge',
       'hopgate_connections',
-      'Connections with other sidecars, on which both agent keys were proven.',
+      'Connections of the door in and the door out with other sidecars, and with the agent: open (proven), handshaking, connecting; waiting are requests without one.',
       ['door', 'state'],
       (put) => {
         for (const [door, states] of Object.entries(connections()))
@@ -242,10 +245,34 @@ const ofWork = ({ caches, connections, held, quarantine }: FigureSources): reado
   ];
 };
 
+const ofTelemetry = ({ telemetry }: FigureSources): readonly Family[] => [
+  readFamily(
+    'counter',
+    'hopgate_telemetry_items_total',
+    'Spans (traces) and log records (logs): delivered to the receiver of OTLP, dropped since too many waited, or failed.',
+    ['signal', 'result'],
+    (put) => {
+      for (const [signal, { delivered, dropped, failed }] of Object.entries(telemetry()))
+        for (const [result, count] of Object.entries({ delivered, dropped, failed }))
+          put(count, labelled({ signal, result }));
+    },
+  ),
+  readFamily(
+    'gauge',
+    'hopgate_telemetry_queue_items',
+    'Spans and log records that wait for delivery.',
+    ['signal'],
+    (put) => {
+      for (const [signal, { waiting }] of Object.entries(telemetry())) put(waiting, labelled({ signal }));
+    },
+  ),
+];
+
 /** In the order in which docs/metrics.md has them. */
 export const sidecarFamilies = (sources: FigureSources): readonly Family[] => [
   ...ofSelf(sources),
   ...ofTrust(sources),
   ...ofAudit(sources),
   ...ofWork(sources),
+  ...ofTelemetry(sources),
 ];

@@ -2,7 +2,12 @@
 import { deny, grant, type Verdict } from '../core/verdict.ts';
 import type { Call } from '../edge/http/call.ts';
 import { readRequestBody } from '../edge/http/request-body.ts';
-import type { BodyBudget } from './door-guard.ts';
+
+/** What one agent has in memory here. */
+export interface BodyBudget {
+  readonly mostBytes: number;
+  heldBytes: number;
+}
 
 export interface HeldBodyOptions {
   readonly call: Call;
@@ -29,7 +34,7 @@ export class HeldBody {
     return this.whole;
   }
 
-  /** Refuses with `http_body_too_large`, `http_timeout`, `client_aborted`, `caller_busy`, `sidecar_busy`, `body_rate`. */
+  /** Refuses with `http_body_too_large`, `http_timeout`, `client_aborted`, `caller_busy`. */
   async read(mostBytes: number): Promise<Verdict<Buffer>> {
     if (this.reading === undefined) {
       this.reading = this.take(mostBytes);
@@ -46,19 +51,20 @@ export class HeldBody {
     // Whoever has left by now is not heard leaving: what is reserved then would be so for ever.
     if (call.isClosed) return deny('client_aborted', 'the client went away');
     let reserved = contentLength ?? mostBytes;
-    const isAnnounced = contentLength !== undefined;
-    const denial = budget.take(reserved, isAnnounced);
-    if (denial !== undefined) return denial;
-    call.onClose(() => budget.giveBack(reserved));
+    if (budget.heldBytes + reserved > budget.mostBytes)
+      return deny('caller_busy', `more than ${budget.mostBytes} octets of bodies wait to be decided on`);
+    budget.heldBytes += reserved;
+    call.onClose(() => {
+      budget.heldBytes -= reserved;
+    });
     onRead?.();
     const read = await readRequestBody(call, { mostBytes, idleMs });
     if (!read.ok) return read;
     this.whole = read.value;
     // Where nobody announced a length, all that may come was reserved.
     const spare = call.isClosed ? 0 : reserved - read.value.length;
-    budget.giveBack(spare);
+    budget.heldBytes -= spare;
     reserved -= spare;
-    if (!isAnnounced) budget.haveRead(read.value.length);
     return read;
   }
 }

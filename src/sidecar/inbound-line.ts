@@ -9,12 +9,12 @@ import type { RequestHeaders } from '../edge/http/request-headers.ts';
 import { upgradeFault } from '../edge/http/upgrade.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import { isSession, type PlainConnection, type Session } from '../hop/session.ts';
-import type { BodyBudget, UnderWay } from './door-guard.ts';
+import type { BodyBudget } from './held-body.ts';
 
 /** What one agent has under way here, on all its connections. */
-export interface Caller extends UnderWay {
-  readonly name: string;
+export interface Caller {
   lines: number;
+  inFlight: number;
   /** Bodies that wait for an approver. */
   beforeApprover: number;
   readonly bodies: BodyBudget;
@@ -42,13 +42,12 @@ export interface Line {
 export const lineName = (session: Session | PlainConnection): string =>
   callerName(session.identified.id, !isSession(session));
 
-/** What is wrong with a request before anything of it is verified. `entered`: what the guard of the door says of it. */
+/** What is wrong with a request before anything of it is verified. */
 export const faultOf = (
   call: Call,
-  { session }: Line,
+  { session, caller }: Line,
   headers: RequestHeaders,
-  entered: Denial | undefined,
-  { bodyBytes }: SidecarConfig['limits'],
+  { bodyBytes, requestsPerCaller }: SidecarConfig['limits'],
   now: number,
   isUpgrade: boolean,
 ): Denial | undefined => {
@@ -59,7 +58,9 @@ export const faultOf = (
     return deny('http_headers_too_large', `more than ${MAX_HEADERS} headers`);
   if (now >= session.deadline)
     return deny('session_expired', `the session ended at ${session.deadline}, it is ${now}`);
-  if (entered !== undefined) return entered;
+  // One authorised agent must not take the whole of another.
+  if (caller.inFlight > requestsPerCaller)
+    return deny('caller_busy', `${lineName(session)} has ${requestsPerCaller} requests under way`);
   if (headers.contentLength !== undefined && headers.contentLength > bodyBytes)
     return deny('http_body_too_large', `${headers.contentLength} octets, at most ${bodyBytes}`);
   if (headers.labels !== undefined && parseLabels(headers.labels) === undefined)

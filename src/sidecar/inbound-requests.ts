@@ -15,8 +15,7 @@ import type { Permit } from '../hop/permit.ts';
 import { refuseHop, takeHop } from '../hop/pipeline.ts';
 import { watchRequest, watchResponse } from '../hop/response.ts';
 import { isAging, isSession, type PlainConnection, type Session } from '../hop/session.ts';
-import type { Exchange } from '../ports.ts';
-import type { AgentAttempt } from './agent-breaker.ts';
+import type { Exchange, HopSpan } from '../ports.ts';
 import { AgentUpstream } from './agent-upstream.ts';
 import { HeldBody } from './held-body.ts';
 import { InboundHttp } from './inbound-http.ts';
@@ -58,7 +57,12 @@ export class InboundRequests {
 
   serve(socket: TLSSocket, session: Session | PlainConnection, own: SidecarIdentity, http: PeerHttp): void {
     const name = lineName(session);
-    const caller = this.callers.get(name) ?? this.newCaller(name);
+    const caller = this.callers.get(name) ?? {
+      lines: 0,
+      inFlight: 0,
+      beforeApprover: 0,
+      bodies: { mostBytes: this.parts.config.limits.heldBytes, heldBytes: 0 },
+    };
     caller.lines++;
     this.callers.set(name, caller);
     socket.once('close', () => {
@@ -66,12 +70,6 @@ export class InboundRequests {
       if (caller.lines === 0) this.callers.delete(name);
     });
     this.http.serve(socket, { session, own, caller, unanswered: 0, broken: false }, http);
-  }
-
-  private newCaller(name: string): Caller {
-    const underWay = { requests: 0, heldBytes: 0 };
-    const bodies = this.parts.guard.bodies(name, underWay);
-    return Object.assign(underWay, { name, lines: 0, beforeApprover: 0, bodies });
   }
 
   private take(
@@ -83,17 +81,20 @@ export class InboundRequests {
   ): void {
     const { parts } = this;
     const { session, own, caller: mine } = line;
-    const entered = parts.guard.enter(mine.name, mine);
-    call.onClose(() => parts.guard.leave(mine));
+    mine.inFlight++;
+    call.onClose(() => {
+      mine.inFlight--;
+    });
     const now = nowSeconds(parts);
     const read = readRequestHeaders(call.rawHeaders, call.version === '2' ? !call.endsWithHead : undefined);
     const retires = isAging(session, now) || parts.isDraining();
     // HTTP/2 is told in a header: Node's clients drop what they were about to send when they see GOAWAY.
     if (retires && call.version !== '2') call.retire();
-    const fault = faultOf(call, line, read, entered, parts.config.limits, now, upgrade !== undefined);
+    const span = parts.tracer()?.begin('inbound', call.method, read.forwarded);
+    const fault = faultOf(call, line, read, parts.config.limits, now, upgrade !== undefined);
     const proven = this.callerOf(call, line, read, fault);
     if (!proven.ok) {
-      this.refuseUnproven(call, line, hop, proven);
+      this.refuseUnproven(call, line, hop, proven, span);
       return;
     }
     const { headers, ...caller } = proven.value;
@@ -107,7 +108,7 @@ export class InboundRequests {
         if (wantsContinue) call.sendContinue();
       },
     });
-    const arrival: Arrival = { call, caller: mine.name, headers, session, hop, upgrade };
+    const arrival: Arrival = { call, headers, session, hop, upgrade };
     takeHop(
       parts.path,
       {
@@ -126,7 +127,7 @@ export class InboundRequests {
         grantText: headers.grant,
         last: session.last,
         fault,
-        rate: (chain) => parts.guard.rates.task(chain),
+        span,
       },
       {
         refuse: (denial) => {
@@ -176,7 +177,13 @@ export class InboundRequests {
   }
 
   /** On record under the name that TLS has shown; and a client without a session that can't prove itself begins anew. */
-  private refuseUnproven(call: Call, { session, own }: Line, hop: string, denial: Denial): void {
+  private refuseUnproven(
+    call: Call,
+    { session, own }: Line,
+    hop: string,
+    denial: Denial,
+    span: HopSpan | undefined,
+  ): void {
     const { method, target } = call;
     const proof = isSession(session) ? undefined : 'none';
     const facts = {
@@ -188,10 +195,11 @@ export class InboundRequests {
       target,
     } as const;
     if (proof !== undefined) call.retire();
-    refuseHop(this.parts.path, { ...facts, proof }, denial, undefined, () => {
+    const reply = (): void => {
       this.parts.clockAlarm.hear(denial, session.identified.id);
       sendProblem(call, denial, hop, false);
-    });
+    };
+    refuseHop(this.parts.path, { ...facts, proof }, denial, undefined, reply, span);
   }
 
   /** Without a bound: as much as a human can approve, of few requests at once, since people take their time. */
@@ -230,7 +238,7 @@ export class InboundRequests {
   }
 
   private exchange(arrival: Arrival, permit: Permit, body: Buffer | undefined): Exchange {
-    const { call, caller, headers, session, hop, upgrade } = arrival;
+    const { call, headers, session, hop, upgrade } = arrival;
     const { limits } = this.parts.config;
     const { path, labels } = this.parts;
     const isUpgrade = upgrade !== undefined;
@@ -242,7 +250,6 @@ export class InboundRequests {
     labels.add(permit.delegated.chain, permit.labels);
     if (headers.readsTrailers && this.agent.speaksH2(call)) forwarded.push('te', 'trailers');
     this.verified.addTo(forwarded, session, permit, hop);
-    const attempt = this.parts.guard.agent.begin(caller);
     const shared = {
       call,
       upstream: this.agent.upstreamOf(call),
@@ -252,13 +259,10 @@ export class InboundRequests {
       hop,
       trusted: false,
       failures: { unreachable: 'upstream_unreachable', broken: 'upstream_failed' },
-      responseHeaders: () => {
-        attempt.answered();
-        return this.headersBack(arrival, permit);
-      },
+      responseHeaders: () => this.headersBack(arrival, permit),
     } as const;
-    if (upgrade !== undefined) return heardBy(attempt, upgradeExchange({ ...shared, upgrade }));
-    const exchange = httpExchange({
+    if (upgrade !== undefined) return upgradeExchange({ ...shared, upgrade });
+    return httpExchange({
       ...shared,
       hasBody: headers.hasBody,
       contentLength: headers.contentLength,
@@ -268,7 +272,11 @@ export class InboundRequests {
       inspector,
       watch,
     });
-    return heardBy(attempt, exchange);
+  }
+
+  /** Connections with the agent. */
+  get agentConnections(): AgentUpstream['counts'] {
+    return this.agent.counts;
   }
 
   closeIdle(): void {
@@ -281,22 +289,12 @@ export class InboundRequests {
   }
 }
 
-/** The breaker hears how it ended. */
-const heardBy = (attempt: AgentAttempt, { start }: Exchange): Exchange => ({
-  start: (done) =>
-    start((result) => {
-      attempt.ended(result.result);
-      done(result);
-    }),
-});
-
 interface ProvenCaller extends Pick<HopRequest, 'caller' | 'proof' | 'digest' | 'sessionDeadline'> {
   readonly headers: RequestHeaders;
 }
 
 interface Arrival {
   readonly call: Call;
-  readonly caller: string;
   readonly headers: RequestHeaders;
   readonly session: Session | PlainConnection;
   readonly hop: string;

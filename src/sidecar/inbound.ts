@@ -21,7 +21,7 @@ import {
 } from '../edge/tls/settings.ts';
 import { respond } from '../hop/handshake.ts';
 import { type Identified, identify } from '../hop/identify.ts';
-import { checkSession, openPlain, type PlainConnection, type Session } from '../hop/session.ts';
+import { checkSession, isSession, openPlain, type PlainConnection, type Session } from '../hop/session.ts';
 import type { TrustSnapshot } from '../ports.ts';
 import { Admission } from './admission.ts';
 import { callerName } from './inbound-line.ts';
@@ -35,6 +35,8 @@ interface Arrival {
   readonly source: string;
   readonly timer: NodeJS.Timeout;
   readonly proven: () => void;
+  /** Milliseconds, monotonic: when it connected. */
+  readonly at: number;
   frames: SocketFrames | undefined;
 }
 
@@ -110,6 +112,15 @@ export class Inbound {
     }));
   }
 
+  /** Connections, by how far they are. */
+  get counts(): { readonly handshaking: number; readonly open: number } {
+    return { handshaking: this.arrivals.size, open: this.sessions.size };
+  }
+
+  get agentConnections(): InboundRequests['agentConnections'] {
+    return this.requests.agentConnections;
+  }
+
   private onConnection(socket: Socket): void {
     const source = socket.remoteAddress ?? 'unknown';
     const place = this.admission.enter(source);
@@ -128,7 +139,8 @@ export class Inbound {
       this.arrivals.delete(key);
       place.proven();
     };
-    this.arrivals.set(key, { socket, source, timer, proven, frames: undefined });
+    const at = this.parts.path.clock.monotonic();
+    this.arrivals.set(key, { socket, source, timer, proven, at, frames: undefined });
     socket.once('close', () => {
       proven();
       place.left();
@@ -184,6 +196,8 @@ export class Inbound {
       socket.destroySoon();
       return;
     }
+    if (isSession(session.value))
+      this.parts.handshakes?.proven('inbound', this.parts.path.clock.monotonic() - arrival.at);
     if (socket.destroyed) return;
     this.sessions.set(socket, session.value);
     socket.once('close', () => this.sessions.delete(socket));
@@ -201,11 +215,11 @@ export class Inbound {
     const peer = this.identifyPeer(socket, trust.value, now);
     if (!peer.ok) return peer;
     // Requests are bounded for each agent; connections that ask for nothing would shut the others out just as well.
+    const { connectionsPerCaller } = this.parts.config.limits;
     const isPlain = plainHttpOf(socket.alpnProtocol) !== undefined;
     const name = callerName(peer.value.id, isPlain);
-    const has = this.requests.linesOf(name);
-    if (!this.parts.guard.connection(has, this.admission.connections))
-      return deny('hs_busy', `${name} has ${has} connections`);
+    if (this.requests.linesOf(name) >= connectionsPerCaller)
+      return deny('hs_busy', `${name} has ${connectionsPerCaller} connections`);
     const exporter = channelExporter(socket);
     if (isPlain)
       return openPlain({
@@ -272,6 +286,7 @@ export class Inbound {
   }
 
   private refuse(source: string, reason: ReasonCode): void {
+    this.parts.handshakes?.failed('inbound', reason);
     this.parts.path.audit.countRefusal(source, reason);
   }
 

@@ -37,6 +37,10 @@ export class SidecarMetrics {
     return this.isOn ? this.hops : undefined;
   }
 
+  get handshakesIfOn(): ConnectionMeter | undefined {
+    return this.isOn ? this.connections : undefined;
+  }
+
   get pointsIfOn(): DecisionPoints {
     return this.isOn ? this.points : this.options.points;
   }

@@ -14,17 +14,15 @@ import { refuseHop, takeHop } from '../hop/pipeline.ts';
 import { watchRequest, watchResponse } from '../hop/response.ts';
 import { nextHopId } from '../hop/session.ts';
 import type { Delegated } from '../hop/verify-chain.ts';
-import type { Exchange, ExchangeResult } from '../ports.ts';
-import { type BodyBudget, budgetOf } from './door-guard.ts';
+import type { Exchange, ExchangeResult, HopSpan } from '../ports.ts';
 import { Grants, parseDelegateRequest } from './grants.ts';
-import { HeldBody } from './held-body.ts';
+import { type BodyBudget, HeldBody } from './held-body.ts';
 import { OpenUploads } from './open-uploads.ts';
 import type { OutboundTarget } from './outbound-target.ts';
 import { nowSeconds, type Parts } from './parts.ts';
 import type { PeerConnection } from './peer-connection.ts';
 import type { PeerPool, Peers } from './peers.ts';
 import type { HeldChain } from './rebinding.ts';
-import { proofOf } from './request-signing.ts';
 
 /** A type pin names no one agent; until one has answered, its pattern stands for it in the log. */
 const calleeOf = (route: OutboundRoute): AgentId | '' => (isAgentId(route.peer) ? route.peer : '');
@@ -51,7 +49,7 @@ export class OutboundRequests {
     this.parts = parts;
     this.peers = peers;
     this.uploads = new OpenUploads(parts);
-    this.bodies = budgetOf(parts.config.limits.heldBytes);
+    this.bodies = { mostBytes: parts.config.limits.heldBytes, heldBytes: 0 };
   }
 
   take(
@@ -61,6 +59,7 @@ export class OutboundRequests {
     upgrade?: UpgradeRequest,
   ): void {
     const { parts } = this;
+    const span = parts.tracer()?.begin('outbound', call.method, headers.forwarded);
     const refuse = (denial: Denial): void => {
       parts.clockAlarm.hear(denial, route.host);
       const facts = {
@@ -71,9 +70,10 @@ export class OutboundRequests {
         method: call.method,
         target,
       } as const;
-      refuseHop(parts.path, facts, denial, undefined, () => sendProblem(call, denial, '', true));
+      const reply = (): void => sendProblem(call, denial, '', true);
+      refuseHop(parts.path, facts, denial, undefined, reply, span);
     };
-    this.prepare({ call, headers, target, upgrade }, route).then(
+    this.prepare({ call, headers, target, upgrade, span }, route).then(
       (denial) => {
         if (denial !== undefined) refuse(denial);
       },
@@ -132,7 +132,7 @@ export class OutboundRequests {
 
   private send(hop: Outgoing): void {
     const { parts } = this;
-    const { call, headers, target, held, connection, pool, grantText } = hop;
+    const { call, headers, target, held, connection, pool, grantText, span } = hop;
     const { session, own } = connection;
     // The peer counts requests as they come: what isn't sent has no number, and what has one is sent or ends the connection.
     let numbered: Numbered = { id: '', ordinal: 0 };
@@ -163,6 +163,7 @@ export class OutboundRequests {
         last: session.last,
         sessionDeadline: session.deadline,
         fault: undefined,
+        span,
       },
       {
         refuse: (denial) => {
@@ -208,11 +209,6 @@ export class OutboundRequests {
       if (returned.length > 0) this.uploads.labelled(permit);
       return undefined;
     };
-    if (permit.demanded.requestProof) {
-      const { method } = call;
-      const sent = { method, target, rawHeaders: forwarded, hasBody: headers.hasBody };
-      forwarded.push(...proofOf(sent, body, connection, nowSeconds(this.parts)));
-    }
     const shared = {
       call,
       upstream: connection.upstream,
@@ -273,6 +269,7 @@ interface Arrival {
   readonly headers: RequestHeaders;
   readonly target: string;
   readonly upgrade: UpgradeRequest | undefined;
+  readonly span: HopSpan | undefined;
 }
 
 interface Outgoing extends Arrival {

@@ -2,9 +2,11 @@
 import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import type { HeldTrust } from '../edge/store/trust-state.ts';
+import type { ConnectionMeter } from '../edge/telemetry/connection-meter.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
 import type { OwnSide } from '../hop/handshake.ts';
 import type { Path } from '../hop/path.ts';
+import type { TracePort } from '../ports.ts';
 import type { ClockAlarm } from './clock-alarm.ts';
 import type { Contexts } from './contexts.ts';
 import type { DoorGuard } from './door-guard.ts';
@@ -25,6 +27,10 @@ export interface Parts {
   readonly taskEnds: TaskEnds;
   /** The identity of now; renewals replace it. */
   readonly identity: () => SidecarIdentity;
+  /** Undefined where nobody traces. */
+  readonly tracer: () => TracePort | undefined;
+  /** Undefined where nobody counts. */
+  readonly handshakes: ConnectionMeter | undefined;
   readonly clockAlarm: ClockAlarm;
   /** Of the door in. */
   readonly guard: DoorGuard;

@@ -40,6 +40,11 @@ export class PeerPool {
     this.ownTls = ownTls;
   }
 
+  /** Connections, and requests that wait for one. */
+  get counts(): { readonly open: number; readonly connecting: number; readonly waiting: number } {
+    return { open: this.places.size, connecting: this.connecting, waiting: this.queue.length };
+  }
+
   get connections(): readonly PeerConnection[] {
     return [...this.places.keys()];
   }
@@ -104,12 +109,12 @@ export class PeerPool {
     let connection: Verdict<PeerConnection> | undefined;
     try {
       let ownTls = this.ownTls();
-      connection = await connectPeer(this.parts, this.route, this.http, ownTls);
+      connection = await this.connect(ownTls);
       // The agent key was replaced meanwhile: what is asked now is asked under the new one.
       while (connection.ok && connection.value.own.key.x !== this.ownTls().own.key.x) {
         connection.value.destroy();
         ownTls = this.ownTls();
-        connection = await connectPeer(this.parts, this.route, this.http, ownTls);
+        connection = await this.connect(ownTls);
       }
       if (!connection.ok) return connection;
       if (this.closed) {
@@ -125,6 +130,15 @@ export class PeerPool {
       // Who waits has a place now, whatever became of this one.
       if (connection?.ok !== true) this.wake(1);
     }
+  }
+
+  private async connect(ownTls: OwnTls): Promise<Verdict<PeerConnection>> {
+    const { handshakes, path } = this.parts;
+    const started = path.clock.monotonic();
+    const connection = await connectPeer(this.parts, this.route, this.http, ownTls);
+    if (connection.ok) handshakes?.proven('outbound', path.clock.monotonic() - started);
+    else handshakes?.failed('outbound', connection.reason);
+    return connection;
   }
 
   /** Gives a place back; over HTTP/1.1 a connection that can't be used again is closed. */
@@ -229,6 +243,14 @@ export class Peers {
 
   sweep(trust: TrustSnapshot, now: number): void {
     for (const pool of this.all) pool.sweep(trust, now);
+  }
+
+  /** Of all pools together. */
+  get counts(): PeerPool['counts'] {
+    const counts = this.all.map((pool) => pool.counts);
+    const sum = (what: keyof PeerPool['counts']): number =>
+      counts.reduce((total, one) => total + one[what], 0);
+    return { open: sum('open'), connecting: sum('connecting'), waiting: sum('waiting') };
   }
 
   get sessions(): {

@@ -6,13 +6,12 @@ import { AuditLog } from '../edge/store/audit-log.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import type { Quarantine } from '../edge/store/quarantine.ts';
 import { FileUseCounter } from '../edge/store/use-counter.ts';
-import type { Logger } from '../edge/telemetry/log.ts';
+import type { Logger, LogTap } from '../edge/telemetry/log.ts';
 import { LiveHops } from '../hop/forward.ts';
 import { ToolWatch } from '../hop/tool-watch.ts';
 import { ChainVerifier } from '../hop/verify-chain.ts';
 import type { ApprovalPort, Clock } from '../ports.ts';
-import { Admin, type AdminAddresses } from './admin.ts';
-import { AdminTokens, tokenFiles } from './admin-tokens.ts';
+import { Admin, isSocketAlive } from './admin.ts';
 import { paceIn } from './audit-pace.ts';
 import { ClockAlarm } from './clock-alarm.ts';
 import { ConfigInForce } from './config-in-force.ts';
@@ -36,6 +35,7 @@ import type { Source } from './source.ts';
 import { loadSource, type MakeSource } from './sources.ts';
 import { TaskEnds } from './task-ends.ts';
 import { TaskLabels } from './task-labels.ts';
+import { SidecarTelemetry } from './telemetry.ts';
 
 const SWEEP_MS = 1000;
 /** A revocation reaches both sidecars of a hop well within this. */
@@ -50,15 +50,18 @@ export interface SidecarOptions {
   readonly version: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Where lines of that log are heard. */
+  readonly logTap?: LogTap | undefined;
   /** Where humans approve requests, if there is a verifier. */
   readonly approvals?: ApprovalPort | undefined;
 }
 
 /** What a started sidecar listens on. */
-export interface SidecarAddresses extends DoorAddresses, AdminAddresses {
+export interface SidecarAddresses extends DoorAddresses {
   readonly health: { readonly host: string; readonly port: number };
   /** `host:port`; undefined where they are off. */
   readonly metrics: string | undefined;
+  readonly admin: string;
 }
 
 export class Sidecar {
@@ -75,6 +78,7 @@ export class Sidecar {
   private readonly quarantine: Quarantine | undefined;
   private readonly points: SidecarPoints;
   private readonly metrics: SidecarMetrics;
+  private readonly telemetry: SidecarTelemetry;
   private readonly sessions: McpSessions;
   private readonly stops: (() => void)[] = [];
   private readonly drained: (() => void)[] = [];
@@ -155,6 +159,13 @@ export class Sidecar {
       clock,
       log,
     });
+    this.telemetry = new SidecarTelemetry({
+      config: config.telemetry,
+      fileAt: (name) => this.fileAt(name),
+      version: options.version,
+      log,
+      tap: options.logTap,
+    });
     this.metrics = new SidecarMetrics({ config: config.metrics, clock, log, points: this.points });
     const sessions = new McpSessions(config.limits.mcpSessionIdle * 1000, clock);
     this.sessions = sessions;
@@ -190,6 +201,8 @@ export class Sidecar {
       rebinding: new Rebinding(contexts, this.identities, trust),
       taskEnds: new TaskEnds({ link: sourced.link, contexts, live, clock, log }),
       identity,
+      tracer: () => this.telemetry.tracer,
+      handshakes: this.metrics.handshakesIfOn,
       clockAlarm: new ClockAlarm({ clock, log, facts: () => this.source.clockFacts() }),
       guard: guardDoor(() => configs.current, clock, log),
       isDraining: () => this.drainage.isClosing,
@@ -213,24 +226,14 @@ export class Sidecar {
       isLogWritable: () => this.audit.isWritable,
       isLeaving: () => this.drainage.isAsked,
     });
-    this.admin = new Admin(
-      this.parts,
-      {
-        peers: () => this.doors.peers,
-        source: this.source,
-        configuration: () => configs.state,
-        faults: () => this.health.faults(),
-        quarantine: this.quarantine,
-        drain: (reason, hurried) => {
-          if (hurried) this.drainage.hurry();
-          void this.drain(reason);
-        },
-      },
-      new AdminTokens(
-        tokenFiles(config, (name) => this.fileAt(name)),
-        log,
-      ),
-    );
+    this.admin = new Admin(this.parts, {
+      peers: () => this.doors.peers,
+      source: this.source,
+      configuration: () => configs.state,
+      faults: () => this.health.faults(),
+      quarantine: this.quarantine,
+      drain: () => void this.drain('asked by the operator'),
+    });
     // In files all is there already, and what is wrong with it is said before any port is open.
     if (this.identities.newest !== undefined) this.doors.make();
   }
@@ -252,11 +255,11 @@ export class Sidecar {
   }
 
   private listenMetrics(): Promise<string | undefined> {
-    const { options, parts, doors, audit, sessions, quarantine, metrics, drainage } = this;
+    const { options, parts, doors, audit, sessions, quarantine, metrics, telemetry, drainage } = this;
     const { version } = options;
     const isLeaving = (): boolean => drainage.isAsked;
     return metrics.listen(
-      figureSources({ version, parts, doors, audit, sessions, quarantine, metrics, isLeaving }),
+      figureSources({ version, parts, doors, audit, sessions, quarantine, metrics, telemetry, isLeaving }),
     );
   }
 
@@ -274,7 +277,10 @@ export class Sidecar {
    */
   async start(): Promise<SidecarAddresses | undefined> {
     const { log, config } = this.options;
-    const operator = await this.admin.listen(this.stateFile(config.admin.socket));
+    const admin = this.stateFile(config.admin.socket);
+    if (await isSocketAlive(admin))
+      throw new Error(`${admin}: another sidecar runs with this state directory; two would break its log`);
+    await this.admin.listen(admin);
     const isEarly = this.identities.newest === undefined;
     const early = isEarly ? await this.health.listen() : undefined;
     const metrics = await this.listenMetrics();
@@ -283,6 +289,7 @@ export class Sidecar {
       return undefined;
     }
     await this.points.start();
+    await this.telemetry.start(this.identities.current.id);
     if (this.stopped) return undefined;
     this.isOpen = true;
     this.doors.make();
@@ -298,19 +305,20 @@ export class Sidecar {
         outbound,
         health,
         metrics: metrics ?? 'off',
-        ...operator,
+        admin,
         svidExpires: svidNotAfter,
         witExpires: witExp,
         bundle: this.source.trust.last.bundleName,
       },
       'sidecar started',
     );
-    return { inbound, outbound, health, metrics, ...operator };
+    return { inbound, outbound, health, metrics, admin };
   }
 
   /** What is only read at the start, for whoever wants to know before it. Throws with a sentence about the file at fault. */
   async check(): Promise<void> {
     await this.points.open();
+    await this.telemetry.check();
   }
 
   private async openLog(): Promise<void> {
@@ -396,6 +404,7 @@ export class Sidecar {
   private async runDrain(reason: string): Promise<void> {
     await this.drainage.run(reason);
     this.stop(reason);
+    await this.telemetry.close();
     for (const listener of this.drained) listener();
   }
 
@@ -414,6 +423,7 @@ export class Sidecar {
     this.doors.destroy();
     this.health.close();
     this.metrics.stop();
+    void this.telemetry.close();
     this.admin.close();
     if (this.isLogOpen) this.audit.close(reason);
   }

@@ -27,6 +27,11 @@ export class H2Pool implements Upstream {
     this.options = options;
   }
 
+  /** Connections. */
+  get size(): number {
+    return this.connections.length;
+  }
+
   send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamExchange {
     const ready = this.free();
     return ready === undefined ? this.sendLater(request, handler) : ready.send(request, handler);

@@ -1,9 +1,23 @@
 /** Diagnostics on stderr as JSON lines. The decision log is another thing: `edge/store/audit-log.ts`. */
-import { destination, type Logger, pino } from 'pino';
+import { type DestinationStream, destination, type Logger, pino } from 'pino';
 
 export type { Logger };
 
-export const makeLogger = (level: string, sidecar?: string): Logger =>
+const stderr = () => destination({ fd: 2, sync: true });
+
+const tapped = (stream: DestinationStream, tap: LogTap): DestinationStream => ({
+  write: (text) => {
+    stream.write(text);
+    tap.line?.(text);
+  },
+});
+
+/** Hears each line that is written, once somebody listens. */
+export interface LogTap {
+  line?: ((text: string) => void) | undefined;
+}
+
+export const makeLogger = (level: string, sidecar?: string, tap?: LogTap): Logger =>
   pino(
     {
       level,
@@ -11,5 +25,5 @@ export const makeLogger = (level: string, sidecar?: string): Logger =>
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
-    destination({ fd: 2, sync: true }),
+    tap === undefined ? stderr() : tapped(stderr(), tap),
   );

@@ -47,7 +47,7 @@ describe('the reference page', () => {
         .split(/(?:list|map), each: | to /)
         .filter(Boolean))
         expect(
-          forms.has(name) || /^(`|\[|whole number|text)/.test(name),
+          forms.has(name) || /^(`|\[|whole number|number|text)/.test(name),
           `the form "${name}" of ${field} isn't explained`,
         ).toBe(true);
     }
