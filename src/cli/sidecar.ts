@@ -9,6 +9,7 @@ import { type ReadConfig, readConfigFile } from '../sidecar/config-file.ts';
 import { Sidecar } from '../sidecar/sidecar.ts';
 import { version } from '../version.ts';
 import { type Command, CommandError, EXIT } from './command.ts';
+import { ORDERS } from './sidecar-orders.ts';
 
 const readConfig = (file: string): ReadConfig => {
   try {
@@ -46,11 +47,11 @@ const build = async (file: string): Promise<Sidecar> => {
 export const command: Command = {
   name: 'sidecar',
   describe: 'Run one sidecar beside its agent',
+  below: ORDERS,
   options: (yargs: Argv) =>
     yargs
       .option('config', {
         type: 'string',
-        demandOption: true,
         describe: 'Configuration (kind: Sidecar)',
         requiresArg: true,
       })
@@ -62,7 +63,9 @@ export const command: Command = {
       .example('$0 sidecar --config mesh/agents/planning-1/sidecar.yaml', 'start beside the planning agent')
       .example('$0 sidecar --config sidecar.yaml --check', 'say what is wrong, and end'),
   run: async (options) => {
-    const config = options.config as string;
+    const config = options.config as string | undefined;
+    if (config === undefined)
+      throw new CommandError('which sidecar? --config FILE (kind: Sidecar)', EXIT.usage);
     const sidecar = await build(resolve(config));
     if (options.check === true) {
       await sidecar.check().catch((error: Error) => {

@@ -201,9 +201,13 @@ export const principal = form(
 );
 export const issuerUrl = form(
   'issuer URL',
-  (text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol),
-  /^https?:\/\/[\x21-\x7e]+$/,
-  'the URL of an OIDC issuer: https://…',
+  (text) => {
+    if (!URL.canParse(text) || /[?#]/.test(text)) return false;
+    const { protocol, username, password } = new URL(text);
+    return /^https?:$/.test(protocol) && username === '' && password === '';
+  },
+  /^https?:\/\/[^\s?#@/]+(\/[^\s?#]*)?$/,
+  'the URL of an OIDC issuer: https://…, without credentials, query or fragment',
 );
 const URL_MESSAGE =
   'a URL without credentials or fragment: https://…, http:// to 127.0.0.1, [::1] or localhost, where nobody else listens in, or unix:/path';

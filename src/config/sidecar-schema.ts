@@ -1,5 +1,6 @@
 /** `kind: Sidecar`: the one source of its types, defaults, validator, JSON Schema and reference page. */
 import { z } from 'zod';
+import { admin } from './admin-schema.ts';
 import { decisionPoints } from './decision-point-schema.ts';
 import {
   type Address,
@@ -278,6 +279,7 @@ const endpointsOf = (config: {
   readonly outbound?: z.output<typeof outbound> | undefined;
   readonly health: { readonly listen: Address };
   readonly metrics: { readonly listen: Address | 'off' };
+  readonly admin: z.output<typeof admin>;
 }): { readonly field: readonly string[]; readonly address: Address }[] => [
   ...(config.inbound === undefined
     ? []
@@ -292,6 +294,9 @@ const endpointsOf = (config: {
   ...(config.metrics.listen === 'off'
     ? []
     : [{ field: ['metrics', 'listen'], address: config.metrics.listen }]),
+  ...(config.admin.listen === undefined
+    ? []
+    : [{ field: ['admin', 'listen'], address: config.admin.listen }]),
 ];
 
 const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -373,12 +378,7 @@ export const sidecarSchema = z
         'Figures for Prometheus (docs/metrics.md); none of them names an agent, a principal or a task.',
       ),
     telemetry: telemetrySchema,
-    admin: z
-      .strictObject({
-        socket: file.default('admin.sock').describe('Unix socket (mode 0600), relative to stateDirectory.'),
-      })
-      .prefault({})
-      .describe('For the operator on this machine: `hopgate status`, `hopgate task`.'),
+    admin,
     audit: audit.describe('The decision log.'),
     quarantine: quarantine.optional(),
     limits: limits.describe('Bounds on everything that a peer can use up.'),

@@ -384,6 +384,8 @@ export const REASONS = {
     true,
     'the request comes from a web page (Origin or Sec-Fetch headers)',
   ),
+  admin_unauthenticated: row('outbound', 401, true, 'the admin token is missing or wrong'),
+  admin_forbidden: row('outbound', 403, true, 'the token is good for other calls'),
   egress_host_unknown: row('outbound', 403, true, 'no outbound route has this host'),
   egress_address_forbidden: row(
     'outbound',

@@ -1,29 +1,21 @@
-/** The admin socket: tasks that start in this agent, and what this sidecar holds. Mode 0600: whoever opens it is the operator. */
-import { chmodSync, rmSync } from 'node:fs';
+/**
+ * The operator's calls: tasks that start in this agent, what this sidecar holds, and its end. On a unix socket of mode 0600, where
+ * whoever opens it is the operator; and on a loopback port, if the configuration has one, with a token.
+ */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { connect } from 'node:net';
 import { MAX_CHAIN_BYTES } from '../core/limits.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
+import { listenAlone, removeSocket, socketAt } from '../edge/http/lone-socket.ts';
 import { createServer } from '../edge/http/node-http.ts';
 import { problemOf } from '../edge/http/problem.ts';
-import type { Quarantine } from '../edge/store/quarantine.ts';
 import { VerifierError } from '../edge/verifier/verifier-error.ts';
+import { setLogLevel } from './admin-log-level.ts';
+import { checkCaller, listenOnLoopback } from './admin-port.ts';
 import { answerQuarantine } from './admin-quarantine.ts';
-import type { ConfigState } from './config-in-force.ts';
+import type { AdminTokens } from './admin-tokens.ts';
+import { type AdminState, certificatesOf, configurationOf, statusOf } from './admin-views.ts';
 import { type Context, TASK_GIVER } from './contexts.ts';
 import { nowSeconds, type Parts } from './parts.ts';
-import type { Source } from './source.ts';
-
-export interface AdminState {
-  readonly peers: () => Readonly<Record<'inbound' | 'outbound', unknown>>;
-  readonly source: Source;
-  readonly configuration: () => ConfigState;
-  readonly drain: () => void;
-  /** Why the sidecar is not ready, a sentence each. */
-  readonly faults: () => Promise<readonly string[]>;
-  /** Undefined where the configuration has none. */
-  readonly quarantine?: Quarantine | undefined;
-}
 
 const sendJson = (response: ServerResponse, status: number, value: unknown): void => {
   const body = `${JSON.stringify(value)}\n`;
@@ -49,49 +41,89 @@ const readBody = async (request: IncomingMessage): Promise<Verdict<string>> => {
   return grant(Buffer.concat(chunks).toString('latin1').trim());
 };
 
-/** Whether somebody listens on a unix socket. */
-export const isSocketAlive = (path: string): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
+/** Of the port: what one that brings no token can hold open. */
+const PORT_CONNECTIONS = 32;
+const LIMITS = { requestTimeout: 10_000, headersTimeout: 5000, maxHeaderSize: 8192 };
+
+/** Where it listens, once it does. */
+export interface AdminAddresses {
+  readonly admin: string;
+  readonly adminPort?: { readonly host: string; readonly port: number } | undefined;
+}
 
 export class Admin {
   private readonly parts: Parts;
   private readonly state: AdminState;
-  private readonly server: Server;
+  private readonly onSocket: Server;
+  private readonly onPort: Server;
+  private readonly tokens: AdminTokens;
+  private socket: { readonly path: string; readonly ino: bigint | undefined } | undefined;
 
-  constructor(parts: Parts, state: AdminState) {
+  constructor(parts: Parts, state: AdminState, tokens: AdminTokens) {
     this.parts = parts;
     this.state = state;
-    this.server = createServer({ requestTimeout: 10_000 }, (request, response) => {
-      this.route(request, response).catch((error: unknown) => {
-        parts.log.error({ err: error }, 'admin request failed');
-        if (!response.headersSent) sendDenial(response, deny('internal', 'a fault in the sidecar'));
-      });
+    this.tokens = tokens;
+    this.onSocket = createServer(LIMITS, (request, response) => this.take(request, response, false));
+    this.onPort = createServer(LIMITS, (request, response) => this.take(request, response, true));
+    this.onPort.maxConnections = PORT_CONNECTIONS;
+  }
+
+  private take(request: IncomingMessage, response: ServerResponse, isOnPort: boolean): void {
+    const { url = '' } = request;
+    const mark = url.indexOf('?');
+    const path = mark === -1 ? url : url.slice(0, mark);
+    const refusal = isOnPort ? checkCaller(request, path, this.tokens) : undefined;
+    if (refusal !== undefined) {
+      this.parts.path.audit.countRefusal(request.socket.remoteAddress ?? 'local', refusal.reason);
+      sendDenial(response, refusal);
+      return;
+    }
+    const query = mark === -1 ? '' : url.slice(mark + 1);
+    this.route(request, response, path, query).catch((error: unknown) => {
+      this.parts.log.error({ err: error }, 'admin request failed');
+      if (!response.headersSent) sendDenial(response, deny('internal', 'a fault in the sidecar'));
     });
   }
 
-  private async route(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { method = '', url = '' } = request;
-    if (method === 'POST' && url === '/tasks') await this.startTask(request, response);
-    else if (method === 'DELETE' && url.startsWith('/tasks/'))
-      await this.endTask(url.slice('/tasks/'.length), response);
-    else if (method === 'GET' && url === '/certs') sendJson(response, 200, this.certificates());
-    else if (method === 'GET' && url === '/config')
-      sendJson(response, 200, { ...this.state.configuration(), inForce: this.parts.config });
-    else if (method === 'POST' && url === '/rotate-key') await this.rotateKey(response);
-    else if (method === 'GET' && url === '/peers') sendJson(response, 200, this.state.peers());
-    else if (method === 'GET' && url === '/status') sendJson(response, 200, await this.status());
-    else if (url === '/quarantine' || url.startsWith('/quarantine/')) await this.review(request, response);
-    else if (method === 'POST' && url === '/drain') {
-      // The answer first: a drain with nothing under way ends this socket at once.
-      response.writeHead(202).end(() => this.state.drain());
-    } else response.writeHead(404).end();
+  private async route(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    query: string,
+  ): Promise<void> {
+    const { parts, state } = this;
+    switch (`${request.method} ${path}`) {
+      case 'GET /certs':
+        return sendJson(response, 200, certificatesOf(parts, state));
+      case 'GET /config':
+        return sendJson(response, 200, configurationOf(parts, state));
+      case 'GET /peers':
+        return sendJson(response, 200, state.peers());
+      case 'GET /status':
+        return sendJson(response, 200, await statusOf(parts, state));
+      case 'POST /tasks':
+        return this.startTask(request, response);
+      case 'POST /rotate-key':
+        return this.rotateKey(response);
+      case 'POST /loglevel':
+        return this.setLevel(request, response, query);
+      // The answer first: a drain with nothing under way ends this server at once.
+      case 'POST /drain':
+        return void response.writeHead(202).end(() => state.drain('asked by the operator', false));
+      case 'POST /quit':
+        return void response.writeHead(202).end(() => state.drain('asked to quit', true));
+    }
+    if (request.method === 'DELETE' && path.startsWith('/tasks/'))
+      await this.endTask(path.slice('/tasks/'.length), response);
+    else if (path === '/quarantine' || path.startsWith('/quarantine/')) await this.review(request, response);
+    else response.writeHead(404).end();
+  }
+
+  private async setLevel(request: IncomingMessage, response: ServerResponse, query: string): Promise<void> {
+    const body = await readBody(request);
+    const set = body.ok ? setLogLevel(this.parts.log, query, body.value) : body;
+    if (set.ok) sendJson(response, 200, set.value);
+    else sendDenial(response, set);
   }
 
   private async review(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -163,68 +195,23 @@ export class Admin {
     return grant(context);
   }
 
-  private certificates(): unknown {
-    const { parts } = this;
-    const own = parts.identities.newest;
-    const { known } = parts.trust;
-    const current = parts.trust.current();
-    return {
-      id: own?.id,
-      svid: own && { expires: own.svidNotAfter },
-      wit: own && { expires: own.witExp },
-      keyBinding: own && { expires: own.kb.exp },
-      agentKey: own?.key.thumbprint,
-      bundle: known && {
-        order: known.bundleName,
-        expires: known.bundle.exp,
-        freshAt: known.freshAt,
-        ...(Number.isFinite(known.maxStalenessSeconds) && {
-          staleAt: known.freshAt + known.maxStalenessSeconds,
-        }),
-      },
-      policy: known && { revision: known.policy.policy.revision, digest: known.bundle.policyDigest },
-      ...(!current.ok && { fault: { reason: current.reason, detail: current.detail } }),
-      verifier: this.state.source.state ?? null,
-      now: nowSeconds(parts),
-    };
-  }
-
-  /** For `hopgate status`. */
-  private async status(): Promise<unknown> {
-    const { config, path, trust } = this.parts;
-    const { known } = trust;
-    return {
-      ...(this.certificates() as object),
-      policy: known?.policy.policy.revision,
-      fresh: known && { at: known.freshAt, until: known.freshAt + known.maxStalenessSeconds },
-      faults: await this.state.faults(),
-      configuration: this.state.configuration(),
-      ...this.state.peers(),
-      live: path.live.size,
-      proxied: config.outbound !== undefined,
-    };
-  }
-
-  async listen(socket: string): Promise<void> {
-    rmSync(socket, { force: true });
-    // The mask holds from the moment of binding: between listen and chmod nobody else gets in.
-    const mask = process.umask(0o177);
-    try {
-      await new Promise<void>((resolve, reject) => {
-        this.server.once('error', reject);
-        this.server.listen(socket, () => {
-          this.server.off('error', reject);
-          resolve();
-        });
-      });
-      chmodSync(socket, 0o600);
-    } finally {
-      process.umask(mask);
-    }
+  /** Throws when another sidecar has the socket: two on one state directory would break its log. */
+  async listen(socket: string): Promise<AdminAddresses> {
+    if (!(await listenAlone(this.onSocket, socket)))
+      throw new Error(`${socket}: another sidecar runs with this state directory; two would break its log`);
+    this.socket = { path: socket, ino: socketAt(socket) };
+    const { listen } = this.parts.config.admin;
+    if (listen === undefined || 'path' in listen) return { admin: socket };
+    this.tokens.watch();
+    return { admin: socket, adminPort: await listenOnLoopback(this.onPort, listen) };
   }
 
   close(): void {
-    this.server.close();
-    this.server.closeAllConnections();
+    this.tokens.stop();
+    for (const server of [this.onSocket, this.onPort]) {
+      server.close();
+      server.closeAllConnections();
+    }
+    if (this.socket !== undefined) removeSocket(this.socket.path, this.socket.ino);
   }
 }

@@ -1,10 +1,10 @@
 /**
  * Leaves the agent behind this sidecar alone when it is not there: its callers hear so at once, and nothing is read, decided or
- * kept for them. That nobody listens holds for all. That nothing is answered holds for the caller whose requests they were: one
+ * kept for them. That nobody listens holds for all, and is only believed when the sidecar has tried the port itself: whoever
+ * takes all connections must not make it look so. That nothing is answered holds for the caller whose requests they were: one
  * that sends what takes too long, or what makes the agent hang up, shuts the door to nobody else.
  */
 import { LRUCache } from 'lru-cache';
-import type { AgentId } from '../core/spiffe-id.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import { type Attempt, Breaker, type BreakerLimits, type BreakerState } from '../edge/breaker.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
@@ -35,13 +35,25 @@ const TIMER_SLACK_MS = 2;
 export class AgentBreaker {
   private readonly options: AgentBreakerOptions;
   private readonly port: Breaker;
-  private readonly callers = new LRUCache<AgentId, Breaker>({ max: MOST_CALLERS });
+  private readonly callers = new LRUCache<string, Breaker>({ max: MOST_CALLERS });
+  /** Requests in a row that found no connection. */
+  private missed = 0;
   private isWatched = false;
+  private isGone = false;
   private isStopped = false;
 
   constructor(options: AgentBreakerOptions) {
     this.options = options;
-    this.port = new Breaker(options.limits, options.clock);
+    const { limits, clock } = options;
+    this.port = new Breaker(
+      {
+        failures: 1,
+        get coolDownMs() {
+          return limits.coolDownMs;
+        },
+      },
+      clock,
+    );
   }
 
   stop(): void {
@@ -54,7 +66,7 @@ export class AgentBreaker {
   }
 
   /** Refuses with `upstream_unavailable`. */
-  fault(caller: AgentId): Denial | undefined {
+  fault(caller: string): Denial | undefined {
     // Only our own probe finds out whether it is there again: no request is spent on that.
     if (this.port.state !== 'closed') return this.unavailable('the agent does not answer on its port');
     const mine = this.callers.get(caller);
@@ -63,12 +75,17 @@ export class AgentBreaker {
       : this.unavailable(`the agent has not answered ${caller} for some time`);
   }
 
-  begin(caller: AgentId): AgentAttempt {
-    const port = this.port.state === 'closed' ? this.port.begin() : undefined;
-    return new BegunAttempt(port, this.ofCaller(caller).begin(), (isCaller) => this.look(caller, isCaller));
+  begin(caller: string): AgentAttempt {
+    return new BegunAttempt(this.ofCaller(caller).begin(), {
+      reached: () => {
+        this.missed = 0;
+      },
+      missed: () => this.miss(),
+      unanswered: () => this.warn(caller),
+    });
   }
 
-  private ofCaller(caller: AgentId): Breaker {
+  private ofCaller(caller: string): Breaker {
     const known = this.callers.get(caller);
     if (known !== undefined) return known;
     const breaker = new Breaker(this.options.limits, this.options.clock);
@@ -84,65 +101,83 @@ export class AgentBreaker {
     };
   }
 
-  /** After a failure. */
-  private look(caller: AgentId, isCaller: boolean): void {
-    const { log } = this.options;
-    if (isCaller && this.callers.get(caller)?.state === 'open')
-      log.warn({ caller }, 'the agent does not answer this caller: its requests are refused for a time');
-    if (this.isWatched || this.port.state === 'closed') return;
+  private warn(caller: string): void {
+    if (this.callers.get(caller)?.state === 'open')
+      this.options.log.warn(
+        { caller },
+        'the agent does not answer this caller: its requests are refused for a time',
+      );
+  }
+
+  private miss(): void {
+    this.missed++;
+    if (this.isWatched || this.missed < this.options.limits.failures) return;
     this.isWatched = true;
-    log.error('the agent does not answer on its port: requests are refused until it does');
-    this.probeLater();
+    void this.look();
   }
 
-  private probeLater(): void {
-    const { limits, later } = this.options;
-    later(limits.coolDownMs + TIMER_SLACK_MS, () => void this.probe());
-  }
-
-  private async probe(): Promise<void> {
+  /** Until somebody listens there. */
+  private async look(): Promise<void> {
     if (this.isStopped) return;
+    const { limits, later, log, probe } = this.options;
     const attempt = this.port.begin();
-    attempt?.((await this.options.probe()) ? 'answered' : 'failed');
-    if (this.port.state !== 'closed') {
-      this.probeLater();
+    attempt?.((await probe()) ? 'answered' : 'failed');
+    if (this.port.state === 'closed') {
+      this.missed = 0;
+      this.isWatched = false;
+      if (this.isGone) log.info('the agent answers on its port again');
+      this.isGone = false;
       return;
     }
-    this.isWatched = false;
-    this.options.log.info('the agent answers on its port again');
+    if (!this.isGone) log.error('the agent does not answer on its port: requests are refused until it does');
+    this.isGone = true;
+    later(limits.coolDownMs + TIMER_SLACK_MS, () => void this.look());
   }
 }
 
+interface Heard {
+  /** The agent took the request. */
+  readonly reached: () => void;
+  readonly missed: () => void;
+  readonly unanswered: () => void;
+}
+
 class BegunAttempt implements AgentAttempt {
-  private readonly port: Attempt | undefined;
   private readonly caller: Attempt | undefined;
-  private readonly failed: (isCaller: boolean) => void;
+  private readonly heard: Heard;
   private isOver = false;
 
-  constructor(port: Attempt | undefined, caller: Attempt | undefined, failed: (isCaller: boolean) => void) {
-    this.port = port;
+  constructor(caller: Attempt | undefined, heard: Heard) {
     this.caller = caller;
-    this.failed = failed;
+    this.heard = heard;
   }
 
   answered(): void {
-    this.settle('answered', 'answered');
+    this.ended('ok');
   }
 
   ended(result: ExchangeResult['result']): void {
     if (this.isOver) return;
-    if (result === 'ok') this.settle('answered', 'answered');
-    else if (result === 'upstream_unreachable') this.settle('failed', 'untried');
-    // Whoever lets a request in is there.
-    else if (result === 'upstream_timeout' || result === 'upstream_failed') this.settle('answered', 'failed');
-    else this.settle('untried', 'untried');
-  }
-
-  private settle(port: Parameters<Attempt>[0], caller: Parameters<Attempt>[0]): void {
-    if (this.isOver) return;
     this.isOver = true;
-    this.port?.(port);
-    this.caller?.(caller);
-    if (port === 'failed' || caller === 'failed') this.failed(caller === 'failed');
+    const { caller, heard } = this;
+    switch (result) {
+      case 'ok':
+        caller?.('answered');
+        heard.reached();
+        return;
+      case 'upstream_unreachable':
+        caller?.('untried');
+        heard.missed();
+        return;
+      case 'upstream_timeout':
+      case 'upstream_failed':
+        caller?.('failed');
+        // Whoever lets a request in is there.
+        heard.reached();
+        heard.unanswered();
+        return;
+      default:
+        caller?.('untried');
+    }
   }
 }

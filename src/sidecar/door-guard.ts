@@ -1,6 +1,5 @@
 /** What keeps one caller from taking the whole door in: rates, shares of what there is, and an agent that is left alone when it is not there. */
 import type { SidecarConfig } from '../config/sidecar-schema.ts';
-import type { AgentId } from '../core/spiffe-id.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
 import type { Clock } from '../ports.ts';
@@ -42,7 +41,7 @@ export class DoorGuard {
    * Takes note of a request until {@link leave}, whatever becomes of it; it may be one too many. Refuses with `caller_rate`,
    * `caller_busy`, `sidecar_busy`, `upstream_unavailable`.
    */
-  enter(caller: AgentId, mine: UnderWay): Denial | undefined {
+  enter(caller: string, mine: UnderWay): Denial | undefined {
     const { requests, requestsPerCaller } = this.limits();
     const place = mayTake({ total: requests, ofOne: requestsPerCaller }, mine.requests, this.all.requests);
     mine.requests++;
@@ -67,7 +66,7 @@ export class DoorGuard {
   }
 
   /** What of a caller's bodies may be in memory. */
-  bodies(caller: AgentId, mine: UnderWay): BodyBudget {
+  bodies(caller: string, mine: UnderWay): BodyBudget {
     return {
       take: (octets, isAnnounced) => {
         const { heldBytes, heldBytesInTotal } = this.limits();
@@ -78,7 +77,7 @@ export class DoorGuard {
           octets,
         );
         const denial =
-          busy(place, `more than ${heldBytes} octets of bodies wait to be decided on`, 'bodies in memory') ??
+          busy(place, tooManyBodies(heldBytes), 'bodies in memory') ??
           this.rates.read(caller, isAnnounced ? octets : 0);
         if (denial !== undefined) return denial;
         mine.heldBytes += octets;
@@ -103,6 +102,25 @@ export interface BodyBudget {
   /** So many came, of what was not announced. */
   haveRead(octets: number): void;
 }
+
+/** For an agent that shares with nobody: the local one. */
+export const budgetOf = (mostBytes: number): BodyBudget => {
+  let heldBytes = 0;
+  return {
+    take: (octets) => {
+      if (heldBytes + octets > mostBytes) return busy('own', tooManyBodies(mostBytes), '');
+      heldBytes += octets;
+      return undefined;
+    },
+    giveBack: (octets) => {
+      heldBytes -= octets;
+    },
+    haveRead: () => undefined,
+  };
+};
+
+const tooManyBodies = (mostBytes: number): string =>
+  `more than ${mostBytes} octets of bodies wait to be decided on`;
 
 /** The guard of a running sidecar. */
 export const guardDoor = (config: () => SidecarConfig, clock: Clock, log: Logger): DoorGuard => {

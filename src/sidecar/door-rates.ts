@@ -4,7 +4,6 @@
  */
 import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import type { VerifiedChain } from '../core/delegation/chain.ts';
-import type { AgentId } from '../core/spiffe-id.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import { Pace } from '../edge/pace.ts';
 import type { Clock } from '../ports.ts';
@@ -55,7 +54,7 @@ export class DoorRates {
   }
 
   /** Takes note of a request before anything of it is verified. Refuses with `caller_rate`. */
-  request(caller: AgentId): Denial | undefined {
+  request(caller: string): Denial | undefined {
     const waitMs = this.requests.take(caller);
     return waitMs === 0
       ? undefined
@@ -87,7 +86,7 @@ export class DoorRates {
    * Takes note of octets that are going to be read, 0 where nobody says how many. A body of any size is read while the caller is
    * within its rate, and then paid for. Refuses with `body_rate`.
    */
-  read(caller: AgentId, octets: number): Denial | undefined {
+  read(caller: string, octets: number): Denial | undefined {
     const waitMs = this.reads.takeOnCredit(caller, octets);
     return waitMs === 0
       ? undefined
@@ -99,7 +98,7 @@ export class DoorRates {
   }
 
   /** Octets that have been read and that nobody had announced. */
-  haveRead(caller: AgentId, octets: number): void {
+  haveRead(caller: string, octets: number): void {
     this.reads.charge(caller, octets);
   }
 }

@@ -2,12 +2,7 @@
 import { deny, grant, type Verdict } from '../core/verdict.ts';
 import type { Call } from '../edge/http/call.ts';
 import { readRequestBody } from '../edge/http/request-body.ts';
-
-/** What one agent has in memory here. */
-export interface BodyBudget {
-  readonly mostBytes: number;
-  heldBytes: number;
-}
+import type { BodyBudget } from './door-guard.ts';
 
 export interface HeldBodyOptions {
   readonly call: Call;
@@ -34,7 +29,7 @@ export class HeldBody {
     return this.whole;
   }
 
-  /** Refuses with `http_body_too_large`, `http_timeout`, `client_aborted`, `caller_busy`. */
+  /** Refuses with `http_body_too_large`, `http_timeout`, `client_aborted`, `caller_busy`, `sidecar_busy`, `body_rate`. */
   async read(mostBytes: number): Promise<Verdict<Buffer>> {
     if (this.reading === undefined) {
       this.reading = this.take(mostBytes);
@@ -51,20 +46,19 @@ export class HeldBody {
     // Whoever has left by now is not heard leaving: what is reserved then would be so for ever.
     if (call.isClosed) return deny('client_aborted', 'the client went away');
     let reserved = contentLength ?? mostBytes;
-    if (budget.heldBytes + reserved > budget.mostBytes)
-      return deny('caller_busy', `more than ${budget.mostBytes} octets of bodies wait to be decided on`);
-    budget.heldBytes += reserved;
-    call.onClose(() => {
-      budget.heldBytes -= reserved;
-    });
+    const isAnnounced = contentLength !== undefined;
+    const denial = budget.take(reserved, isAnnounced);
+    if (denial !== undefined) return denial;
+    call.onClose(() => budget.giveBack(reserved));
     onRead?.();
     const read = await readRequestBody(call, { mostBytes, idleMs });
     if (!read.ok) return read;
     this.whole = read.value;
     // Where nobody announced a length, all that may come was reserved.
     const spare = call.isClosed ? 0 : reserved - read.value.length;
-    budget.heldBytes -= spare;
+    budget.giveBack(spare);
     reserved -= spare;
+    if (!isAnnounced) budget.haveRead(read.value.length);
     return read;
   }
 }

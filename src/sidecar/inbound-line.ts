@@ -9,12 +9,12 @@ import type { RequestHeaders } from '../edge/http/request-headers.ts';
 import { upgradeFault } from '../edge/http/upgrade.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import { isSession, type PlainConnection, type Session } from '../hop/session.ts';
-import type { BodyBudget } from './held-body.ts';
+import type { BodyBudget, UnderWay } from './door-guard.ts';
 
 /** What one agent has under way here, on all its connections. */
-export interface Caller {
+export interface Caller extends UnderWay {
+  readonly name: string;
   lines: number;
-  inFlight: number;
   /** Bodies that wait for an approver. */
   beforeApprover: number;
   readonly bodies: BodyBudget;
@@ -42,12 +42,13 @@ export interface Line {
 export const lineName = (session: Session | PlainConnection): string =>
   callerName(session.identified.id, !isSession(session));
 
-/** What is wrong with a request before anything of it is verified. */
+/** What is wrong with a request before anything of it is verified. `entered`: what the guard of the door says of it. */
 export const faultOf = (
   call: Call,
-  { session, caller }: Line,
+  { session }: Line,
   headers: RequestHeaders,
-  { bodyBytes, requestsPerCaller }: SidecarConfig['limits'],
+  entered: Denial | undefined,
+  { bodyBytes }: SidecarConfig['limits'],
   now: number,
   isUpgrade: boolean,
 ): Denial | undefined => {
@@ -58,9 +59,7 @@ export const faultOf = (
     return deny('http_headers_too_large', `more than ${MAX_HEADERS} headers`);
   if (now >= session.deadline)
     return deny('session_expired', `the session ended at ${session.deadline}, it is ${now}`);
-  // One authorised agent must not take the whole of another.
-  if (caller.inFlight > requestsPerCaller)
-    return deny('caller_busy', `${lineName(session)} has ${requestsPerCaller} requests under way`);
+  if (entered !== undefined) return entered;
   if (headers.contentLength !== undefined && headers.contentLength > bodyBytes)
     return deny('http_body_too_large', `${headers.contentLength} octets, at most ${bodyBytes}`);
   if (headers.labels !== undefined && parseLabels(headers.labels) === undefined)

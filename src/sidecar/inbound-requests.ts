@@ -16,6 +16,7 @@ import { refuseHop, takeHop } from '../hop/pipeline.ts';
 import { watchRequest, watchResponse } from '../hop/response.ts';
 import { isAging, isSession, type PlainConnection, type Session } from '../hop/session.ts';
 import type { Exchange, HopSpan } from '../ports.ts';
+import type { AgentAttempt } from './agent-breaker.ts';
 import { AgentUpstream } from './agent-upstream.ts';
 import { HeldBody } from './held-body.ts';
 import { InboundHttp } from './inbound-http.ts';
@@ -57,12 +58,7 @@ export class InboundRequests {
 
   serve(socket: TLSSocket, session: Session | PlainConnection, own: SidecarIdentity, http: PeerHttp): void {
     const name = lineName(session);
-    const caller = this.callers.get(name) ?? {
-      lines: 0,
-      inFlight: 0,
-      beforeApprover: 0,
-      bodies: { mostBytes: this.parts.config.limits.heldBytes, heldBytes: 0 },
-    };
+    const caller = this.callers.get(name) ?? this.newCaller(name);
     caller.lines++;
     this.callers.set(name, caller);
     socket.once('close', () => {
@@ -70,6 +66,12 @@ export class InboundRequests {
       if (caller.lines === 0) this.callers.delete(name);
     });
     this.http.serve(socket, { session, own, caller, unanswered: 0, broken: false }, http);
+  }
+
+  private newCaller(name: string): Caller {
+    const underWay = { requests: 0, heldBytes: 0 };
+    const bodies = this.parts.guard.bodies(name, underWay);
+    return Object.assign(underWay, { name, lines: 0, beforeApprover: 0, bodies });
   }
 
   private take(
@@ -81,17 +83,15 @@ export class InboundRequests {
   ): void {
     const { parts } = this;
     const { session, own, caller: mine } = line;
-    mine.inFlight++;
-    call.onClose(() => {
-      mine.inFlight--;
-    });
+    const entered = parts.guard.enter(mine.name, mine);
+    call.onClose(() => parts.guard.leave(mine));
     const now = nowSeconds(parts);
     const read = readRequestHeaders(call.rawHeaders, call.version === '2' ? !call.endsWithHead : undefined);
     const retires = isAging(session, now) || parts.isDraining();
     // HTTP/2 is told in a header: Node's clients drop what they were about to send when they see GOAWAY.
     if (retires && call.version !== '2') call.retire();
     const span = parts.tracer()?.begin('inbound', call.method, read.forwarded);
-    const fault = faultOf(call, line, read, parts.config.limits, now, upgrade !== undefined);
+    const fault = faultOf(call, line, read, entered, parts.config.limits, now, upgrade !== undefined);
     const proven = this.callerOf(call, line, read, fault);
     if (!proven.ok) {
       this.refuseUnproven(call, line, hop, proven, span);
@@ -108,7 +108,7 @@ export class InboundRequests {
         if (wantsContinue) call.sendContinue();
       },
     });
-    const arrival: Arrival = { call, headers, session, hop, upgrade };
+    const arrival: Arrival = { call, caller: mine.name, headers, session, hop, upgrade };
     takeHop(
       parts.path,
       {
@@ -127,6 +127,7 @@ export class InboundRequests {
         grantText: headers.grant,
         last: session.last,
         fault,
+        rate: (chain) => parts.guard.rates.task(chain),
         span,
       },
       {
@@ -238,7 +239,7 @@ export class InboundRequests {
   }
 
   private exchange(arrival: Arrival, permit: Permit, body: Buffer | undefined): Exchange {
-    const { call, headers, session, hop, upgrade } = arrival;
+    const { call, caller, headers, session, hop, upgrade } = arrival;
     const { limits } = this.parts.config;
     const { path, labels } = this.parts;
     const isUpgrade = upgrade !== undefined;
@@ -250,6 +251,7 @@ export class InboundRequests {
     labels.add(permit.delegated.chain, permit.labels);
     if (headers.readsTrailers && this.agent.speaksH2(call)) forwarded.push('te', 'trailers');
     this.verified.addTo(forwarded, session, permit, hop);
+    const attempt = this.parts.guard.agent.begin(caller);
     const shared = {
       call,
       upstream: this.agent.upstreamOf(call),
@@ -259,10 +261,13 @@ export class InboundRequests {
       hop,
       trusted: false,
       failures: { unreachable: 'upstream_unreachable', broken: 'upstream_failed' },
-      responseHeaders: () => this.headersBack(arrival, permit),
+      responseHeaders: () => {
+        attempt.answered();
+        return this.headersBack(arrival, permit);
+      },
     } as const;
-    if (upgrade !== undefined) return upgradeExchange({ ...shared, upgrade });
-    return httpExchange({
+    if (upgrade !== undefined) return heardBy(attempt, upgradeExchange({ ...shared, upgrade }));
+    const exchange = httpExchange({
       ...shared,
       hasBody: headers.hasBody,
       contentLength: headers.contentLength,
@@ -272,6 +277,7 @@ export class InboundRequests {
       inspector,
       watch,
     });
+    return heardBy(attempt, exchange);
   }
 
   /** Connections with the agent. */
@@ -289,12 +295,22 @@ export class InboundRequests {
   }
 }
 
+/** The breaker hears how it ended. */
+const heardBy = (attempt: AgentAttempt, { start }: Exchange): Exchange => ({
+  start: (done) =>
+    start((result) => {
+      attempt.ended(result.result);
+      done(result);
+    }),
+});
+
 interface ProvenCaller extends Pick<HopRequest, 'caller' | 'proof' | 'digest' | 'sessionDeadline'> {
   readonly headers: RequestHeaders;
 }
 
 interface Arrival {
   readonly call: Call;
+  readonly caller: string;
   readonly headers: RequestHeaders;
   readonly session: Session | PlainConnection;
   readonly hop: string;

@@ -215,11 +215,11 @@ export class Inbound {
     const peer = this.identifyPeer(socket, trust.value, now);
     if (!peer.ok) return peer;
     // Requests are bounded for each agent; connections that ask for nothing would shut the others out just as well.
-    const { connectionsPerCaller } = this.parts.config.limits;
     const isPlain = plainHttpOf(socket.alpnProtocol) !== undefined;
     const name = callerName(peer.value.id, isPlain);
-    if (this.requests.linesOf(name) >= connectionsPerCaller)
-      return deny('hs_busy', `${name} has ${connectionsPerCaller} connections`);
+    const has = this.requests.linesOf(name);
+    if (!this.parts.guard.connection(has, this.admission.connections))
+      return deny('hs_busy', `${name} has ${has} connections`);
     const exporter = channelExporter(socket);
     if (isPlain)
       return openPlain({

@@ -15,14 +15,16 @@ import { watchRequest, watchResponse } from '../hop/response.ts';
 import { nextHopId } from '../hop/session.ts';
 import type { Delegated } from '../hop/verify-chain.ts';
 import type { Exchange, ExchangeResult, HopSpan } from '../ports.ts';
+import { type BodyBudget, budgetOf } from './door-guard.ts';
 import { Grants, parseDelegateRequest } from './grants.ts';
-import { type BodyBudget, HeldBody } from './held-body.ts';
+import { HeldBody } from './held-body.ts';
 import { OpenUploads } from './open-uploads.ts';
 import type { OutboundTarget } from './outbound-target.ts';
 import { nowSeconds, type Parts } from './parts.ts';
 import type { PeerConnection } from './peer-connection.ts';
 import type { PeerPool, Peers } from './peers.ts';
 import type { HeldChain } from './rebinding.ts';
+import { proofOf } from './request-signing.ts';
 
 /** A type pin names no one agent; until one has answered, its pattern stands for it in the log. */
 const calleeOf = (route: OutboundRoute): AgentId | '' => (isAgentId(route.peer) ? route.peer : '');
@@ -49,7 +51,7 @@ export class OutboundRequests {
     this.parts = parts;
     this.peers = peers;
     this.uploads = new OpenUploads(parts);
-    this.bodies = { mostBytes: parts.config.limits.heldBytes, heldBytes: 0 };
+    this.bodies = budgetOf(parts.config.limits.heldBytes);
   }
 
   take(
@@ -209,6 +211,11 @@ export class OutboundRequests {
       if (returned.length > 0) this.uploads.labelled(permit);
       return undefined;
     };
+    if (permit.demanded.requestProof) {
+      const { method } = call;
+      const sent = { method, target, rawHeaders: forwarded, hasBody: headers.hasBody };
+      forwarded.push(...proofOf(sent, body, connection, nowSeconds(this.parts)));
+    }
     const shared = {
       call,
       upstream: connection.upstream,

@@ -11,7 +11,8 @@ import { LiveHops } from '../hop/forward.ts';
 import { ToolWatch } from '../hop/tool-watch.ts';
 import { ChainVerifier } from '../hop/verify-chain.ts';
 import type { ApprovalPort, Clock } from '../ports.ts';
-import { Admin, isSocketAlive } from './admin.ts';
+import { Admin, type AdminAddresses } from './admin.ts';
+import { AdminTokens, tokenFiles } from './admin-tokens.ts';
 import { paceIn } from './audit-pace.ts';
 import { ClockAlarm } from './clock-alarm.ts';
 import { ConfigInForce } from './config-in-force.ts';
@@ -57,11 +58,10 @@ export interface SidecarOptions {
 }
 
 /** What a started sidecar listens on. */
-export interface SidecarAddresses extends DoorAddresses {
+export interface SidecarAddresses extends DoorAddresses, AdminAddresses {
   readonly health: { readonly host: string; readonly port: number };
   /** `host:port`; undefined where they are off. */
   readonly metrics: string | undefined;
-  readonly admin: string;
 }
 
 export class Sidecar {
@@ -226,14 +226,24 @@ export class Sidecar {
       isLogWritable: () => this.audit.isWritable,
       isLeaving: () => this.drainage.isAsked,
     });
-    this.admin = new Admin(this.parts, {
-      peers: () => this.doors.peers,
-      source: this.source,
-      configuration: () => configs.state,
-      faults: () => this.health.faults(),
-      quarantine: this.quarantine,
-      drain: () => void this.drain('asked by the operator'),
-    });
+    this.admin = new Admin(
+      this.parts,
+      {
+        peers: () => this.doors.peers,
+        source: this.source,
+        configuration: () => configs.state,
+        faults: () => this.health.faults(),
+        quarantine: this.quarantine,
+        drain: (reason, hurried) => {
+          if (hurried) this.drainage.hurry();
+          void this.drain(reason);
+        },
+      },
+      new AdminTokens(
+        tokenFiles(config, (name) => this.fileAt(name)),
+        log,
+      ),
+    );
     // In files all is there already, and what is wrong with it is said before any port is open.
     if (this.identities.newest !== undefined) this.doors.make();
   }
@@ -277,10 +287,7 @@ export class Sidecar {
    */
   async start(): Promise<SidecarAddresses | undefined> {
     const { log, config } = this.options;
-    const admin = this.stateFile(config.admin.socket);
-    if (await isSocketAlive(admin))
-      throw new Error(`${admin}: another sidecar runs with this state directory; two would break its log`);
-    await this.admin.listen(admin);
+    const operator = await this.admin.listen(this.stateFile(config.admin.socket));
     const isEarly = this.identities.newest === undefined;
     const early = isEarly ? await this.health.listen() : undefined;
     const metrics = await this.listenMetrics();
@@ -305,14 +312,14 @@ export class Sidecar {
         outbound,
         health,
         metrics: metrics ?? 'off',
-        admin,
+        ...operator,
         svidExpires: svidNotAfter,
         witExpires: witExp,
         bundle: this.source.trust.last.bundleName,
       },
       'sidecar started',
     );
-    return { inbound, outbound, health, metrics, admin };
+    return { inbound, outbound, health, metrics, ...operator };
   }
 
   /** What is only read at the start, for whoever wants to know before it. Throws with a sentence about the file at fault. */

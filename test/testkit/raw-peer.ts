@@ -219,6 +219,14 @@ export class RawPeer {
     }
   }
 
+  /** Reads no more: whoever called has the socket to itself, and what had come already. */
+  detach(): Buffer {
+    this.socket.removeAllListeners('data');
+    const octets = this.buffered;
+    this.buffered = Buffer.alloc(0);
+    return octets;
+  }
+
   close(): void {
     this.socket.destroy();
   }

@@ -2,7 +2,7 @@
 import type { SignedRequest } from '../../src/core/http-signature/components.ts';
 import { type ProofParameters, signRequest } from '../../src/core/http-signature/sign.ts';
 import type { ProofContext, ProvingRequest } from '../../src/core/http-signature/verify.ts';
-import { ISSUERS, NOW, type TestAgent, testAgent } from './core-world.ts';
+import { ISSUERS, NOW, permitted, type TestAgent, testAgent } from './core-world.ts';
 
 export const caller: TestAgent = testAgent('planner');
 export const callee: TestAgent = testAgent('inventory');
@@ -37,7 +37,7 @@ export const parametersOf = (changes: Partial<ProofParameters> = {}): ProofParam
 export const signed = ({ request, fields = {}, body, parameters }: SignedChanges = {}): ProvingRequest => {
   const own = { ...REQUEST, ...request };
   const whole = { ...own, fields: new Map([...own.fields, ...Object.entries(fields)]) };
-  return received(whole, signRequest(whole, body, parametersOf(parameters)), body !== undefined);
+  return received(whole, permitted(signRequest(whole, body, parametersOf(parameters))), body !== undefined);
 };
 
 /** The headers of a list, as the callee reads them. */

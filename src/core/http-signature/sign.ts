@@ -1,6 +1,7 @@
 /** Makes the proof of one request (SPEC.md section 12.1). Nonce, time and key are passed in. */
 import { encodeBase64url } from '../encoding/base64url.ts';
 import type { Sign } from '../encoding/jws.ts';
+import { grant, type Verdict } from '../verdict.ts';
 import { coveredOf, type SignedRequest, signatureBase } from './components.ts';
 import { contentDigestOf } from './digest.ts';
 import { PROOF_LABEL, PROOF_TAG } from './fields.ts';
@@ -22,13 +23,13 @@ export interface ProofParameters {
 
 /**
  * The headers that a request needs besides those in `request.fields`, as name, value, name, value …. `body` is undefined for
- * a request without one. Throws when a value can't be signed: it is our own request.
+ * a request without one. Refuses with `request_proof_components`: a value of it can't be signed.
  */
 export const signRequest = (
   request: SignedRequest,
   body: Uint8Array | undefined,
   { audience, exporter, wit, sign, nonce, created, expires }: ProofParameters,
-): readonly string[] => {
+): Verdict<readonly string[]> => {
   const added: (readonly [string, string])[] = [
     ['workload-identity-token', wit],
     ['hopgate-channel', encodeBase64url(exporter)],
@@ -40,12 +41,12 @@ export const signRequest = (
   const list = components.map((name) => `"${name}"`).join(' ');
   const parameters = `(${list});created=${created};expires=${expires};nonce="${nonce}";tag="${PROOF_TAG}";wimse-aud="${audience}"`;
   const base = signatureBase(whole, components, parameters);
-  if (!base.ok) throw new TypeError(base.detail);
-  return [
+  if (!base.ok) return base;
+  return grant([
     ...added.flat(),
     'signature-input',
     `${PROOF_LABEL}=${parameters}`,
     'signature',
     `${PROOF_LABEL}=:${sign(base.value).toString('base64')}:`,
-  ];
+  ]);
 };

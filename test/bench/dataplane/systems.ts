@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { thumbprintUrn } from '../../../src/core/keys.ts';
 import { TEST_SCOPE } from '../../testkit/mesh.ts';
-import type { BenchWorld } from '../world.ts';
+import { type BenchWorld, NO_RATES } from '../world.ts';
 import type { AuthorizerFacts } from './authorizer.ts';
 import { type PeerPlace, startPeer } from './peers.ts';
 import type { Absent, System } from './system.ts';
@@ -14,6 +14,7 @@ export const LIMITS = {
   connections: 20_000,
   connectionsPerCaller: 20_000,
   requestsPerCaller: 1024,
+  ...NO_RATES,
   idleTimeout: '1h',
 };
 

@@ -30,20 +30,26 @@ beforeEach(() => {
   });
 });
 
-const fail = (reason: Parameters<ReturnType<AgentBreaker['begin']>['ended']>[0], caller = A, count = 2) => {
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const fail = async (
+  reason: Parameters<ReturnType<AgentBreaker['begin']>['ended']>[0],
+  caller = A,
+  count = 2,
+) => {
   for (let done = 0; done < count; done++) breaker.begin(caller).ended(reason);
+  await turn();
 };
 /** The next probe, and what follows from its answer. */
 const probe = async (): Promise<void> => {
   timers.shift()?.();
-  await new Promise((resolve) => setImmediate(resolve));
+  await turn();
 };
 
 test('where nobody listens, everybody hears so at once, until the sidecar’s own probe finds somebody', async () => {
   isThere = false;
-  fail('upstream_unreachable', A, 1);
+  await fail('upstream_unreachable', A, 1);
   expect(breaker.fault(A)).toBeUndefined();
-  fail('upstream_unreachable', B, 1);
+  await fail('upstream_unreachable', B, 1);
   for (const caller of [A, B])
     expect(breaker.fault(caller)).toMatchObject({ reason: 'upstream_unavailable', retryAfterSeconds: 1 });
   await probe();
@@ -63,8 +69,9 @@ test('where nobody listens, everybody hears so at once, until the sidecar’s ow
   expect(said).toEqual(['error', 'info']);
 });
 
-test('no request is a probe, however long ago it opened', () => {
-  fail('upstream_unreachable');
+test('no request is a probe, however long ago it opened', async () => {
+  isThere = false;
+  await fail('upstream_unreachable');
   now = 60_000;
   expect(breaker.state).toBe('half-open');
   expect(breaker.fault(A)?.reason).toBe('upstream_unavailable');
@@ -72,8 +79,8 @@ test('no request is a probe, however long ago it opened', () => {
 
 test.each(['upstream_timeout', 'upstream_failed'] as const)(
   '%s shuts the door to the caller whose requests they were, and to nobody else',
-  (reason) => {
-    fail(reason);
+  async (reason) => {
+    await fail(reason);
     expect([breaker.fault(A)?.reason, breaker.fault(B), breaker.state]).toEqual([
       'upstream_unavailable',
       undefined,
@@ -90,12 +97,12 @@ test.each(['upstream_timeout', 'upstream_failed'] as const)(
   },
 );
 
-test('an answer in between begins the count anew, whatever status it has; what the client or policy ended counts for nothing', () => {
-  fail('upstream_unreachable', A, 1);
-  fail('client_aborted', A, 5);
-  fail('revoked_task', A, 5);
+test('an answer in between begins the count anew, whatever status it has; what the client or policy ended counts for nothing', async () => {
+  await fail('upstream_unreachable', A, 1);
+  await fail('client_aborted', A, 5);
+  await fail('revoked_task', A, 5);
   breaker.begin(A).ended('ok');
-  fail('upstream_unreachable', A, 1);
+  await fail('upstream_unreachable', A, 1);
   expect(breaker.fault(A)).toBeUndefined();
 });
 
@@ -108,16 +115,23 @@ test('a response that breaks off after its head is no sign that nobody answers',
   expect([breaker.fault(A), breaker.state]).toEqual([undefined, 'closed']);
 });
 
-test('requests that began before it opened start no second probe', () => {
+test('whoever takes all connections does not make it look as if nobody listened', async () => {
+  await fail('upstream_unreachable', A, 20);
+  expect([breaker.fault(B), breaker.state, said, timers.length]).toEqual([undefined, 'closed', [], 0]);
+});
+
+test('requests that began before it opened start no second probe', async () => {
+  isThere = false;
   const late = [breaker.begin(A), breaker.begin(B)];
-  fail('upstream_unreachable');
+  await fail('upstream_unreachable');
   for (const attempt of late) attempt.ended('upstream_unreachable');
+  await turn();
   expect(timers).toHaveLength(1);
 });
 
 test('a sidecar that has stopped asks no more', async () => {
   isThere = false;
-  fail('upstream_unreachable');
+  await fail('upstream_unreachable');
   breaker.stop();
   await probe();
   expect(timers).toEqual([]);

@@ -1,8 +1,10 @@
 /** What a held body costs its sender's budget: from its first octet until the exchange is over, and not a moment longer. */
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
+import { type Denial, deny } from '../../../src/core/verdict.ts';
 import type { Call } from '../../../src/edge/http/call.ts';
-import { type BodyBudget, HeldBody } from '../../../src/sidecar/held-body.ts';
+import type { BodyBudget } from '../../../src/sidecar/door-guard.ts';
+import { HeldBody } from '../../../src/sidecar/held-body.ts';
 
 const arrange = (contentLength: number | undefined, mostBytes = 1000) => {
   const request = new PassThrough();
@@ -13,7 +15,22 @@ const arrange = (contentLength: number | undefined, mostBytes = 1000) => {
     onClose: (listener: () => void) => listeners.push(listener),
     watchBody: () => undefined,
   };
-  const budget: BodyBudget = { mostBytes, heldBytes: 0 };
+  const budget = {
+    heldBytes: 0,
+    paid: 0,
+    take: (octets: number, isAnnounced: boolean): Denial | undefined => {
+      if (budget.heldBytes + octets > mostBytes) return deny('caller_busy', '');
+      budget.heldBytes += octets;
+      if (isAnnounced) budget.paid += octets;
+      return undefined;
+    },
+    giveBack: (octets: number) => {
+      budget.heldBytes -= octets;
+    },
+    haveRead: (octets: number) => {
+      budget.paid += octets;
+    },
+  } satisfies BodyBudget & Record<string, unknown>;
   const body = new HeldBody({
     call: call as unknown as Call,
     hasBody: true,
@@ -34,9 +51,18 @@ test('all that may come is reserved, then what came, then nothing', async () => 
   expect(budget.heldBytes).toBe(400);
   request.end('hello');
   expect(await read).toMatchObject({ ok: true, value: Buffer.from('hello') });
-  expect(budget.heldBytes).toBe(5);
+  expect([budget.heldBytes, budget.paid]).toEqual([5, 5]);
   close();
   expect(budget.heldBytes).toBe(0);
+});
+
+test('what was announced is paid for once, and in advance', async () => {
+  const { request, budget, body } = arrange(5);
+  const read = body.read(400);
+  expect(budget.paid).toBe(5);
+  request.end('hello');
+  await read;
+  expect(budget.paid).toBe(5);
 });
 
 test('a client that left before the body was asked for leaves nothing behind', async () => {
