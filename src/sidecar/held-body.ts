@@ -11,8 +11,6 @@ export interface HeldBodyOptions {
   readonly contentLength: number | undefined;
   readonly idleMs: number;
   readonly budget: BodyBudget;
-  /** Tells a client that waits to send. */
-  readonly onRead?: (() => void) | undefined;
 }
 
 export class HeldBody {
@@ -40,7 +38,7 @@ export class HeldBody {
   }
 
   private async take(mostBytes: number): Promise<Verdict<Buffer>> {
-    const { call, hasBody, contentLength, idleMs, budget, onRead } = this.options;
+    const { call, hasBody, contentLength, idleMs, budget } = this.options;
     if (!hasBody) return grant(Buffer.alloc(0));
     if ((contentLength ?? 0) > mostBytes) return tooLarge(contentLength ?? 0, mostBytes);
     // Whoever has left by now is not heard leaving: what is reserved then would be so for ever.
@@ -50,7 +48,7 @@ export class HeldBody {
     const denial = budget.take(reserved, isAnnounced);
     if (denial !== undefined) return denial;
     call.onClose(() => budget.giveBack(reserved));
-    onRead?.();
+    if (call.waits) call.sendContinue();
     const read = await readRequestBody(call, { mostBytes, idleMs });
     if (!read.ok) return read;
     this.whole = read.value;

@@ -22,14 +22,8 @@ const LINGER_MS = 1000;
 /** Requests behind an unanswered one; our own connections to peers have none. */
 const MAX_PIPELINED = 16;
 
-/** What comes of a call on a line. `wantsContinue`: its client waits to be told to send. */
-export type TakeCall = (
-  call: Call,
-  line: Line,
-  hop: string,
-  wantsContinue: boolean,
-  upgrade: UpgradeRequest | undefined,
-) => void;
+/** What comes of a call on a line. */
+export type TakeCall = (call: Call, line: Line, hop: string, upgrade: UpgradeRequest | undefined) => void;
 
 export class InboundHttp {
   private readonly parts: Parts;
@@ -46,11 +40,11 @@ export class InboundHttp {
     this.h1.maxHeadersCount = MAX_HEADERS;
     this.h1.on('request', (request, response) => this.onH1(request, new H1Call(request, response)));
     this.h1.on('checkContinue', (request, response) =>
-      this.onH1(request, new H1Call(request, response), true),
+      this.onH1(request, new H1Call(request, response, true)),
     );
     this.h1.on('checkExpectation', (request, response) => this.onH1(request, new H1Call(request, response)));
     this.h1.on('upgrade', (request, socket, head) =>
-      this.onH1(request, H1Call.onSocket(request, socket), false, { socket, head }),
+      this.onH1(request, H1Call.onSocket(request, socket), { socket, head }),
     );
     this.h1.on('connect', (request, socket) => this.onBroken(socket, 'http_upgrade', request.method ?? ''));
     this.h1.on('clientError', (error: NodeJS.ErrnoException, socket) => this.onClientError(error, socket));
@@ -76,22 +70,14 @@ export class InboundHttp {
       call.onClose(() => {
         line.unanswered--;
       });
-      const wantsContinue = call.rawHeaders.some(
-        (text, at) => at % 2 === 1 && call.rawHeaders[at - 1] === 'expect' && text === '100-continue',
-      );
-      this.take(call, line, hopIdOf(line.session, ordinal), wantsContinue, undefined);
+      this.take(call, line, hopIdOf(line.session, ordinal), undefined);
     });
     this.h2.add(server);
     socket.once('close', () => this.h2.delete(server));
     if (this.parts.isDraining()) server.close();
   }
 
-  private onH1(
-    request: IncomingMessage,
-    call: H1Call,
-    wantsContinue = false,
-    upgrade?: UpgradeRequest,
-  ): void {
+  private onH1(request: IncomingMessage, call: H1Call, upgrade?: UpgradeRequest): void {
     const { socket } = request;
     const line = this.lines.get(socket);
     if (line === undefined) {
@@ -109,7 +95,7 @@ export class InboundHttp {
     call.onClose(() => {
       line.unanswered--;
     });
-    this.take(call, line, nextHopId(line.session), wantsContinue, upgrade);
+    this.take(call, line, nextHopId(line.session), upgrade);
   }
 
   private onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {

@@ -74,13 +74,7 @@ export class InboundRequests {
     return Object.assign(underWay, { name, lines: 0, beforeApprover: 0, bodies });
   }
 
-  private take(
-    call: Call,
-    line: Line,
-    hop: string,
-    wantsContinue: boolean,
-    upgrade: UpgradeRequest | undefined,
-  ): void {
+  private take(call: Call, line: Line, hop: string, upgrade: UpgradeRequest | undefined): void {
     const { parts } = this;
     const { session, own, caller: mine } = line;
     const entered = parts.guard.enter(mine.name, mine);
@@ -104,9 +98,6 @@ export class InboundRequests {
       contentLength: headers.contentLength,
       idleMs: parts.config.limits.bodyTimeout * 1000,
       budget: mine.bodies,
-      onRead: () => {
-        if (wantsContinue) call.sendContinue();
-      },
     });
     const arrival: Arrival = { call, caller: mine.name, headers, session, hop, upgrade };
     takeHop(
@@ -137,7 +128,6 @@ export class InboundRequests {
         },
         body: (mostBytes) => this.readBody(held, line, call, mostBytes),
         exchange: (permit) => {
-          if (wantsContinue && held.octets === undefined) call.sendContinue();
           return this.exchange(arrival, permit, held.octets);
         },
       },
@@ -249,7 +239,6 @@ export class InboundRequests {
       : watchRequest(permit, headers.forwarded, body?.length ?? headers.contentLength);
     const forwarded = watch?.readsBody === true ? withoutCodings(headers.forwarded) : headers.forwarded;
     labels.add(permit.delegated.chain, permit.labels);
-    if (headers.readsTrailers && this.agent.speaksH2(call)) forwarded.push('te', 'trailers');
     this.verified.addTo(forwarded, session, permit, hop);
     const attempt = this.parts.guard.agent.begin(caller);
     const shared = {
@@ -269,6 +258,7 @@ export class InboundRequests {
     if (upgrade !== undefined) return heardBy(attempt, upgradeExchange({ ...shared, upgrade }));
     const exchange = httpExchange({
       ...shared,
+      readsTrailers: headers.readsTrailers,
       hasBody: headers.hasBody,
       contentLength: headers.contentLength,
       body,

@@ -44,6 +44,7 @@ export class OutboundHttp<Tunnel> {
     const call = (one: H1Call, upgrade?: UpgradeRequest): void =>
       events.onCall(one, this.tunnels.get(one.request.socket), upgrade);
     this.h1.on('request', (request, response) => call(new H1Call(request, response)));
+    this.h1.on('checkContinue', (request, response) => call(new H1Call(request, response, true)));
     this.h1.on('upgrade', (request, socket, head) =>
       call(H1Call.onSocket(request, socket), { socket, head }),
     );

@@ -202,7 +202,6 @@ export class OutboundRequests {
     let returned: readonly string[] = [];
     forwarded.push('delegation-chain', held.chainText);
     if (grantText !== undefined) forwarded.push('delegation-grant', grantText);
-    if (connection.http === 'h2' && headers.readsTrailers) forwarded.push('te', 'trailers');
     const onLabels = (text: string | undefined): Denial | undefined => {
       const sent = text === undefined ? [] : parseLabels(text);
       if (sent === undefined) return deny('response_malformed', 'Delegation-Labels is no list of labels');
@@ -232,6 +231,7 @@ export class OutboundRequests {
       httpExchange({
         ...shared,
         ordinal,
+        readsTrailers: headers.readsTrailers,
         hasBody: headers.hasBody,
         contentLength: headers.contentLength,
         body,

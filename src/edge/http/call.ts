@@ -14,6 +14,8 @@ export interface Call {
   readonly rawHeaders: readonly string[];
   /** Whether it is known to have no body: HTTP/1 says so in headers. */
   readonly endsWithHead: boolean;
+  /** Its client sends the body only when it is told to (RFC 9110 §10.1.1). */
+  readonly waits: boolean;
   /** The request's body. */
   readonly body: Readable;
   /** Name, value …, behind the body. */
@@ -36,7 +38,7 @@ export interface Call {
   /** A body that stands still for so many milliseconds is heard of once; 0 ends the watch. */
   watchBody(idleMs: number, onStill?: () => void): void;
 
-  /** Tells a client that waits with its body. */
+  /** Tells a client that {@link waits}. */
   sendContinue(): void;
   /** 1xx, but for 100 and 101. */
   sendInformation(status: number, headers: readonly string[]): void;

@@ -30,6 +30,8 @@ export interface ExchangeOptions {
   readonly target: string;
   /** Name, value …; without hop-by-hop headers. */
   readonly headers: string[];
+  /** Whether the client reads trailers. */
+  readonly readsTrailers?: boolean | undefined;
   readonly hasBody: boolean;
   readonly contentLength: number | undefined;
   /** The body, where it was read before: exactly these octets go on. */
@@ -100,7 +102,7 @@ class RunningExchange implements UpstreamHandler {
   }
 
   begin(): (reason: ReasonCode) => void {
-    const { call, upstream, target, headers, headersTimeoutMs, ordinal } = this.options;
+    const { call, upstream, target, headers, headersTimeoutMs, ordinal, readsTrailers } = this.options;
     // Who left while the decision was written is not heard leaving again.
     if (call.isClosed) {
       this.finish('client_aborted');
@@ -114,7 +116,7 @@ class RunningExchange implements UpstreamHandler {
     }
     call.onClose(this.onClientClose);
     this.running = upstream.send(
-      { method: call.method, target, headers, body: this.body(), headersTimeoutMs, ordinal },
+      { method: call.method, target, headers, body: this.body(), headersTimeoutMs, ordinal, readsTrailers },
       this,
     );
     return this.cut;
@@ -131,6 +133,7 @@ class RunningExchange implements UpstreamHandler {
     const { call, hasBody, contentLength, body, maxBodyBytes, requestTimeoutMs, inspector } = this.options;
     if (!hasBody) return null;
     if (body !== undefined) return body;
+    if (call.waits) call.sendContinue();
     call.watchBody(requestTimeoutMs, () => this.cut('http_timeout'));
     call.body.once('end', () => call.watchBody(0));
     const trailers = (): readonly string[] => readTrailers(call.trailers());

@@ -11,11 +11,13 @@ const ONE_WRITE_BYTES = 4096;
 export class H1Call implements Call {
   readonly request: IncomingMessage;
   readonly response: Response;
+  readonly waits: boolean;
   private readonly closeListeners: (() => void)[] = [];
   private isHeardClosing = false;
   private hasLength = false;
 
-  constructor(request: IncomingMessage, response: Response) {
+  constructor(request: IncomingMessage, response: Response, waits = false) {
+    this.waits = waits;
     this.request = request;
     this.response = response;
     response.sendDate = false;

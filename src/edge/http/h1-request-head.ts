@@ -62,6 +62,7 @@ export const requestHead = (request: UpstreamRequest, found: Announced): string 
   }
   if (hosts !== 1) return undefined;
   if (upgrade) text += 'connection: upgrade\r\nupgrade: websocket\r\n';
+  else if (request.readsTrailers === true) text += 'te: trailers\r\nconnection: te\r\n';
   const known = body === null ? 0 : Buffer.isBuffer(body) ? body.length : -1;
   if (known !== -1) {
     if (length !== -1 && length !== known) return undefined;

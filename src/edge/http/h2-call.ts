@@ -24,6 +24,7 @@ interface Head {
   readonly target: string;
   readonly rawHeaders: readonly string[];
   readonly malformed: string | undefined;
+  readonly waits: boolean;
 }
 
 /** Takes the pseudo-headers out; `:authority` becomes the one `host` (RFC 9113 §8.3.1). */
@@ -35,6 +36,7 @@ export const readHead = (raw: readonly string[]): Head => {
   let host: string | undefined;
   let malformed: string | undefined;
   let cookie: string | undefined;
+  let waits = false;
   for (let at = 0; at < raw.length; at += 2) {
     const name = raw[at] ?? '';
     const value = raw[at + 1] ?? '';
@@ -46,6 +48,7 @@ export const readHead = (raw: readonly string[]): Head => {
     } else if (name.startsWith(':')) malformed = `a pseudo-header ${name}`;
     else {
       if (name === 'host') host ??= value;
+      if (name === 'expect') waits = value.toLowerCase() === '100-continue';
       // Sent in crumbs for compression's sake (RFC 9113 §8.2.3).
       if (name === 'cookie') cookie = cookie === undefined ? value : `${cookie}; ${value}`;
       else headers.push(name, value);
@@ -56,7 +59,7 @@ export const readHead = (raw: readonly string[]): Head => {
     if (host === undefined) headers.unshift('host', authority);
     else if (host !== authority) malformed = 'Host and :authority differ';
   }
-  return { method, target, rawHeaders: headers, malformed };
+  return { method, target, rawHeaders: headers, malformed, waits };
 };
 
 export class H2Call implements Call {
@@ -65,6 +68,7 @@ export class H2Call implements Call {
   readonly target: string;
   readonly rawHeaders: readonly string[];
   readonly endsWithHead: boolean;
+  readonly waits: boolean;
   readonly malformed: string | undefined;
   readonly stream: ServerHttp2Stream;
   private requestTrailers: readonly string[] = [];
@@ -74,13 +78,14 @@ export class H2Call implements Call {
   private readonly closeListeners: (() => void)[] = [];
 
   constructor(stream: ServerHttp2Stream, raw: readonly string[]) {
-    const { method, target, rawHeaders, malformed } = readHead(raw);
+    const { method, target, rawHeaders, malformed, waits } = readHead(raw);
     this.method = method;
     this.target = target;
     this.rawHeaders = rawHeaders;
     this.malformed = malformed;
     this.stream = stream;
     this.endsWithHead = stream.endAfterHeaders;
+    this.waits = !this.endsWithHead && waits;
     stream.on('error', () => undefined);
     stream.once('close', () => {
       for (const heard of this.closeListeners.splice(0)) heard();

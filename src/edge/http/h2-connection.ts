@@ -116,10 +116,11 @@ export class H2Connection implements Upstream {
 const skipTo = (session: ClientHttp2Session, ordinal: number): void =>
   (session as ClientHttp2Session & { setNextStreamID(id: number): void }).setNextStreamID(2 * ordinal - 1);
 
-const headersOf = ({ method, target, headers, scheme = 'http' }: UpstreamRequest) => {
+const headersOf = ({ method, target, headers, readsTrailers, scheme = 'http' }: UpstreamRequest) => {
   const { host, ...rest } = headerObject(headers);
   return {
     ...rest,
+    ...(readsTrailers === true && { te: 'trailers' }),
     ':method': method,
     ':path': target,
     ':scheme': scheme,

@@ -22,6 +22,8 @@ export interface UpstreamRequest {
   readonly headersTimeoutMs: number;
   /** It asks to become a WebSocket: `upgrade` and `connection` are added. */
   readonly upgrade?: boolean | undefined;
+  /** Whoever asks reads trailers of the response: `te: trailers` is added (RFC 9110 §10.1.4). */
+  readonly readsTrailers?: boolean | undefined;
   /** HTTP/2: the place among the streams of its connection, where both sides count; 1 for the first. */
   readonly ordinal?: number | undefined;
   /** HTTP/2; `http` where it isn't said. */
