@@ -42,8 +42,8 @@ export interface Call {
   sendContinue(): void;
   /** 1xx, but for 100 and 101. */
   sendInformation(status: number, headers: readonly string[]): void;
-  /** `isWhole`: nothing follows it. */
-  sendHead(status: number, headers: readonly string[], isWhole: boolean): void;
+  /** `isWhole`: nothing follows it. False: this head can't be sent over this version of HTTP, and nothing of it was. */
+  sendHead(status: number, headers: readonly string[], isWhole: boolean): boolean;
   /** Lets go of what {@link sendHead} may have kept for the first octets. */
   flush(): void;
   /** Whether more may come at once; else `onDrain` is called when it may. */

@@ -188,14 +188,19 @@ class RunningExchange implements UpstreamHandler {
   /** The head goes before the first octet, and not before what was to be looked at first. */
   private sendHead(): void {
     if (this.head === undefined) return;
-    const { call, responseHeaders } = this.options;
+    const { call, responseHeaders, failures } = this.options;
     const { status, headers, contentLength, isWhole } = this.head;
     this.head = undefined;
     const keepsLength = this.open?.keepsLength ?? true;
-    this.expected = keepsLength && !isWhole ? contentLength : undefined;
+    const hasBody = !isWhole && status !== 304 && call.method !== 'HEAD';
+    this.expected = keepsLength && hasBody ? contentLength : undefined;
     this.status = status;
     const sent = [...(keepsLength ? headers : withoutLength(headers)), ...responseHeaders()];
-    call.sendHead(status, sent, isWhole && this.open === undefined);
+    if (!call.sendHead(status, sent, isWhole && this.open === undefined)) {
+      this.running?.abort();
+      this.finish(failures.broken);
+      return;
+    }
     // A stream's reader wants its headers now, not with the first event.
     if (this.expected === undefined && !isWhole) call.flush();
   }
@@ -218,6 +223,7 @@ class RunningExchange implements UpstreamHandler {
     }
     for (const octets of pass) {
       this.sendHead();
+      if (this.ended) return false;
       this.pass(octets);
     }
     if (denial !== undefined) this.refuse(denial);
@@ -253,6 +259,7 @@ class RunningExchange implements UpstreamHandler {
     const inspector = this.open?.inspector;
     if (inspector !== undefined && !this.passStep(look(() => inspector.end()))) return;
     this.sendHead();
+    if (this.ended) return;
     call.end(undefined, trailers.length === 0 ? trailers : readTrailers(trailers));
     this.finish('ok');
   }

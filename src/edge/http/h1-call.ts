@@ -103,11 +103,16 @@ export class H1Call implements Call {
     socket.write(`${text}\r\n`, 'latin1');
   }
 
-  sendHead(status: number, headers: readonly string[]): void {
+  sendHead(status: number, headers: readonly string[]): boolean {
     for (let at = 0; at < headers.length; at += 2)
       if (headers[at]?.length === 14 && headers[at]?.toLowerCase() === 'content-length')
         this.hasLength = true;
-    this.response.writeHead(status, headers as string[]);
+    try {
+      this.response.writeHead(status, headers as string[]);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   flush(): void {

@@ -140,26 +140,41 @@ export class H2Call implements Call {
 
   sendInformation(status: number, headers: readonly string[]): void {
     if (this.isClosed || this.stream.headersSent) return;
-    this.stream.additionalHeaders({ ...headerObject(headers), ':status': status });
+    try {
+      this.stream.additionalHeaders({ ...headerObject(headers), ':status': status });
+    } catch {
+      // Node finds fault with it, and nobody misses it.
+    }
   }
 
-  sendHead(status: number, headers: readonly string[], isWhole: boolean): void {
-    if (this.isClosed) return;
+  sendHead(status: number, headers: readonly string[], isWhole: boolean): boolean {
+    if (this.isClosed) return true;
     const { stream } = this;
-    if (!isWhole)
-      stream.once('wantTrailers', () => {
-        stream.sendTrailers(headerObject(this.answerTrailers));
-        this.letGo();
-      });
-    stream.respond(
-      { ...headerObject(headers), ':status': status },
-      { endStream: isWhole, waitForTrailers: !isWhole },
-    );
-    if (isWhole) {
+    try {
+      stream.respond(
+        { ...headerObject(headers), ':status': status },
+        { endStream: isWhole, waitForTrailers: !isWhole },
+      );
+    } catch {
+      return false;
+    }
+    // Node ends it itself where a status or HEAD allows no body.
+    if (!isWhole && !stream.writableEnded) stream.once('wantTrailers', this.onWantTrailers);
+    else {
       this.isEnded = true;
       this.letGo();
     }
+    return true;
   }
+
+  private readonly onWantTrailers = (): void => {
+    try {
+      this.stream.sendTrailers(headerObject(this.answerTrailers));
+      this.letGo();
+    } catch {
+      this.abort();
+    }
+  };
 
   /** An answer that comes before the end of the request asks for no more of it (RFC 9113 §8.1). */
   private letGo(): void {
@@ -169,7 +184,7 @@ export class H2Call implements Call {
   flush(): void {}
 
   write(chunk: Uint8Array): boolean {
-    return this.stream.write(chunk);
+    return this.isEnded || this.stream.write(chunk);
   }
 
   onDrain(listener: () => void): void {

@@ -20,6 +20,11 @@ const END_STREAM = 1;
 /** A server opens none: push is off. */
 const NO_STREAMS = 0;
 
+/** As over HTTP/1.1: without an end they are an attack. */
+const MAX_INFORMATIONS = 256;
+/** Milliseconds that what is left of a request has to go, once it is answered. */
+const LINGER_MS = 1000;
+
 export interface H2ConnectionOptions {
   /** Heard once, when it has ended. */
   readonly onEnd?: (() => void) | undefined;
@@ -74,6 +79,11 @@ export class H2Connection implements Upstream {
     const { session } = this;
     if (session.destroyed || session.closed) {
       exchange.fail({ kind: 'unreachable', detail: 'the connection has ended' });
+      return exchange;
+    }
+    // What was permitted as a WebSocket is none where it would arrive as a plain GET.
+    if (request.upgrade === true) {
+      exchange.fail({ kind: 'broken', detail: 'an upgrade can’t be sent over HTTP/2' });
       return exchange;
     }
     const ordinal = request.ordinal ?? this.sent + 1;
@@ -134,6 +144,7 @@ class H2Exchange implements UpstreamExchange {
   private body: ComingBody | undefined;
   private ended = false;
   private hasHead = false;
+  private informations = 0;
   private isAborted = false;
   private late: NodeJS.Timeout | undefined;
   private trailers: readonly string[] = [];
@@ -144,12 +155,14 @@ class H2Exchange implements UpstreamExchange {
 
   begin(stream: ClientHttp2Stream, { body, headersTimeoutMs }: UpstreamRequest): void {
     this.stream = stream;
-    this.late = setTimeout(() => {
-      this.fail({ kind: 'timeout', detail: `no response within ${headersTimeoutMs} ms` });
-      stream.close(CANCEL);
-    }, headersTimeoutMs);
+    this.late = setTimeout(
+      () => this.giveUp('timeout', `no response within ${headersTimeoutMs} ms`),
+      headersTimeoutMs,
+    );
     stream.on('error', () => undefined);
     stream.on('headers', (_headers: unknown, _flags: number, raw: readonly string[]) => {
+      if (this.ended) return;
+      if (++this.informations > MAX_INFORMATIONS) this.giveUp('malformed', 'too many interim responses');
       const [status, headers] = splitStatus(raw);
       if (!this.ended && status > 101) this.handler.onInformation(status, headers);
     });
@@ -158,7 +171,9 @@ class H2Exchange implements UpstreamExchange {
       if (this.ended) return;
       const [status, headers] = splitStatus(raw as readonly string[]);
       this.hasHead = true;
-      this.handler.onHead(status, headers, (flags & END_STREAM) !== 0);
+      // Three digits are enough for nghttp2; no other reader takes them all.
+      if (status > 599) this.giveUp('malformed', 'a status beyond 599');
+      else this.handler.onHead(status, headers, (flags & END_STREAM) !== 0);
     });
     stream.on('trailers', (_headers: unknown, _flags: number, raw: unknown) => {
       this.trailers = raw as readonly string[];
@@ -179,7 +194,22 @@ class H2Exchange implements UpstreamExchange {
     this.ended = true;
     clearTimeout(this.late);
     this.stopBody();
+    this.letGo();
     this.handler.onEnd(this.trailers);
+  }
+
+  /** A response that came before the request's end: without this, the stream would be open until the other side ends it. */
+  private letGo(): void {
+    const { stream } = this;
+    if (stream === undefined || stream.writableFinished) return;
+    const late = setTimeout(() => stream.close(CANCEL), LINGER_MS).unref();
+    stream.once('close', () => clearTimeout(late));
+    if (!stream.writableEnded) stream.close(NO_ERROR);
+  }
+
+  private giveUp(kind: UpstreamFailure['kind'], detail: string): void {
+    this.fail({ kind, detail });
+    this.stream?.close(CANCEL);
   }
 
   private onClose({ rstCode }: ClientHttp2Stream): void {
@@ -194,7 +224,13 @@ class H2Exchange implements UpstreamExchange {
   private sendBody(stream: ClientHttp2Stream, body: ComingBody): void {
     this.body = body;
     const { stream: source } = body;
-    stream.once('wantTrailers', () => stream.sendTrailers(headerObject(body.trailers())));
+    stream.once('wantTrailers', () => {
+      try {
+        stream.sendTrailers(headerObject(body.trailers()));
+      } catch {
+        this.giveUp('broken', 'trailers that can’t be sent over HTTP/2');
+      }
+    });
     source.on('data', this.onBody);
     source.once('end', this.onBodyEnd);
   }

@@ -24,6 +24,8 @@ export const sessionOptions = (streams: number) => ({
   maxHeaderListPairs: MAX_HEADERS + PSEUDO_HEADERS,
   maxDeflateDynamicTableSize: HEADER_TABLE,
   maxSendHeaderBlockLength: 2 * MAX_HEADER_BYTES,
+  // Node would throw where HTTP/1.1 has let two of a name pass; older versions do all the same.
+  strictSingleValueFields: false,
   settings: {
     enablePush: false,
     headerTableSize: HEADER_TABLE,

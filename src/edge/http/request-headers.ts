@@ -39,6 +39,7 @@ const ROLES: Readonly<Record<string, Role>> = Object.assign(Object.create(null),
   te: 'te',
   trailer: 'drop',
   expect: 'drop',
+  'http2-settings': 'drop',
   // What frameworks believe of a proxy on loopback; the one on loopback is this sidecar.
   forwarded: 'drop',
   'x-real-ip': 'drop',
