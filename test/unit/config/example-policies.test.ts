@@ -57,9 +57,15 @@ const decide = (name: string, { agents, scope, callee, request, ...rest }: Asked
   return [rule, ...flags, ...(demanded.approval.length > 0 ? ['approved by a human'] : [])].join(', ');
 };
 
-test('each is valid, and there are four', () => {
+test('each is valid, and there are five', () => {
   const names = readdirSync(folder).filter((name) => name.endsWith('.yaml') && !name.includes('test'));
-  expect(names.sort()).toEqual(['mcp-and-a2a.yaml', 'messages.yaml', 'opa.yaml', 'policy-table.yaml']);
+  expect(names.sort()).toEqual([
+    'mcp-and-a2a.yaml',
+    'messages.yaml',
+    'opa.yaml',
+    'policy-table.yaml',
+    'without-a-sidecar.yaml',
+  ]);
   for (const name of names) expect(() => load(name.replace('.yaml', ''))).not.toThrow();
 });
 
