@@ -185,7 +185,8 @@ export class InboundRequests {
       method,
       target,
     } as const;
-    if (proof !== undefined) call.retire();
+    // Who only comes too fast may go on where it is.
+    if (proof !== undefined && denial.retryAfterSeconds === undefined) call.retire();
     const reply = (): void => {
       this.parts.clockAlarm.hear(denial, session.identified.id);
       sendProblem(call, denial, hop, false);
