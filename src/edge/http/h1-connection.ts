@@ -139,7 +139,11 @@ export class H1Connection implements Upstream, ResponseSink {
       return failLater(exchange, NOT_IDLE);
     }
     const head = requestHead(request, exchange);
-    if (head === undefined) return failLater(exchange, UNFIT);
+    if (head === undefined) {
+      // Nothing was written, so whoever keeps idle connections has this one back.
+      this.options.onIdle?.(this);
+      return failLater(exchange, UNFIT);
+    }
     this.current = exchange;
     exchange.connection = this;
     exchange.begun = now;

@@ -15,8 +15,10 @@ export interface ResponseSink {
   onData(chunk: Buffer): void;
 }
 
-/** One response to a request that takes minutes may come after many of them; without an end it is an attack. */
+/** One response to a request that takes minutes may come after many of them; without an end they are an attack. */
 const MAX_INFORMATIONS = 256;
+/** Octets of all of them: they go on to a client that may be slow, and nobody can ask it to wait. */
+const MAX_INFORMATION_OCTETS = 64 * 1024;
 
 const NO_FIELDS: readonly string[] = [];
 /** Octets of `HTTP/1.1 200 `. */
@@ -33,6 +35,7 @@ export class ResponseParser {
   private withoutBody = false;
   private mayUpgrade = false;
   private informations = 0;
+  private informationOctets = 0;
   private left = 0;
   private readonly held = new HeldLines();
   private readonly chunks = new ChunkedBody();
@@ -63,6 +66,7 @@ export class ResponseParser {
     this.withoutBody = method === 'HEAD';
     this.mayUpgrade = mayUpgrade;
     this.informations = 0;
+    this.informationOctets = 0;
     this.status = 0;
     this.keeps = false;
     this.fault = undefined;
@@ -178,7 +182,7 @@ export class ResponseParser {
     const fault =
       readFields(octets, fieldsAt, to - 2, text, headers) ??
       readFraming(headers, text, this.framing) ??
-      this.faultInHead();
+      this.faultInHead(to - from);
     if (fault !== undefined) {
       this.refuse(fault);
       return;
@@ -213,7 +217,7 @@ export class ResponseParser {
     return octets[at] === CR && octets[at + 1] === LF ? at + 2 : -1;
   }
 
-  private faultInHead(): string | undefined {
+  private faultInHead(octets: number): string | undefined {
     const { status, isOld, framing } = this;
     if (isOld && framing.chunked) return 'a transfer coding in HTTP/1.0';
     // RFC 9110 §8.6, RFC 9112 §6.1: a server that announces a body here may send one.
@@ -228,7 +232,10 @@ export class ResponseParser {
       if (!framing.switches) return 'a switch of protocols that Connection does not name';
       return framing.upgrade === 'websocket' ? undefined : 'a switch to another protocol than was asked for';
     }
-    return ++this.informations > MAX_INFORMATIONS ? 'too many interim responses' : undefined;
+    this.informationOctets += octets;
+    return ++this.informations > MAX_INFORMATIONS || this.informationOctets > MAX_INFORMATION_OCTETS
+      ? 'too many interim responses'
+      : undefined;
   }
 
   private beginBody(): void {

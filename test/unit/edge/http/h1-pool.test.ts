@@ -169,6 +169,21 @@ describe('connections', () => {
   });
 });
 
+describe('a request that is not fit to be sent', () => {
+  test('takes no connection from those that are', async () => {
+    const { pool, upstream } = await pooled(
+      (socket, ordinal) => eachRequest(socket, () => socket.write(answerOf(ordinal))),
+      { connections: 1, idleMs: 20_000 },
+    );
+    for (let at = 0; at < 5; at++) {
+      const unfit = send(pool, { headers: ['host', 'agent', 'a', 'b\r\nc: d'] });
+      expect((await unfit.done).failure?.kind).toBe('broken');
+      expect((await send(pool).done).body).toBe('0');
+    }
+    expect(upstream.sockets.length).toBe(1);
+  });
+});
+
 describe('unreachable', () => {
   test('nobody listens', async () => {
     const server = createServer().listen(0, '127.0.0.1');

@@ -223,6 +223,10 @@ const REFUSED: Readonly<Record<string, readonly [octets: string, fault: RegExp, 
   'a body with 103': ['HTTP/1.1 103 Hints\r\ncontent-length: 1\r\n\r\nx', /announced with 103/],
   'an interim response in HTTP/1.0': ['HTTP/1.0 103 Hints\r\n\r\n', /interim response in HTTP\/1\.0/],
   'interim responses without an end': ['HTTP/1.1 103 Hints\r\n\r\n'.repeat(257), /too many interim/],
+  'interim responses of 70 KiB': [
+    `HTTP/1.1 103 Hints\r\nlink: ${'x'.repeat(10_000)}\r\n\r\n`.repeat(7),
+    /too many interim/,
+  ],
   '101 that nobody asked for': [
     'HTTP/1.1 101 Switching\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n',
     /nobody asked for/,
