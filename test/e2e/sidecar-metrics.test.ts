@@ -60,6 +60,9 @@ describe('the metrics of a sidecar', () => {
           ),
           [`hopgate_response_body_bytes_total{direction="${direction}"}`]:
             2 * 'hello from inventory/def456'.length,
+          [`hopgate_handshakes_total{direction="${direction}"}`]: 1,
+          [`hopgate_handshake_duration_seconds_count{direction="${direction}"}`]: 1,
+          [`hopgate_connections{door="${direction}",state="open"}`]: 1,
           'hopgate_cache_lookups_total{cache="chain",result="hit"}': 1,
           'hopgate_cache_lookups_total{cache="decision",result="hit"}': 1,
         }),

@@ -2,7 +2,6 @@
  * Spans or log records on their way to a receiver: a bounded queue, one delivery at a time. Whoever puts something in never waits, and
  * never hears what became of it; what is lost is counted.
  */
-import { setTimeout as wait } from 'node:timers/promises';
 
 /** What became of a delivery: taken, less so many of it; not now; or not at all. */
 export type Delivered = { readonly rejected: number } | 'again' | 'refused';
@@ -30,6 +29,22 @@ export interface DeliveryFigures {
 const BATCH = 128;
 const ATTEMPTS = 4;
 const FIRST_PAUSE_MS = 500;
+
+/** Until then, or until the signal; holds no process. */
+const pause = (
+  milliseconds: number,
+  signal: AbortSignal,
+): { readonly done: Promise<void>; readonly timer: NodeJS.Timeout } => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, signal.aborted ? 0 : milliseconds).unref();
+  const end = (): void => {
+    clearTimeout(timer);
+    resolve();
+  };
+  signal.addEventListener('abort', end, { once: true });
+  void promise.then(() => signal.removeEventListener('abort', end));
+  return { done: promise, timer };
+};
 
 export class Delivery<T> {
   private readonly options: DeliveryOptions<T>;
@@ -93,10 +108,7 @@ export class Delivery<T> {
       }
       this.change(false);
       if (result === 'refused' || attempt >= ATTEMPTS || this.stopping.signal.aborted) return 0;
-      await wait(FIRST_PAUSE_MS * 2 ** (attempt - 1), undefined, {
-        signal: this.stopping.signal,
-        ref: false,
-      }).catch(() => undefined);
+      await pause(FIRST_PAUSE_MS * 2 ** (attempt - 1), this.stopping.signal).done;
     }
   }
 
@@ -114,9 +126,12 @@ export class Delivery<T> {
       await this.running;
       while (this.queue.length > 0) await this.deliverAll();
     };
-    const late = new AbortController();
-    await Promise.race([rest(), wait(withinMs, undefined, { signal: late.signal }).catch(() => undefined)]);
-    late.abort();
+    const inTime = new AbortController();
+    // Whoever waits for this holds the process until then.
+    const { done, timer } = pause(withinMs, inTime.signal);
+    timer.ref();
+    await Promise.race([rest(), done]);
+    inTime.abort();
     this.failed += this.queue.length;
     this.queue = [];
   }
