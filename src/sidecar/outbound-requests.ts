@@ -94,8 +94,6 @@ export class OutboundRequests {
     if (!context.ok) return context;
     const wanted = headers.delegate === undefined ? undefined : parseDelegateRequest(headers.delegate);
     if (wanted !== undefined && !wanted.ok) return wanted;
-    if (parts.isDraining() && parts.path.live.size === 0)
-      return deny('draining', 'the sidecar is shutting down');
     const pool = this.peers.pool(route, peerHttp(route, call, upgrade));
     const acquired = await pool.acquire();
     if (!acquired.ok) return acquired;

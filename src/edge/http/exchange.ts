@@ -15,6 +15,7 @@ import { BodyGate, Cut, look } from './body-gate.ts';
 import type { Call } from './call.ts';
 import { problemOf, sendProblem } from './problem.ts';
 import { readResponseHeaders, readTrailers } from './request-headers.ts';
+import { edgeOf, type StreamEdge } from './stream-edge.ts';
 import type {
   Upstream,
   UpstreamExchange,
@@ -71,8 +72,15 @@ const withoutLength = (headers: readonly string[]): readonly string[] =>
 
 /** Cut by us, and not for a reason that its reader would hear. */
 const SILENT = new Set<ReasonCode>(['client_aborted', 'draining']);
+/** Another instance may be there by then, or this one again. */
+const RETRY_AFTER_SECONDS = 1;
 /** Milliseconds that the last octets of a cut response have. */
 const LINGER_MS = 1000;
+
+const denialOf = (reason: ReasonCode): Denial => {
+  const denial = deny(reason, 'the exchange was not completed');
+  return reason === 'draining' ? { ...denial, retryAfterSeconds: RETRY_AFTER_SECONDS } : denial;
+};
 
 export const httpExchange = (options: ExchangeOptions): Exchange => ({
   start: (done) => new RunningExchange(options, done).begin(),
@@ -84,6 +92,11 @@ class RunningExchange implements UpstreamHandler {
   private running: UpstreamExchange | undefined;
   private gate: BodyGate | undefined;
   private cutReason: ReasonCode | undefined;
+  /** Of a stream that may end early: where. */
+  private edge: StreamEdge | undefined;
+  /** It is to end as soon as it may. */
+  private isLeaving = false;
+  private report: (() => void) | undefined;
   private ended = false;
   /** For the client to take what it was sent. */
   private waiting = false;
@@ -148,11 +161,28 @@ class RunningExchange implements UpstreamHandler {
 
   /** Ends the exchange for a reason of ours: a revocation, an expiry, a shutdown. */
   private readonly cut = (reason: ReasonCode): void => {
-    if (this.ended) return;
+    if (this.ended) {
+      this.report?.();
+      return;
+    }
     this.cutReason = reason;
+    if (reason === 'draining' && this.leaves()) return;
     this.running?.abort();
     this.finish(reason);
   };
+
+  /** A shutdown asks a stream to end, so that its reader sees an end and no fault; asked again, it is cut like all else. */
+  private leaves(): boolean {
+    if (this.edge === undefined || this.isLeaving) return false;
+    this.isLeaving = true;
+    if (this.edge.isBetween) this.leave();
+    return true;
+  }
+
+  private leave(): void {
+    this.running?.abort();
+    this.finish('draining');
+  }
 
   private readonly onClientClose = (): void => {
     if (this.ended || this.options.call.isAnswered) return;
@@ -201,6 +231,7 @@ class RunningExchange implements UpstreamHandler {
       this.finish(failures.broken);
       return;
     }
+    if (this.expected === undefined && hasBody) this.edge = edgeOf(sent);
     // A stream's reader wants its headers now, not with the first event.
     if (this.expected === undefined && !isWhole) call.flush();
   }
@@ -231,6 +262,18 @@ class RunningExchange implements UpstreamHandler {
   }
 
   private pass(chunk: Uint8Array): void {
+    if (this.ended) return;
+    if (this.isLeaving && this.edge !== undefined) {
+      const end = this.edge.until(chunk);
+      this.send(end === undefined ? chunk : chunk.subarray(0, end));
+      if (end !== undefined) this.leave();
+      return;
+    }
+    this.edge?.push(chunk);
+    this.send(chunk);
+  }
+
+  private send(chunk: Uint8Array): void {
     const { call } = this.options;
     this.sent += chunk.length;
     // A small body that is whole goes out with its head. HTTP/2 may have trailers behind it.
@@ -293,16 +336,18 @@ class RunningExchange implements UpstreamHandler {
   private breakOff(): void {
     const { call, watch, hop, trusted } = this.options;
     const why = this.cutReason;
-    const denial =
-      why === undefined || SILENT.has(why) ? undefined : (this.denial ?? deny(why, 'it was cut'));
+    // Where it may end it looks whole, and is.
+    const leaves = this.isLeaving && this.edge?.isBetween === true;
+    const isSilent = why === undefined || (SILENT.has(why) && !leaves);
+    const denial = isSilent ? undefined : (this.denial ?? deny(why, 'it was cut'));
     const last = denial && watch?.closing(problemOf(denial, hop, trusted).body);
-    if (last === undefined) {
+    if (last === undefined && !leaves) {
       call.abort();
       return;
     }
     const late = setTimeout(() => call.abort(), LINGER_MS).unref();
     call.onClose(() => clearTimeout(late));
-    call.end(last);
+    call.end(last, leaves ? this.edge?.trailers : undefined);
   }
 
   private finish(reason: ReasonCode | 'ok'): void {
@@ -314,17 +359,27 @@ class RunningExchange implements UpstreamHandler {
     if (reason !== 'ok') {
       if (call.isHeadSent) this.breakOff();
       else {
-        sendProblem(call, this.denial ?? deny(reason, 'the exchange was not completed'), hop, trusted);
+        sendProblem(call, this.denial ?? denialOf(reason), hop, trusted);
         this.status = call.status;
       }
     }
-    this.done({
+    const result: ExchangeResult = {
       status: this.status,
       result: reason,
       received: this.gate?.octets ?? this.options.body?.length ?? contentLength ?? 0,
       sent: this.sent,
       notes: this.notes(),
-    });
+    };
+    if (reason !== 'draining' || call.isClosed) {
+      this.done(result);
+      return;
+    }
+    // The process ends when nothing is under way: the last words are, until they are sent.
+    this.report = () => {
+      this.report = undefined;
+      this.done(result);
+    };
+    call.onClose(() => this.report?.());
   }
 
   private stopBody(): void {

@@ -10,7 +10,9 @@ import type { Exchange, ExchangeResult } from '../../ports.ts';
 import type { Call } from './call.ts';
 import { sendProblem } from './problem.ts';
 import { type RequestHeaders, readResponseHeaders } from './request-headers.ts';
+import { WebSocketEdge } from './stream-edge.ts';
 import type { Upstream, UpstreamExchange, UpstreamFailure, UpstreamHandler } from './upstream.ts';
+import { sayGoodbye } from './websocket-goodbye.ts';
 
 /** A request that asks for another protocol, with what came behind its head. */
 export interface UpgradeRequest {
@@ -55,6 +57,9 @@ export const upgradeFault = (
     : deny('http_malformed', 'a WebSocket begins with a GET without a body');
 };
 
+/** Milliseconds in which both ends may answer a goodbye. */
+const GOODBYE_MS = 1000;
+
 /** Of the answer: the rest is between the agent and its sidecar. */
 const SENT_BACK = new Set(['sec-websocket-accept', 'sec-websocket-protocol', 'sec-websocket-extensions']);
 
@@ -66,6 +71,10 @@ class RunningUpgrade implements UpstreamHandler {
   private ended = false;
   private received = 0;
   private sent = 0;
+  private readonly toAgent = new WebSocketEdge();
+  private readonly toClient = new WebSocketEdge();
+  /** Both ends hear that it is over. */
+  private isLeaving = false;
 
   constructor(options: UpgradeOptions, done: (result: ExchangeResult) => void) {
     this.options = options;
@@ -88,7 +97,20 @@ class RunningUpgrade implements UpstreamHandler {
     return this.cut;
   }
 
-  private readonly cut = (reason: ReasonCode): void => this.finish(reason);
+  private readonly cut = (reason: ReasonCode): void => {
+    if (reason === 'draining' && this.other !== undefined && !this.isLeaving && !this.ended) this.leave();
+    else this.finish(reason);
+  };
+
+  private leave(): void {
+    const { other } = this;
+    const { socket } = this.options.upgrade;
+    if (other === undefined) return;
+    this.isLeaving = true;
+    sayGoodbye({ from: socket, to: other, edge: this.toAgent, toClient: false });
+    sayGoodbye({ from: other, to: socket, edge: this.toClient, toClient: true });
+    setTimeout(() => this.finish('draining'), GOODBYE_MS).unref();
+  }
 
   onUpgrade(raw: readonly string[], other: Duplex, behind: Buffer): void {
     this.other = other;
@@ -116,17 +138,21 @@ class RunningUpgrade implements UpstreamHandler {
     socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
     if (head.length > 0) {
       this.received += head.length;
+      this.toAgent.push(head);
       other.write(head);
     }
     if (behind.length > 0) {
       this.sent += behind.length;
+      this.toClient.push(behind);
       socket.write(behind);
     }
     socket.on('data', (chunk: Buffer) => {
       this.received += chunk.length;
+      if (!this.isLeaving) this.toAgent.push(chunk);
     });
     other.on('data', (chunk: Buffer) => {
       this.sent += chunk.length;
+      if (!this.isLeaving) this.toClient.push(chunk);
     });
     // Each side's slowness is the other's, and its end too.
     socket.pipe(other);
@@ -153,15 +179,16 @@ class RunningUpgrade implements UpstreamHandler {
     else this.finish(kind === 'unreachable' ? failures.unreachable : failures.broken);
   }
 
-  private finish(reason: ReasonCode | 'ok'): void {
+  private finish(end: ReasonCode | 'ok'): void {
     if (this.ended) return;
+    const reason = this.isLeaving && end === 'ok' ? 'draining' : end;
     this.ended = true;
     const { call, upgrade, hop, trusted } = this.options;
     const upgraded = this.other !== undefined;
     if (upgraded) {
       // What one side said last is still to reach the other; what was cut is not.
       for (const socket of [this.other, upgrade.socket] as readonly (Socket | undefined)[])
-        if (reason === 'ok') socket?.destroySoon();
+        if (reason === 'ok' || this.isLeaving) socket?.destroySoon();
         else socket?.destroy();
     } else {
       if (reason !== 'ok') sendProblem(call, deny(reason, 'the connection was not upgraded'), hop, trusted);
