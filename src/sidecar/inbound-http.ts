@@ -3,7 +3,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { ReasonCode } from '../core/reasons.ts';
-import { deny } from '../core/verdict.ts';
+import { type Denial, deny } from '../core/verdict.ts';
 import type { Call } from '../edge/http/call.ts';
 import { H1Call } from '../edge/http/h1-call.ts';
 import { H2Server } from '../edge/http/h2-server.ts';
@@ -65,13 +65,27 @@ export class InboundHttp {
 
   private serveH2(socket: TLSSocket, line: Line): void {
     const { streams, idleTimeout } = this.parts.config.limits;
-    const server = new H2Server(socket, { streams, idleMs: idleTimeout * 1000 }, (call, ordinal) => {
-      line.unanswered++;
-      call.onClose(() => {
-        line.unanswered--;
-      });
-      this.take(call, line, hopIdOf(line.session, ordinal), undefined);
-    });
+    const server = new H2Server(
+      socket,
+      { streams, idleMs: idleTimeout * 1000 },
+      {
+        onCall: (call, ordinal) => {
+          line.unanswered++;
+          call.onClose(() => {
+            line.unanswered--;
+          });
+          this.take(call, line, hopIdOf(line.session, ordinal), undefined);
+        },
+        onRefused: (ordinal, detail) =>
+          this.record(
+            line,
+            hopIdOf(line.session, ordinal),
+            deny('http_malformed', detail),
+            '',
+            () => undefined,
+          ),
+      },
+    );
     this.h2.add(server);
     socket.once('close', () => this.h2.delete(server));
     if (this.parts.isDraining()) server.close();
@@ -124,7 +138,22 @@ export class InboundHttp {
     const { session } = line;
     const hop = nextHopId(session);
     const denial = deny(reason, 'the connection is closed');
-    const callee = this.parts.identity().id;
+    this.record(line, hop, denial, method, () => {
+      // The peer would take it for the answer to the request before, or for a part of it.
+      if (line.unanswered > 0) {
+        socket.destroy();
+        return;
+      }
+      const { status, body } = problemOf(denial, hop, false);
+      setTimeout(() => socket.destroy(), LINGER_MS).unref();
+      socket.end(
+        `HTTP/1.1 ${status} Refused\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+      );
+    });
+  }
+
+  /** What never became a request is on record too. */
+  private record({ session }: Line, hop: string, denial: Denial, method: string, then: () => void): void {
     refuseHop(
       this.parts.path,
       {
@@ -132,24 +161,13 @@ export class InboundHttp {
         hop,
         caller: session.identified.id,
         ...(!isSession(session) && { proof: 'none' }),
-        callee,
+        callee: this.parts.identity().id,
         method,
         target: '',
       },
       denial,
       undefined,
-      () => {
-        // The peer would take it for the answer to the request before, or for a part of it.
-        if (line.unanswered > 0) {
-          socket.destroy();
-          return;
-        }
-        const { status, body } = problemOf(denial, hop, false);
-        setTimeout(() => socket.destroy(), LINGER_MS).unref();
-        socket.end(
-          `HTTP/1.1 ${status} Refused\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-        );
-      },
+      then,
     );
   }
 

@@ -83,8 +83,14 @@ export class OutboundHttp<Tunnel> {
     socket.unshift(read);
     if (isH2) {
       const { streams, idleTimeout } = this.limits;
-      const server = new H2Server(socket, { streams, idleMs: idleTimeout * 1000 }, (call) =>
-        this.events.onCall(call, tunnel, undefined),
+      const server = new H2Server(
+        socket,
+        { streams, idleMs: idleTimeout * 1000 },
+        {
+          onCall: (call) => this.events.onCall(call, tunnel, undefined),
+          // The local agent's own broken requests are nobody's attack, as over HTTP/1.1.
+          onRefused: () => undefined,
+        },
       );
       this.h2.add(server);
       socket.once('close', () => this.h2.delete(server));

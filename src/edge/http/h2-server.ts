@@ -11,6 +11,17 @@ export interface H2Limits {
   readonly idleMs: number;
 }
 
+/** What the door hears of a connection. */
+export interface H2Listener {
+  /**
+   * `ordinal` is the place of a request among the streams that a client may open (RFC 9113 §5.1.1): 1 for stream 1, 2 for
+   * stream 3.
+   */
+  onCall(call: H2Call, ordinal: number): void;
+  /** Frames or a header block that HTTP/2 does not allow, in place of the request with this ordinal. */
+  onRefused(ordinal: number, detail: string): void;
+}
+
 /** So many streams may be reset by a client at once, and so many a second after that (CVE-2023-44487). */
 const RESET_BURST = 200;
 const RESETS_PER_SECOND = 50;
@@ -20,20 +31,22 @@ const MAX_PINGS = 10;
 /** Frames that are no frames, and streams beyond the limit, that a connection may send before it ends. */
 const MAX_INVALID = 32;
 
+/** With which Node ends a connection whose other side breaks the rules, or floods it. */
+const FAULTS: ReadonlySet<string> = new Set(['ERR_HTTP2_ERROR', 'ERR_HTTP2_TOO_MANY_INVALID_FRAMES']);
+
 export class H2Server {
   readonly session: ServerHttp2Session;
+  private readonly listener: H2Listener;
   private open = 0;
+  /** Ordinal of the last stream that was a request. */
+  private seen = 0;
   private isRetired = false;
 
-  /**
-   * What was read of the socket before is not lost; no write may be pending on it (Node would abort). `ordinal` is the place of
-   * a request among the streams that a client may open (RFC 9113 §5.1.1): 1 for stream 1, 2 for stream 3.
-   */
-  constructor(
-    socket: Duplex,
-    { streams, idleMs }: H2Limits,
-    onCall: (call: H2Call, ordinal: number) => void,
-  ) {
+  /** What was read of the socket before is not lost; no write may be pending on it (Node would abort). */
+  constructor(socket: Duplex, { streams, idleMs }: H2Limits, listener: H2Listener) {
+    this.listener = listener;
+    // Before Node's own listener, which forgets the session's state.
+    socket.once('close', () => this.lookForRefused());
     this.session = http2().performServerHandshake(socket, {
       ...sessionOptions(streams),
       maxSettings: MAX_SETTINGS,
@@ -45,20 +58,38 @@ export class H2Server {
       unknownProtocolTimeout: idleMs,
     } as Parameters<ReturnType<typeof http2>['performServerHandshake']>[1]);
     const { session } = this;
-    session.on('error', () => session.destroy());
+    session.on('error', (error: NodeJS.ErrnoException) => {
+      if (FAULTS.has(error.code ?? '')) listener.onRefused(++this.seen, error.message);
+      session.destroy();
+    });
     session.on('stream', (stream, _headers, _flags, raw) => {
       this.open++;
       stream.once('close', () => {
         this.open--;
         this.closeIfDone();
       });
-      onCall(new H2Call(stream, raw as unknown as readonly string[]), ((stream.id ?? 1) + 1) / 2);
+      this.seen = ((stream.id ?? 1) + 1) / 2;
+      listener.onCall(new H2Call(stream, raw as unknown as readonly string[]), this.seen);
     });
     session.setLocalWindowSize(CONNECTION_WINDOW);
     session.setTimeout(idleMs, () => {
+      this.lookForRefused();
       if (this.open === 0) session.close();
     });
     session.once('close', () => socket.destroy());
+  }
+
+  /**
+   * nghttp2 resets a stream whose header block is malformed, and Node says nothing of it. The last ones are missing among what
+   * was seen; one with requests behind it can't be told from a number that the client has left out.
+   */
+  private lookForRefused(): void {
+    const { lastProcStreamID } = this.session.state;
+    if (lastProcStreamID === undefined) return;
+    const last = Math.ceil(lastProcStreamID / 2);
+    if (last <= this.seen) return;
+    this.seen = last;
+    this.listener.onRefused(last, 'a header block that HTTP/2 does not allow');
   }
 
   /** Streams under way. */
