@@ -98,7 +98,11 @@ const whole = (suggestion: Suggestion, base: Base | undefined): Record<string, u
       delegation,
       content: some(kept(listOf(written, 'content'), 'routes', routes)),
       decisionPoints: some(kept(listOf(written, 'decisionPoints'), 'routes', routes)),
-      withoutSidecar: some(kept(listOf(written, 'withoutSidecar'), 'routes', routes)),
+      withoutSidecar: some(
+        base === undefined
+          ? suggestion.waysIn.map((way) => defined({ ...way }))
+          : kept(listOf(written, 'withoutSidecar'), 'routes', routes),
+      ),
     }),
   };
 };

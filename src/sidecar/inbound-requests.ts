@@ -144,6 +144,9 @@ export class InboundRequests {
     headers: RequestHeaders,
     fault: Denial | undefined,
   ): Verdict<ProvenCaller> {
+    // What is configured may have changed since it connected.
+    if (!isSession(session) && this.parts.config.inbound?.withoutSidecar !== true)
+      return deny('request_proof_not_allowed', 'this sidecar takes nobody who has none');
     const proven =
       fault === undefined
         ? this.proofs.prove(session, call, headers.hasBody, own)

@@ -521,3 +521,49 @@ describe('places', () => {
     mine.stop();
   });
 });
+
+describe('what ends while it goes on', () => {
+  const cutBy = async (change: (own: Mesh) => void): Promise<unknown> => {
+    const own = await makeMesh({
+      domain: { agents: [PLANNING, INVENTORY], anchor: { scope: TEST_SCOPE } },
+      policy: { withoutSidecar: [{ name: 'planners', callerTypes: ['planning'] }] },
+      bundle: { epoch: 2, seq: 5 },
+    });
+    const target = await own.start(INVENTORY, {
+      handler: (_request, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        response.write('data: one\n\n');
+      },
+    });
+    const agent = own.domain.agent(PLANNING);
+    const peer = await openPlainTo(target, agent);
+    const held = own.domain.mintChain([PLANNING], { scope: TEST_SCOPE });
+    peer.requests++;
+    peer.write(signedText(peer, target, agent, { chain: held }));
+    await peer.until(() => peer.pending.includes('data: one'));
+    change(own);
+    target.sidecar.reload();
+    await peer.ended();
+    const code = recordsOf(target, peer.hop).find(({ kind }) => kind === 'outcome')?.result;
+    own.stop();
+    return code;
+  };
+
+  it('a revoked key cuts a stream', async () => {
+    const code = await cutBy((own) =>
+      own.writeBundle({ epoch: 2, seq: 6, revoked: [{ key: own.domain.agent(PLANNING).thumbprint }] }),
+    );
+    expect(code).toBe('revoked_key');
+  });
+
+  it('so does a revoked agent', async () => {
+    const code = await cutBy((own) =>
+      own.writeBundle({ epoch: 2, seq: 6, revoked: [{ agent: own.domain.agent(PLANNING).id }] }),
+    );
+    expect(code).toBe('revoked_agent');
+  });
+
+  it('so does a policy that lets nobody come so any more', async () => {
+    expect(await cutBy((own) => own.writePolicy({ revision: 'test-2' }))).toBe('request_proof_not_allowed');
+  });
+});

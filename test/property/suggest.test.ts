@@ -43,10 +43,11 @@ const hop = fc
     method: fc.constantFrom('GET', 'POST'),
     visit: fc.constantFrom(...SITE),
     denied: fc.boolean(),
+    plain: fc.boolean(),
     principal: fc.constantFrom('mailto:p@x.y', 'mailto:q@x.y'),
   })
   .map(
-    ({ agents, visit, denied, ...rest }): Partial<DecisionRecord> => ({
+    ({ agents, visit, denied, plain, ...rest }): Partial<DecisionRecord> => ({
       ...rest,
       agents: agents.map((id, at) => ({ id, link: `l${at}` })),
       caller: agents.at(-1) ?? '',
@@ -55,6 +56,7 @@ const hop = fc
       target: visit.path,
       ...(visit.operations !== undefined && { operations: visit.operations, method: 'POST' }),
       ...(denied && { verdict: 'deny', reason: 'rule_denied' }),
+      ...(plain && { direction: 'inbound', proof: 'request' }),
     }),
   );
 
@@ -145,6 +147,8 @@ rules:
   - {name: no-deep-parts, effect: deny, routes: [part], when: chain.depth > 7}
   - {name: no-termination, effect: deny, scopes: ["ec2:Terminate*"], when: 'chain.depth > 8'}
 demands: [{labels: [pii], maxDepth: 4}]
+withoutSidecar:
+  - {name: anybody, callerTypes: [a, b, client]}
 `;
 
 test('beside a base: its conditions, denies, labels and sets stay', () => {

@@ -38,10 +38,10 @@ export class SeenNonces {
       if (callers.get(caller)?.has(name)) return deny('request_proof_replayed', 'the nonce was used before');
     const mine = this.counts.get(caller) ?? 0;
     if (mine >= this.mostOfCaller || this.total >= this.most)
-      return deny(
-        'request_proof_busy',
-        `${mine} nonces of ${caller} and ${this.total} in all are remembered`,
-      );
+      return {
+        ...deny('request_proof_busy', `${mine} nonces of ${caller} and ${this.total} in all are remembered`),
+        retryAfterSeconds: BUCKET_SECONDS,
+      };
     const end = Math.ceil(until / BUCKET_SECONDS) * BUCKET_SECONDS;
     const callers = this.buckets.get(end) ?? new Map<AgentId, Set<string>>();
     this.buckets.set(end, callers);

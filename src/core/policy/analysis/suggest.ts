@@ -7,8 +7,9 @@ import type { ScopeLiteral, ScopePattern } from '../../delegation/scope.ts';
 import { isCovered } from '../../delegation/scope.ts';
 import { type AgentId, agentTypeOf, type IdPattern, idMatches } from '../../spiffe-id.ts';
 import { compilePolicy } from '../evaluate.ts';
-import type { AccessRule, OperationRule, Policy, RouteRule } from '../model.ts';
+import type { AccessRule, OperationRule, Policy, RouteRule, WithoutSidecarRule } from '../model.ts';
 import { operationRuleFor } from '../operations.ts';
+import { withoutSidecarEntry } from '../proofs.ts';
 import { selects } from '../rules.ts';
 import { deriveRoutes } from './derive-routes.ts';
 import { operationsMeet, routesMeet } from './overlap.ts';
@@ -41,6 +42,8 @@ export interface SuggestedAllow {
 export interface Suggestion {
   readonly routes: readonly SuggestedRoute[];
   readonly allows: readonly SuggestedAllow[];
+  /** For clients that came without a sidecar; with a base its own stay. */
+  readonly waysIn: readonly WithoutSidecarRule[];
   /** Links of the deepest chain. */
   readonly maxDepth: number;
   readonly hops: number;
@@ -122,6 +125,15 @@ const allowOf = (
   );
 };
 
+const cameWithoutSidecar = ({ record }: UsedHop): boolean => record.proof === 'request';
+
+/** Whether the base lets this caller come as it did. */
+const letsCome = (base: Policy, route: RouteRule, hop: UsedHop): boolean => {
+  const { caller, callee, required } = hop.record;
+  const who = { caller, callee, route: route.name, required: required as readonly ScopeLiteral[] };
+  return !cameWithoutSidecar(hop) || withoutSidecarEntry(base, who) !== undefined;
+};
+
 const safeName = (text: string): string =>
   text
     .toLowerCase()
@@ -196,6 +208,42 @@ const routesOf = (
   return kept;
 };
 
+interface WayUse {
+  readonly callers: IdPattern;
+  readonly callees: Set<IdPattern>;
+  readonly routes: Set<string>;
+  readonly scopes: Set<ScopeLiteral>;
+}
+
+/** For each kind of caller and callee what was used, as allows are. */
+const waysInOf = (
+  hops: readonly UsedHop[],
+  routeOfHop: (hop: UsedHop) => RouteRule | undefined,
+): readonly WithoutSidecarRule[] => {
+  const uses = new Map<string, WayUse>();
+  for (const hop of hops) {
+    const route = cameWithoutSidecar(hop) ? routeOfHop(hop) : undefined;
+    if (route === undefined) continue;
+    const { caller, callee, required } = hop.record;
+    const callers = typePattern(caller);
+    const key = `${callers} ${typePattern(callee)}`;
+    const use = uses.get(key) ?? { callers, callees: new Set(), routes: new Set(), scopes: new Set() };
+    uses.set(key, use);
+    use.callees.add(calleeOf(route, callee));
+    use.routes.add(route.name);
+    for (const scope of required) use.scopes.add(scope as ScopeLiteral);
+  }
+  const taken = new Set<string>();
+  return [...uses.values()].map(({ callers, callees, routes, scopes }) => ({
+    name: unique(taken, safeName(agentTypeOf(callers as unknown as AgentId))),
+    callers: [callers],
+    callerTypes: undefined,
+    callees: [...callees].sort(),
+    scopes: [...scopes].sort(),
+    routes: [...routes],
+  }));
+};
+
 const allowRule = (use: AllowUse, taken: Set<string>): SuggestedAllow => {
   const { callers, callees, routes, scopes, principals, when, count, observed } = use;
   const [callee = callers] = callees;
@@ -229,7 +277,8 @@ export const suggestPolicy = (hops: readonly UsedHop[], base: Policy | undefined
     const match = compiled.routes.match(record.callee, record.method, record.target);
     const route = match.ok ? match.value.rule : undefined;
     const allow = route === undefined ? false : base === undefined ? undefined : allowOf(base, route, hop);
-    if (route === undefined || allow === false) {
+    const isLet = base === undefined || route === undefined || letsCome(base, route, hop);
+    if (route === undefined || allow === false || !isLet) {
       leftOut.push(hop);
       continue;
     }
@@ -285,6 +334,13 @@ export const suggestPolicy = (hops: readonly UsedHop[], base: Policy | undefined
   return {
     routes: base === undefined ? derived : routesOf(base.routes, uses),
     allows: [...allows.values()].map((use) => allowRule(use, taken)),
+    waysIn:
+      base === undefined
+        ? waysInOf(hops, ({ record }) => {
+            const match = compiled.routes.match(record.callee, record.method, record.target);
+            return match.ok ? match.value.rule : undefined;
+          })
+        : [],
     maxDepth: deepest(hops),
     hops: hops.length,
     leftOut,
