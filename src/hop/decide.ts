@@ -23,13 +23,13 @@ import {
 import type { DecisionPointRule } from '../core/policy/model.ts';
 import { OBSERVED } from '../core/policy/observed.ts';
 import { pointInput } from '../core/policy/point-input.ts';
-import { checkCallerProof, checkDemandedProof } from '../core/policy/proofs.ts';
 import { parseTarget } from '../core/policy/target.ts';
 import { type LiveFacts, readableHeaders, valuesOf } from '../core/policy/values.ts';
 import { idMatches } from '../core/spiffe-id.ts';
 import { checkAge } from '../core/trust/freshness.ts';
 import { type Denial, deny, grant } from '../core/verdict.ts';
 import type { TrustSnapshot } from '../ports.ts';
+import { callerDenial, proofDenial, wantsToSign } from './caller-proof.ts';
 import {
   type AskedPoint,
   contentNotes,
@@ -181,36 +181,6 @@ const wantBody = ({ route }: Standing, input: DecisionInput): Undecided => ({
   route,
   input,
 });
-
-/** Whether the caller may come without a sidecar, if it does. Nothing of that is observed only. */
-const callerDenial = (
-  { route }: Standing,
-  { direction, delegated: { chain }, callee, proof, trust }: DecisionInput,
-  required: readonly ScopeLiteral[],
-): Denial | undefined =>
-  direction === 'outbound'
-    ? undefined
-    : checkCallerProof(trust.policy.policy, proof, {
-        caller: chain.holder.id,
-        callee,
-        route: route.name,
-        required,
-      });
-
-/** Who asks for scopes that demand a proof of the request itself is to bring it; our own sidecar makes it for its agent. */
-const proofDenial = (
-  known: Standing,
-  input: DecisionInput,
-  { required, demanded }: Pick<Allowed, 'required' | 'demanded'>,
-): Denial | undefined =>
-  callerDenial(known, input, required) ??
-  (input.direction === 'outbound' ? undefined : checkDemandedProof(demanded, input.proof));
-
-/** What we sign has to be here whole. */
-const wantsToSign = (
-  { direction, size, bodyProven }: DecisionInput,
-  { demanded }: Pick<Allowed, 'demanded'>,
-): boolean => direction === 'outbound' && demanded.requestProof && size !== 0 && bodyProven !== true;
 
 /** What policy's own words say; why it can't be known stands for it where the body can't be read. */
 const ruled = (known: Standing, input: DecisionInput): PolicyDecision => {
