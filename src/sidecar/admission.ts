@@ -11,14 +11,14 @@ export interface AdmissionLimits {
 }
 
 export class Admission {
-  private readonly limits: AdmissionLimits;
+  private readonly limits: () => AdmissionLimits;
   private readonly isInPace: (source: string) => boolean;
   private readonly bySource = new Map<string, number>();
   private inFlight = 0;
   private open = 0;
 
   /** `isInPace` takes note of a connection, and says whether it is not one too many a second. */
-  constructor(limits: AdmissionLimits, isInPace: (source: string) => boolean) {
+  constructor(limits: () => AdmissionLimits, isInPace: (source: string) => boolean) {
     this.limits = limits;
     this.isInPace = isInPace;
   }
@@ -31,7 +31,7 @@ export class Admission {
   enter(address: string): { readonly proven: () => void; readonly left: () => void } | undefined {
     const source = networkOf(address);
     const mine = this.bySource.get(source) ?? 0;
-    const { handshakes, handshakesPerSource, connections } = this.limits;
+    const { handshakes, handshakesPerSource, connections } = this.limits();
     if (this.inFlight >= handshakes || mine >= handshakesPerSource || this.open >= connections)
       return undefined;
     if (!this.isInPace(source)) return undefined;

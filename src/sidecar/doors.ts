@@ -1,4 +1,5 @@
 /** The door in and the door out of one sidecar, each there if the configuration has it. */
+import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import type { TrustSnapshot } from '../ports.ts';
 import type { DrainDoors } from './drain.ts';
 import { Inbound } from './inbound.ts';
@@ -35,6 +36,11 @@ export class Doors implements DrainDoors {
   renew(): void {
     this.inbound?.renew();
     this.outbound?.peers.renew();
+  }
+
+  follow(config: SidecarConfig): void {
+    this.inbound?.follow(config);
+    this.outbound?.follow(config);
   }
 
   /** Ends sessions whose time is over or whose peer was revoked. */

@@ -2,12 +2,13 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import type { Call } from '../edge/http/call.ts';
 import { H1Call } from '../edge/http/h1-call.ts';
 import { H2Server } from '../edge/http/h2-server.ts';
-import { makeListener } from '../edge/http/listener.ts';
+import { boundListener, makeListener } from '../edge/http/listener.ts';
 import { MAX_HEADERS } from '../edge/http/node-http2.ts';
 import { problemOf } from '../edge/http/problem.ts';
 import type { UpgradeRequest } from '../edge/http/upgrade.ts';
@@ -169,6 +170,10 @@ export class InboundHttp {
       undefined,
       then,
     );
+  }
+
+  follow(limits: SidecarConfig['limits']): void {
+    boundListener(this.h1, limits);
   }
 
   /** Ends connections on which nothing is under way. */

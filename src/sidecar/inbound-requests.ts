@@ -1,5 +1,6 @@
 /** Requests on proven connections: each goes down the path, and on to the local agent if it is permitted. */
 import type { TLSSocket } from 'node:tls';
+import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import { withoutProof } from '../core/http-signature/received.ts';
 import { parseLabels } from '../core/policy/labels.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
@@ -277,6 +278,10 @@ export class InboundRequests {
   /** Connections with the agent. */
   get agentConnections(): AgentUpstream['counts'] {
     return this.agent.counts;
+  }
+
+  follow(limits: SidecarConfig['limits']): void {
+    this.http.follow(limits);
   }
 
   closeIdle(): void {

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { LRUCache } from 'lru-cache';
+import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import { Responder } from '../core/handshake/machine.ts';
 import { admitsWithoutSidecar } from '../core/policy/proofs.ts';
 import { REASONS, type ReasonCode } from '../core/reasons.ts';
@@ -29,6 +30,7 @@ import { InboundRequests } from './inbound-requests.ts';
 import { nowSeconds, ownSide, type Parts } from './parts.ts';
 
 const REMEMBERED_NONCES = 65_536;
+const NEVER_MS = 2 ** 31 - 1;
 
 interface Arrival {
   readonly socket: Socket;
@@ -51,7 +53,10 @@ export class Inbound {
 
   constructor(parts: Parts) {
     this.parts = parts;
-    this.admission = new Admission(parts.config.limits, (source) => parts.guard.rates.handshake(source));
+    this.admission = new Admission(
+      () => parts.config.limits,
+      (source) => parts.guard.rates.handshake(source),
+    );
     this.requests = new InboundRequests(parts);
     this.server = createServer({
       ...this.contextOptions(),
@@ -59,7 +64,8 @@ export class Inbound {
       requestCert: true,
       // Node would hang up on a bad certificate without saying whose: identifyPeer refuses it, and it is counted.
       rejectUnauthorized: false,
-      handshakeTimeout: parts.config.limits.handshakeTimeout * 1000,
+      // A time of our own counts from the connection on, and can change.
+      handshakeTimeout: NEVER_MS,
       // No session is ever looked up: a ticket that a client presents finds nothing.
       sessionTimeout: 1,
     });
@@ -89,6 +95,11 @@ export class Inbound {
         );
       });
     });
+  }
+
+  /** Goes by these bounds from now on. */
+  follow({ limits }: SidecarConfig): void {
+    this.requests.follow(limits);
   }
 
   /** New connections use the new SVID and CAs; the old ones end with their own deadlines. */

@@ -8,7 +8,7 @@ import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import type { Call } from '../edge/http/call.ts';
 import { H1Call } from '../edge/http/h1-call.ts';
 import { H2Server } from '../edge/http/h2-server.ts';
-import { makeListener } from '../edge/http/listener.ts';
+import { boundListener, makeListener } from '../edge/http/listener.ts';
 import type { UpgradeRequest } from '../edge/http/upgrade.ts';
 
 const TLS_RECORD_HANDSHAKE = 0x16;
@@ -23,7 +23,7 @@ export interface OutboundHttpEvents<Tunnel> {
 }
 
 export class OutboundHttp<Tunnel> {
-  private readonly limits: SidecarConfig['limits'];
+  private limits: SidecarConfig['limits'];
   private readonly events: OutboundHttpEvents<Tunnel>;
   readonly server: NetServer;
   private readonly h1: Server;
@@ -99,6 +99,11 @@ export class OutboundHttp<Tunnel> {
     this.h1.emit('connection', socket);
     // It was paused while its first octets were looked at; the parser waits for a socket that flows.
     socket.resume();
+  }
+
+  follow(limits: SidecarConfig['limits']): void {
+    this.limits = limits;
+    boundListener(this.h1, limits);
   }
 
   stopListening(): void {

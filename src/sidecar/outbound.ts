@@ -4,7 +4,7 @@ import { chmodSync, existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { resolve as resolvePath } from 'node:path';
-import type { OutboundRoute } from '../config/sidecar-schema.ts';
+import type { OutboundRoute, SidecarConfig } from '../config/sidecar-schema.ts';
 import { type Denial, deny, type Verdict } from '../core/verdict.ts';
 import type { Call } from '../edge/http/call.ts';
 import { problemOf, sendProblem } from '../edge/http/problem.ts';
@@ -33,7 +33,7 @@ export class Outbound {
   private readonly requests: OutboundRequests;
   /** What comes through an authenticated CONNECT belongs to the route that it named. */
   private readonly http: OutboundHttp<Tunnel>;
-  private readonly routes: ReadonlyMap<string, OutboundRoute>;
+  private routes: ReadonlyMap<string, OutboundRoute>;
   /** The whole `Proxy-Authorization` value; undefined on a unix socket, whose permissions speak. */
   private readonly secret: Buffer | undefined;
   private readonly password = randomBytes(24).toString('base64url');
@@ -41,7 +41,7 @@ export class Outbound {
   constructor(parts: Parts) {
     this.parts = parts;
     const { outbound, limits } = parts.config;
-    this.routes = new Map((outbound?.routes ?? []).map((route) => [route.host, route]));
+    this.routes = routesOf(parts.config);
     const onTcp = outbound !== undefined && !('path' in outbound.listen);
     this.secret = onTcp
       ? Buffer.from(`Basic ${Buffer.from(`${PROXY_USER}:${this.password}`).toString('base64')}`)
@@ -147,7 +147,7 @@ export class Outbound {
     if (tunnel !== undefined && !call.target.startsWith('/'))
       return deny('http_malformed', 'inside CONNECT the request target is a path');
     const target = readOutboundTarget(this.routes, call.target, headers.host);
-    if (target.ok && tunnel !== undefined && tunnel.route !== target.value.route)
+    if (target.ok && tunnel !== undefined && tunnel.route.host !== target.value.route.host)
       return deny('http_malformed', 'Host names another peer than CONNECT');
     return target;
   }
@@ -208,11 +208,21 @@ export class Outbound {
     );
   }
 
+  /** Routes and bounds as they are configured now; a request that has found its route keeps it. */
+  follow(config: SidecarConfig): void {
+    this.routes = routesOf(config);
+    this.peers.follow(config.outbound?.routes ?? []);
+    this.http.follow(config.limits);
+  }
+
   destroy(): void {
     this.http.destroy();
     this.peers.close();
   }
 }
+
+const routesOf = ({ outbound }: SidecarConfig): ReadonlyMap<string, OutboundRoute> =>
+  new Map((outbound?.routes ?? []).map((route) => [route.host, route]));
 
 /** Only a socket that was left behind is removed; a file of that name is somebody's. */
 const removeSocket = (path: string): void => {

@@ -27,6 +27,8 @@ export class PeerPool {
   private readonly http: PeerHttp;
   private readonly ownTls: () => OwnTls;
   private closed = false;
+  /** Its route is not configured any more: what was asked before is still sent. */
+  private isLeft = false;
   /** With room for a request, the last used one at the end. */
   private readonly free: Place[] = [];
   private readonly places = new Map<PeerConnection, Place>();
@@ -121,7 +123,11 @@ export class PeerPool {
         connection.value.destroy();
         return SHUTTING_DOWN;
       }
-      const place = { connection: connection.value, taken: 1, retired: ownTls !== this.ownTls() };
+      const place = {
+        connection: connection.value,
+        taken: 1,
+        retired: this.isLeft || ownTls !== this.ownTls(),
+      };
       this.places.set(connection.value, place);
       if (!place.retired && place.taken < connection.value.most()) this.free.push(place);
       return connection;
@@ -197,6 +203,15 @@ export class PeerPool {
     for (const place of this.places.values()) this.retirePlace(place);
   }
 
+  leave(): void {
+    this.isLeft = true;
+    this.retire();
+  }
+
+  get isUnused(): boolean {
+    return this.places.size + this.queue.length + this.connecting === 0;
+  }
+
   close(): void {
     this.closed = true;
     this.retire();
@@ -209,10 +224,14 @@ export class PeerPool {
 export class Peers {
   private readonly parts: Parts;
   private readonly pools = new Map<OutboundRoute, Map<PeerHttp, PeerPool>>();
+  /** Of routes that are not configured any more. */
+  private readonly left = new Set<PeerPool>();
+  private routes: ReadonlySet<OutboundRoute>;
   private ownTls: OwnTls;
 
   constructor(parts: Parts) {
     this.parts = parts;
+    this.routes = new Set(parts.config.outbound?.routes);
     this.ownTls = this.makeOwnTls();
   }
 
@@ -229,11 +248,26 @@ export class Peers {
     this.pools.set(route, pools);
     const pool = pools.get(http) ?? new PeerPool(this.parts, route, http, () => this.ownTls);
     pools.set(http, pool);
+    if (!this.routes.has(route)) this.leave(route);
     return pool;
   }
 
+  /** Routes that are the same as before keep their connections. */
+  follow(routes: readonly OutboundRoute[]): void {
+    this.routes = new Set(routes);
+    for (const route of this.pools.keys()) if (!this.routes.has(route)) this.leave(route);
+  }
+
+  private leave(route: OutboundRoute): void {
+    for (const pool of this.pools.get(route)?.values() ?? []) {
+      pool.leave();
+      this.left.add(pool);
+    }
+    this.pools.delete(route);
+  }
+
   private get all(): PeerPool[] {
-    return [...this.pools.values()].flatMap((pools) => [...pools.values()]);
+    return [...[...this.pools.values()].flatMap((pools) => [...pools.values()]), ...this.left];
   }
 
   renew(): void {
@@ -243,6 +277,7 @@ export class Peers {
 
   sweep(trust: TrustSnapshot, now: number): void {
     for (const pool of this.all) pool.sweep(trust, now);
+    for (const pool of this.left) if (pool.isUnused) this.left.delete(pool);
   }
 
   /** Of all pools together. */

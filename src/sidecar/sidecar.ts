@@ -220,6 +220,7 @@ export class Sidecar {
       this.audit.follow(paceIn(now));
       contexts.idleMs = now.limits.contextIdle * 1000;
       sessions.idleMs = now.limits.mcpSessionIdle * 1000;
+      this.doors.follow(now);
       if (now.log.level !== before.log.level) log.level = now.log.level;
     });
     this.health = new Health(this.parts, {

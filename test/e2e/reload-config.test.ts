@@ -4,7 +4,15 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { runCli } from '../testkit/cli-process.ts';
-import { type Mesh, type MeshAgent, makeMesh, send, sendThrough, TEST_SCOPE } from '../testkit/mesh.ts';
+import {
+  DEFAULT_DELEGATE,
+  type Mesh,
+  type MeshAgent,
+  makeMesh,
+  send,
+  sendThrough,
+  TEST_SCOPE,
+} from '../testkit/mesh.ts';
 import { merge } from '../testkit/mesh-member.ts';
 
 const PLANNING = 'planning/abc123';
@@ -129,6 +137,66 @@ describe('a sidecar whose configuration changes', () => {
     await inventory.sidecar.reload();
     expect((await stateOf(inventory)).refused?.why[0]).toMatch(/can’t be read \(ENOENT\)/);
     expect((await post('x')).status).toBe(200);
+  });
+
+  describe('in its routes', () => {
+    const routeTo = (host: string, more: Record<string, unknown> = {}) => ({
+      host,
+      peer: inventory.agent.id,
+      address: `127.0.0.1:${inventory.addresses.inbound?.port}`,
+      delegate: DEFAULT_DELEGATE,
+      ...more,
+    });
+    const get = (host: string) => sendThrough(planning, `http://${host}/x`, { context });
+    const setRoutes = async (...routes: Record<string, unknown>[]): Promise<void> => {
+      change(planning, { outbound: { routes } });
+      await planning.sidecar.reload();
+      expect((await stateOf(planning)).refused).toBeUndefined();
+    };
+    const sessions = async (): Promise<string[]> => {
+      const { body } = await send({ socketPath: planning.addresses.admin, path: '/peers' });
+      return (JSON.parse(body) as { outbound: { session: string }[] }).outbound.map(({ session }) => session);
+    };
+
+    it('takes a new one, keeps the connections of one that stayed, and lets go of one that went', async () => {
+      expect((await get('inventory.mesh')).status).toBe(200);
+      const [before] = await sessions();
+      // By itself: a SIGHUP would look at identity and trust too, after which TLS begins anew.
+      const { digest } = await stateOf(planning);
+      change(planning, { outbound: { routes: [routeTo('inventory.mesh'), routeTo('second.mesh')] } });
+      await expect.poll(async () => (await stateOf(planning)).digest, { timeout: 10_000 }).not.toBe(digest);
+      expect((await get('second.mesh')).status).toBe(200);
+      expect((await get('inventory.mesh')).status).toBe(200);
+      expect(await sessions()).toContain(before);
+      await setRoutes(routeTo('second.mesh'));
+      expect(await get('inventory.mesh')).toMatchObject({ code: 'egress_host_unknown' });
+      expect((await get('second.mesh')).status).toBe(200);
+      planning.sidecar.sweep();
+      expect(await sessions()).not.toContain(before);
+    });
+
+    it('pins another peer from the next request on', async () => {
+      expect((await get('inventory.mesh')).status).toBe(200);
+      await setRoutes(routeTo('inventory.mesh', { peer: planning.agent.id }));
+      expect(await get('inventory.mesh')).toMatchObject({ code: 'peer_not_pinned' });
+    });
+
+    it('fails no request that flows meanwhile, however often they change', async () => {
+      const codes = new Set<number>();
+      let isOver = false;
+      const load = Array.from({ length: 4 }, async () => {
+        while (!isOver) codes.add((await get('inventory.mesh')).status);
+      });
+      for (let round = 0; round < 10; round++) {
+        await setRoutes(
+          routeTo('inventory.mesh', { delegate: { ...DEFAULT_DELEGATE, ttl: `${round + 5}m` } }),
+        );
+        expect((await get('inventory.mesh')).status).toBe(200);
+      }
+      isOver = true;
+      await Promise.all(load);
+      expect([...codes]).toEqual([200]);
+    });
   });
 
   it('is told of by hopgate status, and why', async () => {

@@ -11,6 +11,12 @@ export interface ListenerLimits {
   readonly idleTimeout: number;
 }
 
+/** Other bounds under a listener that runs; a connection that is idle already keeps its time. */
+export const boundListener = (server: Server, { headersTimeout, idleTimeout }: ListenerLimits): void => {
+  server.headersTimeout = headersTimeout * 1000;
+  server.keepAliveTimeout = idleTimeout * 1000;
+};
+
 /** Strict parsing, bounded headers and idleness; bodies are bounded by the exchange, since long uploads are fine. */
 export const makeListener = (
   { headersTimeout, idleTimeout }: ListenerLimits,
