@@ -1,5 +1,6 @@
 """Signs the objects that test_self.py needs. Keys come from fixed seeds; nothing here is part of the checks."""
 
+import base64
 import hashlib
 import json
 from typing import Any
@@ -41,6 +42,18 @@ def raw_jws(header: bytes, payload: bytes, key: Key) -> str:
 def sign(typ: str, payload: Json, key: Key, kid: bool = True) -> str:
     header = {"alg": "Ed25519", **({"kid": key.jkt} if kid else {}), "typ": typ}
     return raw_jws(json.dumps(header, separators=(",", ":")).encode(), json.dumps(payload).encode(), key)
+
+
+def signed_request(given: Json, key: Key, audience: str, **parameters: Any) -> list[str]:
+    """The headers of a request with its signature (SPEC section 12.1); `given` has all that is signed, in order."""
+    wanted = {"created": NOW, "expires": NOW + 9, "nonce": '"0123456789abcdef"', "tag": '"wimse-workload-to-workload"'}
+    wanted |= {"wimse-aud": f'"{audience}"', **parameters}
+    text = "(" + " ".join(f'"{name}"' for name in given) + ")" + "".join(f";{name}={value}" for name, value in wanted.items())
+    lines = [*(f'"{name}": {value}' for name, value in given.items()), f'"@signature-params": {text}']
+    signature = base64.b64encode(key.private.sign("\n".join(lines).encode())).decode()
+    headers = {name: value for name, value in given.items() if not name.startswith("@")}
+    headers |= {"signature-input": f"wimse={text}", "signature": f"wimse=:{signature}:", "host": given["@authority"]}
+    return [text for entry in headers.items() for text in entry]
 
 
 def link_id(link: str) -> str:

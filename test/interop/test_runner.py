@@ -13,7 +13,7 @@ import run_vectors
 import verify_log
 from hopgate_verify import handshake
 from selfkit import ALICE, ISSUERS, NOW, ROOT, TD, Key, Log, agent, anchor, bundle, further_link, link_approval
-from selfkit import digest_of, quarantine_release, roles, root_link, timestamp, wit
+from selfkit import digest_of, quarantine_release, roles, root_link, signed_request, timestamp, wit
 
 A, B = Key("a"), Key("b")
 a, b = agent("a"), agent("b")
@@ -51,6 +51,20 @@ def hello() -> dict[str, Any]:
     }
 
 
+def proven() -> dict[str, Any]:
+    given = {"@method": "GET", "@authority": "b", "@request-target": "/a"}
+    given |= {"workload-identity-token": wit(a, A), "hopgate-channel": "x" * 43}
+    return {
+        "own": {"id": b, "jwk": B.jwk},
+        "peer": a,
+        "exporter": "x" * 43,
+        "startedAt": NOW - 9,
+        "issuers": ISSUERS,
+        "seenNonces": ["fedcba9876543210"],
+        "request": {"method": "GET", "target": "/a", "headers": signed_request(given, A, b)},
+    }
+
+
 GOOD: dict[str, dict[str, Any]] = {
     "keys.json": {"x": A.jwk["x"]},
     "jws.json": {"type": "link", "jws": ROOT_LINK},
@@ -69,6 +83,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "caveats.json": {"caveats": [{"type": "max_uses", "uses": 2, "at": a}], "callee": a, "path": "/", "uses": 1},
     "wit.json": {"wit": wit(a, A), "issuers": ISSUERS},
     "handshake.json": hello(),
+    "request-proof.json": proven(),
     "roles.json": {"roles": roles(), "trustDomain": TD, "root": ROOT.jkt},
     "bundle.json": {"bundle": bundle(), "trustDomain": TD, "root": ROOT.jkt, "last": {"epoch": 1, "seq": 99}},
     "timestamp.json": {
