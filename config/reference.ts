@@ -61,6 +61,13 @@ Let an editor check as you type, with this as the first line:
 | operation | method of a message: \`tools/call\`, \`SendMessage\`, \`http:GET\`; a final \`/*\` stands for one or more further parts: \`notifications/*\` |
 | name of a tool, prompt, resource or skill | printable, without blanks: \`read_invoice\`; a final \`*\` stands for the rest: \`read_*\` |
 | tool | its name, as the server lists it |
+| destination | \`api.github.com:443\`: a host name in lower case and a port; no IP address, not localhost |
+| private range | \`10.2.0.0/16\`, \`fd12:3456::/32\`: within RFC 1918, 100.64.0.0/10 or fc00::/7, without host bits |
+| header name | \`authorization\`, \`x-api-key\`: lower case; none that frames or routes a message |
+| authentication scheme | a word, such as \`Bearer\`, or \`""\` |
+| printable text | printable characters without blanks, 512 at most |
+| token type | a URN of RFC 8693 section 3: \`urn:ietf:params:oauth:token-type:jwt\` |
+| OAuth scopes | words with one blank between them: \`repo:read issues:read\` |
 | digest | 43 characters of base64url: the SHA-256 of a tool’s definition (SPEC.md section 13) |
 | detector | \`injection\`, \`secrets\` or \`pii\` |
 | RE2 pattern | a [regular expression of RE2](https://github.com/google/re2/wiki/Syntax): without back references and look-around, and so in linear time |

@@ -110,7 +110,7 @@ const rowsOf = (record: ShownRecord, wide: boolean): readonly Row[] => {
           style: record.verdict === 'permit' ? 'green' : 'red',
           verdict: record.verdict,
           direction: record.direction === 'inbound' ? 'in' : 'out',
-          who: parties(record.caller, record.callee),
+          who: parties(record.caller, record.destination ?? record.callee),
           what: `${record.method} ${record.target}`,
           scope: record.required.join(' '),
           reason: record.reason === 'ok' ? wouldOf(record) : record.reason,
@@ -127,7 +127,10 @@ const rowsOf = (record: ShownRecord, wide: boolean): readonly Row[] => {
           style: 'dim',
           verdict: record.status === 0 ? NONE : String(record.status),
           direction: record.direction === 'inbound' ? 'in' : 'out',
-          who: decision === undefined ? `hop ${record.hop}` : parties(decision.caller, decision.callee),
+          who:
+            decision === undefined
+              ? `hop ${record.hop}`
+              : parties(decision.caller, decision.destination ?? decision.callee),
           what: decision === undefined ? NONE : `${decision.method} ${decision.target}`,
           scope: `sent ${record.sent}, got ${record.received}`,
           reason: record.result === 'ok' ? '' : record.result,

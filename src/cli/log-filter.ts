@@ -16,7 +16,7 @@ export interface LogFilter {
   readonly verdict?: 'permit' | 'deny' | undefined;
   /** A prefix. */
   readonly task?: string | undefined;
-  /** Part of the ID of the caller, the callee or an agent of the chain. */
+  /** Part of the ID of the caller, the callee or an agent of the chain, or of where it left the mesh for. */
   readonly agent?: string | undefined;
   readonly reason?: string | undefined;
   readonly direction?: Direction | undefined;
@@ -79,6 +79,7 @@ const matchesParties = (record: DecisionRecord, { task, agent }: LogFilter): boo
   (agent === undefined ||
     record.caller.includes(agent) ||
     record.callee.includes(agent) ||
+    record.destination?.includes(agent) === true ||
     record.agents.some(({ id }) => id.includes(agent)));
 
 /** What policy has noted of it beside the verdict. */

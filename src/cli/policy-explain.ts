@@ -27,6 +27,7 @@ interface ExplainOptions {
   readonly file: string;
   readonly caller: string | undefined;
   readonly callee: string | undefined;
+  readonly destination: string | undefined;
   readonly method: string | undefined;
   readonly path: string | undefined;
   readonly chain: readonly string[] | undefined;
@@ -69,8 +70,9 @@ const requestOfOptions = (options: ExplainOptions): RequestConfig => {
   const {
     caller,
     callee,
+    destination,
     method,
-    path = '/',
+    path = destination === undefined ? '/' : undefined,
     chain,
     scope,
     principal,
@@ -81,10 +83,11 @@ const requestOfOptions = (options: ExplainOptions): RequestConfig => {
     body,
     proof,
   } = options;
-  const [target = '', ...query] = path.split('?');
+  const [target, ...query] = path?.split('?') ?? [];
   const written = {
     caller,
     callee,
+    destination,
     method,
     path: target,
     query: query.length === 0 ? undefined : query.join('?'),
@@ -193,7 +196,7 @@ const explainRecorded = (compiled: CompiledPolicy, record: RecordedDecision): Ex
       headers: () => ({}),
       size: -1,
       labels: record.labels ?? [],
-      released: record.direction === 'outbound',
+      released: record.direction === 'outbound' && record.destination === undefined,
     },
     // Where its names may be meant in more than one way, none of them is explained as if it were so.
     message: ways?.length === 1 ? ways[0] : undefined,
@@ -244,6 +247,10 @@ export const explainCommand: Command = {
         scope: { ...LIST, describe: 'Scope of every link, patterns or sets; once for each' },
         principal: { ...TEXT, describe: 'At the root of the chain' },
         callee: { ...TEXT, describe: 'Agent ID of who is called' },
+        destination: {
+          ...TEXT,
+          describe: 'In place of a callee: where it leaves the mesh for; a tunnel, without --path',
+        },
         method: { ...TEXT, describe: 'HTTP method' },
         path: { ...TEXT, describe: 'With its query' },
         header: { ...LIST, describe: '"name: value"; once for each' },

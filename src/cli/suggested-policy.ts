@@ -82,8 +82,13 @@ const revisionOf = (base: Base | undefined): string =>
 const whole = (suggestion: Suggestion, base: Base | undefined): Record<string, unknown> => {
   const written = base?.written;
   const routes = new Set(suggestion.routes.map(({ rule }) => rule.name));
-  const labels = labelsOf(suggestion.routes.map(({ rule }) => rule));
-  const others = listOf(written, 'rules').filter(({ effect }) => effect !== 'allow');
+  const labels = labelsOf([...suggestion.routes.map(({ rule }) => rule), ...(base?.policy.egress ?? [])]);
+  // What leaves the mesh is no hop between agents: its list stays, with the allows that are for it alone.
+  const beyond = new Set(listOf(written, 'egress').map(({ name }) => String(name)));
+  const isBeyond = ({ routes: names }: Written): boolean =>
+    Array.isArray(names) && names.every((name) => beyond.has(String(name)));
+  for (const name of beyond) routes.add(name);
+  const others = listOf(written, 'rules').filter((rule) => rule.effect !== 'allow' || isBeyond(rule));
   const { scopeSets, lists, delegation } = written ?? {};
   return {
     apiVersion: 'hopgate.dev/v1',
@@ -92,6 +97,7 @@ const whole = (suggestion: Suggestion, base: Base | undefined): Record<string, u
     limits: limitsOf(suggestion, base),
     ...defined({ scopeSets, lists }),
     routes: suggestion.routes.map((route) => writtenRoute(route, base)),
+    ...defined({ egress: some(listOf(written, 'egress')) }),
     rules: [...suggestion.allows.map(({ rule }) => writtenAllow(rule)), ...kept(others, 'routes', routes)],
     ...defined({
       demands: some(kept(listOf(written, 'demands'), 'labels', labels)),

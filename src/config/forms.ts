@@ -8,7 +8,9 @@ import { z } from 'zod';
 import { isScopeLiteral, isScopePattern } from '../core/delegation/scope.ts';
 import { isBase64urlOf } from '../core/encoding/base64url.ts';
 import { MAX_TIME } from '../core/limits.ts';
+import { isDestination } from '../core/policy/destination.ts';
 import { LABEL } from '../core/policy/forms.ts';
+import { isPrivateRange } from '../core/policy/private-range.ts';
 import { isIdPattern, isPrincipal, isTrustDomain } from '../core/spiffe-id.ts';
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
@@ -270,6 +272,24 @@ export const host = form(
   (text) => MESH_HOST.test(text),
   MESH_HOST,
   'a host name in lower case, without a port; not an IP address',
+);
+export const printableText = form(
+  'printable text',
+  (text) => /^[\x21-\x7e]{1,512}$/.test(text),
+  /^[\x21-\x7e]{1,512}$/,
+  'printable characters without blanks, 512 at most',
+);
+export const destination = form(
+  'destination',
+  isDestination,
+  /^[a-z0-9][a-z0-9._-]*:[1-9][0-9]{0,4}$/,
+  'a host name in lower case and a port, such as api.github.com:443; not an IP address, not localhost',
+);
+export const privateRange = form(
+  'private range',
+  isPrivateRange,
+  /^[0-9a-f.:]+\/[0-9]{1,3}$/,
+  'a range of private addresses without host bits, such as 10.2.0.0/16 or fd12:3456::/32',
 );
 export const ruleName = form(
   'name',

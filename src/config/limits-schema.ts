@@ -82,6 +82,19 @@ export const limits = z
     agentCoolDown: duration
       .prefault('1s')
       .describe('How long it is left alone, until the sidecar tries its port again.'),
+    tunnels: z
+      .int()
+      .min(1)
+      .max(65_536)
+      .default(256)
+      .describe('Tunnels out of the mesh at once; more are egress_busy.'),
+    tunnelIdle: duration.prefault('5m').describe('A tunnel through which nothing goes for so long ends.'),
+    destinationConnections: z
+      .int()
+      .min(1)
+      .max(1024)
+      .default(16)
+      .describe('Connections to one API beyond the mesh.'),
     peerConnections: z.int().min(1).max(1024).default(32).describe('Connections to one peer.'),
     contexts: z
       .int()

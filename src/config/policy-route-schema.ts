@@ -65,64 +65,66 @@ const labels = z.strictObject({
   response: z.array(label).default([]).describe('What the task has touched once it was answered.'),
 });
 
+export const routeMembers = {
+  name: ruleName.describe('Stands in the audit log and in rules.'),
+  callees: z.array(idPattern).min(1).optional().describe('Agents that this is about; any, if left out.'),
+  methods: z.array(method).min(1).optional().describe('Methods; any, if left out.'),
+  path: z
+    .string()
+    .regex(/^\//, 'path starts with "/"')
+    .meta({ title: 'path' })
+    .describe('Canonical path. {name} stands for one segment, a final /* for one or more.'),
+  scopes: z
+    .array(template)
+    .min(1)
+    .optional()
+    .describe(
+      'All of these are required, whatever the body says. Literals; {name} is filled from the path. May be left out where operations name theirs.',
+    ),
+  protocol: z
+    .enum(['http', 'mcp', 'a2a', 'a2a-rest', 'websocket'])
+    .default('http')
+    .describe(
+      'How bodies are read: http not at all, mcp as streamable HTTP, a2a as JSON-RPC, a2a-rest as A2A’s HTTP+JSON binding. What can’t be read so is denied. websocket: upgrades alone, each permitted whole by the scopes of the route, since nothing in it is read.',
+    ),
+  server: z.string().min(1).max(256).optional().describe('What {server} stands for: one scope segment.'),
+  operations: z
+    .array(operation)
+    .min(1)
+    .optional()
+    .describe('What the operations of a message need. The first that matches counts; none is a denial.'),
+  serverRequests: z
+    .array(operationMethod)
+    .min(1)
+    .optional()
+    .describe(
+      'mcp: requests that the server may send to its client, such as `elicitation/create`; none unless named.',
+    ),
+  tools: tools.optional().describe('mcp: what becomes of the tools that a server offers.'),
+  skillMember: z
+    .string()
+    .regex(/^[!-~]{1,128}$/, 'the name of a metadata member: printable, without blanks')
+    .optional()
+    .describe('a2a, a2a-rest: the metadata member that names the skill; `skillId`, if left out.'),
+  maxMessage: messageBytes
+    .optional()
+    .describe(
+      `The largest body that is read; more is denied. ${DEFAULT_MESSAGE_BYTES / MIB}MiB, if left out.`,
+    ),
+  labels: labels
+    .optional()
+    .describe('What kind of data goes in and comes out; conditions and demands go by it.'),
+  enforcement: z
+    .enum(['enforce', 'observe'])
+    .default('enforce')
+    .describe(
+      'observe: what policy would deny on this route is let through and logged, until observeUntil. Identity, handshake and chain are always enforced.',
+    ),
+  observeUntil: moment.optional().describe('The end of observe; from then on the route is enforced.'),
+};
+
 export const route = z
-  .strictObject({
-    name: ruleName.describe('Stands in the audit log and in rules.'),
-    callees: z.array(idPattern).min(1).optional().describe('Agents that this is about; any, if left out.'),
-    methods: z.array(method).min(1).optional().describe('Methods; any, if left out.'),
-    path: z
-      .string()
-      .regex(/^\//, 'path starts with "/"')
-      .meta({ title: 'path' })
-      .describe('Canonical path. {name} stands for one segment, a final /* for one or more.'),
-    scopes: z
-      .array(template)
-      .min(1)
-      .optional()
-      .describe(
-        'All of these are required, whatever the body says. Literals; {name} is filled from the path. May be left out where operations name theirs.',
-      ),
-    protocol: z
-      .enum(['http', 'mcp', 'a2a', 'a2a-rest', 'websocket'])
-      .default('http')
-      .describe(
-        'How bodies are read: http not at all, mcp as streamable HTTP, a2a as JSON-RPC, a2a-rest as A2A’s HTTP+JSON binding. What can’t be read so is denied. websocket: upgrades alone, each permitted whole by the scopes of the route, since nothing in it is read.',
-      ),
-    server: z.string().min(1).max(256).optional().describe('What {server} stands for: one scope segment.'),
-    operations: z
-      .array(operation)
-      .min(1)
-      .optional()
-      .describe('What the operations of a message need. The first that matches counts; none is a denial.'),
-    serverRequests: z
-      .array(operationMethod)
-      .min(1)
-      .optional()
-      .describe(
-        'mcp: requests that the server may send to its client, such as `elicitation/create`; none unless named.',
-      ),
-    tools: tools.optional().describe('mcp: what becomes of the tools that a server offers.'),
-    skillMember: z
-      .string()
-      .regex(/^[!-~]{1,128}$/, 'the name of a metadata member: printable, without blanks')
-      .optional()
-      .describe('a2a, a2a-rest: the metadata member that names the skill; `skillId`, if left out.'),
-    maxMessage: messageBytes
-      .optional()
-      .describe(
-        `The largest body that is read; more is denied. ${DEFAULT_MESSAGE_BYTES / MIB}MiB, if left out.`,
-      ),
-    labels: labels
-      .optional()
-      .describe('What kind of data goes in and comes out; conditions and demands go by it.'),
-    enforcement: z
-      .enum(['enforce', 'observe'])
-      .default('enforce')
-      .describe(
-        'observe: what policy would deny on this route is let through and logged, until observeUntil. Identity, handshake and chain are always enforced.',
-      ),
-    observeUntil: moment.optional().describe('The end of observe; from then on the route is enforced.'),
-  })
+  .strictObject(routeMembers)
   .refine(({ enforcement, observeUntil }) => enforcement !== 'observe' || observeUntil !== undefined, {
     path: ['enforcement'],
     error: 'observe needs its end: observeUntil: 2026-12-31T00:00:00Z',

@@ -9,6 +9,7 @@ import {
   HARD_MAX_DEPTH,
 } from '../core/limits.ts';
 import { duration, idPattern, principal, scopeMember, scopeName } from './forms.ts';
+import { egress } from './policy-egress-schema.ts';
 import { route } from './policy-route-schema.ts';
 import {
   contentRule,
@@ -90,6 +91,12 @@ export const policySchema = z
       .describe('Names for scope lists; a member that is itself a name stands for that set.'),
     lists: lists.describe('Allowlist and blocklist.'),
     routes: z.array(route).describe('What a request needs. The first match counts; no match is a denial.'),
+    egress: z
+      .array(egress)
+      .default([])
+      .describe(
+        'What may leave the mesh, and what that requires. All else may not. A sidecar has a door to those alone that its own configuration takes up besides.',
+      ),
     rules: z
       .array(rule)
       .describe(

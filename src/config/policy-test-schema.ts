@@ -2,7 +2,16 @@
 import { z } from 'zod';
 import { REASONS } from '../core/reasons.ts';
 import { isAgentId } from '../core/spiffe-id.ts';
-import { duration, issuerUrl, label, moment, principal, ruleName, scopeMember } from './forms.ts';
+import {
+  destination,
+  duration,
+  issuerUrl,
+  label,
+  moment,
+  principal,
+  ruleName,
+  scopeMember,
+} from './forms.ts';
 
 const agentId = z
   .string()
@@ -58,7 +67,9 @@ export const requestSchema = z.strictObject({
   direction: z
     .enum(['inbound', 'outbound'])
     .optional()
-    .describe('At whose sidecar: the callee’s or the caller’s own; inbound, if left out.'),
+    .describe(
+      'At whose sidecar: the callee’s or the caller’s own; inbound, if left out. What leaves the mesh is outbound.',
+    ),
   caller: agentId.optional().describe('Where there is no chain: it is the principal’s own delegatee.'),
   callee: agentId.optional().describe('Who is called.'),
   proof: z
@@ -67,6 +78,9 @@ export const requestSchema = z.strictObject({
     .describe(
       'How the caller proves itself: by its sidecar’s handshake (session, if left out), without a sidecar by signing the request (request), or both.',
     ),
+  destination: destination
+    .optional()
+    .describe('In place of a callee: where it leaves the mesh for. Without a path a tunnel.'),
   method: z
     .string()
     .regex(/^[A-Z]+$/, 'a method in upper case')

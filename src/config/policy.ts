@@ -45,12 +45,14 @@ const scopeSetFaults = (source: Source<PolicyConfig>): ConfigFault[] => {
 };
 
 /** Lists of scopes in which names are never expanded. */
-const scopeLists = function* ({ routes, rules, demands }: PolicyConfig): Iterable<[Path, readonly string[]]> {
-  for (const [index, { scopes = [], operations = [] }] of routes.entries()) {
-    yield [['routes', index, 'scopes'], scopes];
-    for (const [at, operation] of operations.entries())
-      yield [['routes', index, 'operations', at, 'scopes'], operation.scopes];
-  }
+const scopeLists = function* (config: PolicyConfig): Iterable<[Path, readonly string[]]> {
+  const { rules, demands } = config;
+  for (const list of ['routes', 'egress'] as const)
+    for (const [index, { scopes = [], operations = [] }] of config[list].entries()) {
+      yield [[list, index, 'scopes'], scopes];
+      for (const [at, operation] of operations.entries())
+        yield [[list, index, 'operations', at, 'scopes'], operation.scopes];
+    }
   for (const [index, { scopes = [] }] of rules.entries()) yield [['rules', index, 'scopes'], scopes];
   for (const [index, { scopes = [] }] of demands.entries()) yield [['demands', index, 'scopes'], scopes];
 };

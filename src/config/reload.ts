@@ -37,6 +37,8 @@ export const LIVE_FIELDS: readonly string[] = [
   'limits.signedBodyBytes',
   'limits.agentFailures',
   'limits.agentCoolDown',
+  'limits.tunnels',
+  'limits.tunnelIdle',
   'limits.peerConnections',
   'limits.contextIdle',
   'limits.mcpSessionIdle',

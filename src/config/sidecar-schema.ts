@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { admin } from './admin-schema.ts';
 import { decisionPoints } from './decision-point-schema.ts';
+import { egress } from './egress-schema.ts';
 import {
   type Address,
   bytes,
@@ -218,6 +219,17 @@ const outbound = z
       })
       .prefault([])
       .describe('The peers that the agent may reach.'),
+    egress,
+  })
+  .superRefine(({ routes, egress: beyond }, context) => {
+    const hosts = new Set(routes.map(({ host }) => host));
+    for (const [index, { destination }] of beyond.entries())
+      if (hosts.has(destination.slice(0, destination.lastIndexOf(':'))))
+        context.addIssue({
+          code: 'custom',
+          path: ['egress', index, 'destination'],
+          message: `${destination}: a route to a peer has this host`,
+        });
   })
   .describe('The door out.');
 

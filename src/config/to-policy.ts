@@ -1,9 +1,11 @@
 /** What people write of a policy to what the core decides by. Members that say nothing are left out: a digest is over what is said. */
 import type { ScopePattern } from '../core/delegation/scope.ts';
+import type { Destination } from '../core/policy/destination.ts';
 import type {
   AccessRule,
   ContentRule,
   DelegationRules,
+  EgressRule,
   Policy,
   RouteRule,
   ScopeDemand,
@@ -11,12 +13,12 @@ import type {
 import type { IdPattern } from '../core/spiffe-id.ts';
 import type { PolicyConfig } from './policy-schema.ts';
 
-type Entry<K extends 'routes' | 'rules' | 'demands' | 'content'> = PolicyConfig[K][number];
+type Entry<K extends 'routes' | 'egress' | 'rules' | 'demands' | 'content'> = PolicyConfig[K][number];
 type Ids = IdPattern[] | undefined;
 
 const shadowOf = (shadow: boolean): true | undefined => (shadow ? true : undefined);
 
-const toolsOf = ({ tools }: Entry<'routes'>): RouteRule['tools'] =>
+const toolsOf = ({ tools }: Pick<Entry<'routes'>, 'tools'>): RouteRule['tools'] =>
   tools && {
     ...tools,
     // Who approves some tools by their definition has not approved the others.
@@ -39,6 +41,23 @@ const routeOf = (route: Entry<'routes'>): RouteRule => ({
   labels: route.labels,
   observeUntil: route.observeUntil,
 });
+
+/** A tunnel is a route of `CONNECT /`: nothing else is known of what goes through it. */
+const egressOf = ({ destination, mode, inside, allowPrivate, ...route }: Entry<'egress'>): EgressRule => {
+  const asked = mode === 'tunnel' ? { path: '/', methods: ['CONNECT'] } : { path: route.path ?? '' };
+  const {
+    callees: _,
+    observeUntil: __,
+    ...rule
+  } = routeOf({
+    ...route,
+    ...asked,
+    callees: undefined,
+    enforcement: 'enforce',
+    observeUntil: undefined,
+  });
+  return { ...rule, destination: destination as Destination, mode, inside, allowPrivate } as EgressRule;
+};
 
 const ruleOf = (rule: Entry<'rules'>): AccessRule => ({
   name: rule.name,
@@ -116,6 +135,7 @@ export const toPolicy = (config: PolicyConfig): Policy => ({
     blockPrincipals: config.lists.block.principals,
   },
   routes: config.routes.map(routeOf),
+  egress: someOf(config.egress.map(egressOf)),
   rules: config.rules.map(ruleOf),
   demands: config.demands.map(demandOf),
   delegation: delegationOf(config),

@@ -13,13 +13,13 @@ import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import type { TrustSnapshot } from '../ports.ts';
 import { checkPermit } from './check-permit.ts';
 import type { HopReply, Path } from './path.ts';
-import { type DecisionInput, type Permit, permitOf, type Refusal, type Unapproved } from './permit.ts';
+import { type ForAgent, type Permit, permitOf, type Refusal, type Unapproved } from './permit.ts';
 
 type Sought = { readonly ok: true; readonly value: Permit } | Refusal;
 
 /** What a request has to be approved as. `body`: base64url SHA-256 of its octets. */
 export const factsToApprove = (
-  { delegated: { chain }, callee, method, target }: DecisionInput,
+  { delegated: { chain }, callee, method, target }: ForAgent,
   body: string,
 ): RequestFacts => ({
   principal: chain.principal,

@@ -1,6 +1,7 @@
 /** Stage 5: every decision, allowed or denied, becomes a record before anything follows from it (SPEC.md section 14). */
 import type { DecisionRecord, Direction, ProofNote } from '../core/audit/record.ts';
 import type { Message } from '../core/message/message.ts';
+import { type Callee, isDestination } from '../core/policy/destination.ts';
 import { nameOf } from '../core/policy/operations.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
 import type { TrustSnapshot } from '../ports.ts';
@@ -13,7 +14,7 @@ export interface HopFacts {
   /** `<session id>.<n>`; empty before there is a session. */
   readonly hop: string;
   readonly caller: AgentId | '';
-  readonly callee: AgentId | '';
+  readonly callee: Callee | '';
   readonly method: string;
   /** As received. */
   readonly target: string;
@@ -53,11 +54,12 @@ export const decisionRecord = (
   const permitted = 'permit' in decision;
   const authority = authorityOf(permitted ? decision.permit.delegated : decision.delegated);
   const basis = permitted ? decision.permit : decision.refusal;
+  const leaves = isDestination(facts.callee);
   const record: DecisionRecord = {
     agents: authority.agents,
     bundle: facts.trust?.bundleName ?? '',
     cached: basis.cached ?? false,
-    callee: facts.callee,
+    callee: leaves ? '' : facts.callee,
     caller: facts.caller,
     direction: facts.direction,
     granted: authority.granted,
@@ -81,10 +83,11 @@ export const decisionRecord = (
   const { proof } = facts;
   // Nearly every record has none of these; a copy of it costs more than the look.
   const names = NOTES.filter((name) => (noted[name]?.length ?? 0) > 0);
-  if (names.length === 0 && message === undefined && observed === undefined && proof === undefined)
-    return record;
+  const isPlain = !leaves && message === undefined && observed === undefined && proof === undefined;
+  if (isPlain && names.length === 0) return record;
   return {
     ...record,
+    ...(leaves && { destination: facts.callee }),
     ...Object.fromEntries(names.map((name) => [name, noted[name]])),
     ...(observed !== undefined && { observed }),
     ...(message !== undefined && { operations: operationsOf(message) }),

@@ -3,7 +3,7 @@ import type { ScopeLiteral } from '../core/delegation/scope.ts';
 import type { Allowed, Standing } from '../core/policy/evaluate.ts';
 import { checkCallerProof, checkDemandedProof } from '../core/policy/proofs.ts';
 import type { Denial } from '../core/verdict.ts';
-import type { DecisionInput } from './permit.ts';
+import { type DecisionInput, isForAgent } from './permit.ts';
 
 /** Whether the caller may come without a sidecar, if it does. Nothing of that is observed only. */
 export const callerDenial = (
@@ -29,8 +29,10 @@ export const proofDenial = (
   callerDenial(known, input, required) ??
   (input.direction === 'outbound' ? undefined : checkDemandedProof(demanded, input.proof));
 
-/** What we sign has to be here whole. */
-export const wantsToSign = (
-  { direction, size, bodyProven }: DecisionInput,
-  { demanded }: Pick<Allowed, 'demanded'>,
-): boolean => direction === 'outbound' && demanded.requestProof && size !== 0 && bodyProven !== true;
+/** What we sign has to be here whole. Beyond the mesh nobody reads what sidecars sign. */
+export const wantsToSign = (input: DecisionInput, { demanded }: Pick<Allowed, 'demanded'>): boolean =>
+  input.direction === 'outbound' &&
+  isForAgent(input) &&
+  demanded.requestProof &&
+  input.size !== 0 &&
+  input.bodyProven !== true;

@@ -6,7 +6,14 @@ import type { Allowed } from '../core/policy/evaluate.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import { chainContext, type TrustSnapshot } from '../ports.ts';
 import { approvalRequired, calleeDenial, decide, decideAnew, demandDenial, timeDenial } from './decide.ts';
-import { type Decision, type DecisionInput, isUnapproved, isUndecided, type Permit } from './permit.ts';
+import {
+  type Decision,
+  type DecisionInput,
+  hasLastWord,
+  isUnapproved,
+  isUndecided,
+  type Permit,
+} from './permit.ts';
 
 /**
  * Whether a permit that was given earlier still holds: streams outlive the moment of their decision. `seen` is the
@@ -57,7 +64,7 @@ const checkApproved = (
   approvals: LinkApprovals,
   { bundle }: TrustSnapshot,
 ): Denial | undefined => {
-  if (input.direction === 'outbound') return undefined;
+  if (!hasLastWord(input)) return undefined;
   const { missing } = splitApproved(demanded.approval, approvals);
   if (missing.length === 0) return undefined;
   // By the key that signed: one that was taken from an approver ends what it approved, whatever other keys there are.

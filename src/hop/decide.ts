@@ -10,6 +10,7 @@ import { CLOCK_SKEW_SECONDS } from '../core/limits.ts';
 import { type Message, readsMessages } from '../core/message/message.ts';
 import { operation } from '../core/message/operation.ts';
 import { demandsOf, NOTHING_DEMANDED } from '../core/policy/demands.ts';
+import { isOneOf } from '../core/policy/destination.ts';
 import {
   type Allowed,
   checkCaveats,
@@ -23,9 +24,9 @@ import {
 import type { DecisionPointRule } from '../core/policy/model.ts';
 import { OBSERVED } from '../core/policy/observed.ts';
 import { pointInput } from '../core/policy/point-input.ts';
+import { isEgress } from '../core/policy/routes.ts';
 import { parseTarget } from '../core/policy/target.ts';
 import { type LiveFacts, readableHeaders, valuesOf } from '../core/policy/values.ts';
-import { idMatches } from '../core/spiffe-id.ts';
 import { checkAge } from '../core/trust/freshness.ts';
 import { type Denial, deny, grant } from '../core/verdict.ts';
 import type { TrustSnapshot } from '../ports.ts';
@@ -35,6 +36,8 @@ import {
   contentNotes,
   type Decision,
   type DecisionInput,
+  hasLastWord,
+  isForAgent,
   type Permit,
   permitOf,
   type Quarantined,
@@ -165,9 +168,12 @@ const judge = (
     return 'wanted' in unmet ? denial : refuse(denial, ask);
   }
   const { missing, by } = splitApproved(allowed.demanded.approval, approvals);
-  if (missing.length > 0 && input.direction === 'inbound') {
+  if (missing.length > 0 && hasLastWord(input)) {
     const denial = { ...notesOf(allowed, ask), ...approvalRequired(missing) };
-    return isObserved(ask) ? refuse(denial, ask) : { ...denial, unapproved: missing, allowed, input };
+    // Who would count its use is an agent's sidecar: beyond the mesh only an approval of the delegation holds.
+    return isObserved(ask) || !isForAgent(input)
+      ? refuse(denial, ask)
+      : { ...denial, unapproved: missing, allowed, input };
   }
   if (wantsToSign(input, allowed)) return wantBody(known, input);
   return grant(permitOf(allowed, input, cached, by, { isLive: known.decision === undefined }));
@@ -239,17 +245,21 @@ export const callable = ({ input }: Permit): ((tool: string) => boolean) => {
   };
 };
 
+/** To keep it aside is for who would get it, and beyond the mesh nobody asks again. */
+const NOBODY_BEHIND = 'what leaves the mesh is refused, not kept aside';
+
 /** The body, where a rule holds it back until it was looked at; what it found, where it was. */
 const lookAt = ({ route }: Standing, input: DecisionInput): Denial | Undecided | undefined => {
   const { content: rules } = input.trust.policy;
   const selection = rules.select('request', input.callee, route.name);
-  if (route.protocol === 'websocket')
+  const isOpaque = route.protocol === 'websocket' || (isEgress(route) && route.mode === 'tunnel');
+  if (isOpaque)
     return [selection, rules.select('response', input.callee, route.name)].some((one) =>
       one?.rules.some(({ stops }) => stops),
     )
       ? deny(
           'content_unreadable',
-          'a content rule is for this route, and nothing in a WebSocket is looked at',
+          'a content rule is for this route, and nothing in a WebSocket or a tunnel is looked at',
         )
       : undefined;
   if (selection?.hold !== true) return undefined;
@@ -260,20 +270,21 @@ const lookAt = ({ route }: Standing, input: DecisionInput): Denial | Undecided |
   if (denial === undefined || (denial.action === 'quarantine' && isReleased(input))) return undefined;
   const { rule, detail } = denial;
   // What is too large to be looked at whole can't be kept either.
+  if (denial.action === 'quarantine' && !isForAgent(input))
+    return deny('content_denied', `content rule ${rule}: ${detail}; ${NOBODY_BEHIND}`);
   return denial.action === 'quarantine'
     ? deny('quarantined', `content rule ${rule} keeps this aside for review: ${detail}`)
     : denial;
 };
 
 /** A reviewer let it go, or it is the callee's sidecar that keeps things aside and not the caller's own. */
-const isReleased = ({ released = false, direction }: DecisionInput): boolean =>
-  released || direction === 'outbound';
+const isReleased = (input: DecisionInput): boolean => input.released === true || !hasLastWord(input);
 
 const pointsFor = ({ route, facts }: Standing, { trust }: DecisionInput): readonly DecisionPointRule[] =>
   (trust.policy.policy.decisionPoints ?? []).filter(
     ({ routes, callees }) =>
       (routes === undefined || routes.includes(route.name)) &&
-      (callees === undefined || callees.some((pattern) => idMatches(pattern, facts.callee))),
+      (callees === undefined || isOneOf(callees, facts.callee)),
   );
 
 /** Others that must permit it too, each operation for itself; what they said, where they were asked. */
@@ -301,8 +312,12 @@ const askPoints = (
 };
 
 /** A refusal, unless its route is observed only and policy alone denies. What is not policy's holds all the same. */
-const refuse = (denial: DecisionDenial | Refusal, ask: Asked): Decision => {
+const refuse = (found: DecisionDenial | Refusal, ask: Asked): Decision => {
   const { standing: known, input, approvals, cached } = ask;
+  const denial =
+    found.reason === 'quarantined' && !isForAgent(input)
+      ? { ...found, ...deny('rule_denied', `${found.detail}; ${NOBODY_BEHIND}`) }
+      : found;
   const { delegated, trust, nowSeconds, message } = input;
   const content = contentNotes(input);
   const opa = input.points?.notes ?? [];

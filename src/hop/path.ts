@@ -2,8 +2,8 @@
 import type { Direction } from '../core/audit/record.ts';
 import type { Holder, VerifiedChain } from '../core/delegation/chain.ts';
 import type { ContentDigest } from '../core/http-signature/fields.ts';
+import type { Callee } from '../core/policy/destination.ts';
 import type { CallerProof } from '../core/policy/proofs.ts';
-import type { AgentId } from '../core/spiffe-id.ts';
 import type { Denial, Verdict } from '../core/verdict.ts';
 import type {
   ApprovalPort,
@@ -61,7 +61,7 @@ export interface HopRequest {
   readonly proof: CallerProof;
   /** What the body has to be, by the signature of the request. */
   readonly digest?: ContentDigest | undefined;
-  readonly callee: AgentId;
+  readonly callee: Callee;
   /** Who a grant must name: the callee as it proved itself. */
   readonly calleeHolder: Holder | undefined;
   readonly method: string;

@@ -8,6 +8,7 @@ import type { ScopeLiteral } from '../core/delegation/scope.ts';
 import type { ContentDigest } from '../core/http-signature/fields.ts';
 import type { Message } from '../core/message/message.ts';
 import type { Demanded } from '../core/policy/demands.ts';
+import { type Callee, leavesMesh } from '../core/policy/destination.ts';
 import type { Allowed } from '../core/policy/evaluate.ts';
 import type { RouteRule } from '../core/policy/model.ts';
 import type { CallerProof } from '../core/policy/proofs.ts';
@@ -47,7 +48,6 @@ export interface Permit {
 }
 
 export interface DecisionInput {
-  /** The caller's own sidecar passes a demand for approval on: only the callee can count its use. */
   readonly direction: Direction;
   readonly delegated: Delegated;
   /** How the caller has proven itself; of what our own agent sends, the handshake over which it goes. */
@@ -56,7 +56,7 @@ export interface DecisionInput {
   readonly digest?: ContentDigest | undefined;
   /** The body was read, and is the one that was signed, or the one that is going to be. */
   readonly bodyProven?: true | undefined;
-  readonly callee: AgentId;
+  readonly callee: Callee;
   /** As it proved itself on this connection, or ourselves; undefined where nobody has. */
   readonly calleeHolder?: Holder | undefined;
   readonly method: string;
@@ -85,6 +85,18 @@ export interface DecisionInput {
   /** A reviewer has released it. */
   readonly released?: boolean | undefined;
 }
+
+/**
+ * Whether nobody decides after this sidecar: it is the callee's, or the request leaves the mesh here. Else the callee's has the
+ * last word, and what wants an approval or a reviewer is passed on to it.
+ */
+export const hasLastWord = ({ direction, callee }: Pick<DecisionInput, 'direction' | 'callee'>): boolean =>
+  direction === 'inbound' || leavesMesh(callee);
+
+/** One that an agent is to answer. */
+export type ForAgent = DecisionInput & { readonly callee: AgentId };
+
+export const isForAgent = (input: DecisionInput): input is ForAgent => !leavesMesh(input.callee);
 
 /** What other decision points have said together. */
 export interface PointsOutcome {
@@ -115,7 +127,7 @@ export interface Unapproved extends Refusal {
   readonly reason: 'approval_required';
   readonly unapproved: readonly ScopeLiteral[];
   readonly allowed: Allowed;
-  readonly input: DecisionInput;
+  readonly input: ForAgent;
 }
 
 /** A question to another decision point. */

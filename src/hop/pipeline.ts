@@ -2,6 +2,7 @@
  * The order of a hop: identify and handshake once per connection; then, for each request,
  * verify → decide → audit → forward → outcome. Every exit ends in a record.
  */
+import { isDestination } from '../core/policy/destination.ts';
 import { REASONS } from '../core/reasons.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import type { ExchangeResult, HopSpan, TrustPort, TrustSnapshot } from '../ports.ts';
@@ -10,7 +11,7 @@ import { checkPermit } from './check-permit.ts';
 import { decide } from './decide.ts';
 import { forward } from './forward.ts';
 import type { HopReply, HopRequest, Path } from './path.ts';
-import { isOpen, type Permit, type Refusal } from './permit.ts';
+import { hasLastWord, isOpen, type Permit, type Refusal } from './permit.ts';
 import { settle } from './settle.ts';
 import { countsUses, takeUses } from './uses.ts';
 import type { Delegated } from './verify-chain.ts';
@@ -132,8 +133,9 @@ const factsOf = ({
   target,
 });
 
-const peerOf = ({ direction, caller, callee }: Omit<HopFacts, 'trust'>): string =>
-  direction === 'inbound' ? caller : callee;
+/** Whose outcome it is for the verifier's scores; nobody's where it leaves the mesh. */
+const peerOf = ({ direction, caller, callee }: Omit<HopFacts, 'trust'>): string | undefined =>
+  direction === 'inbound' ? caller : isDestination(callee) ? undefined : callee;
 
 /** Against whom a refusal counts: what our own agent asked for in vain says nothing of who would have answered. */
 const whoseRequest = ({ direction, caller, proof }: Omit<HopFacts, 'trust'>): string | undefined =>
@@ -207,7 +209,8 @@ const recordPermit = (
       refuse(deny('audit_unavailable', 'the decision could not be recorded'));
       return;
     }
-    const changed = direction === 'inbound' ? sinceDecision(path, permit) : undefined;
+    // The callee's sidecar looks again; beyond the mesh there is none.
+    const changed = hasLastWord(permit.input) ? sinceDecision(path, permit) : undefined;
     if (changed !== undefined) {
       noteOutcome(
         path,
@@ -234,7 +237,8 @@ const noteOutcome = (
   us: number,
 ): void => {
   const { direction, hop } = facts;
-  path.evidence?.ended(peerOf(facts), result);
+  const peer = peerOf(facts);
+  if (peer !== undefined) path.evidence?.ended(peer, result);
   const { content = [], tools = [] } = notes ?? {};
   path.audit.note({
     ...(content.length > 0 && { content }),

@@ -1,5 +1,6 @@
 /** Requests that policy wants kept aside: whether a reviewer has released this one, and if not, it is kept (SPEC.md section 13). */
 import { MAX_MESSAGE_BYTES } from '../core/limits.ts';
+import { leavesMesh } from '../core/policy/destination.ts';
 import { type Denial, deny, type Verdict } from '../core/verdict.ts';
 import type { NamedRequest, QuarantinePort } from '../ports.ts';
 import { headerValues } from './headers.ts';
@@ -20,7 +21,8 @@ const nameOf = async (
   { input: { delegated } }: Quarantined,
   { body }: HopReply,
 ): Promise<Verdict<Named>> => {
-  if (quarantine === undefined || body === undefined) return NOWHERE;
+  // `decide` refuses outright what leaves the mesh: there is nobody behind it for whom it could be kept.
+  if (quarantine === undefined || body === undefined || leavesMesh(callee)) return NOWHERE;
   const octets = await body(MAX_MESSAGE_BYTES);
   if (!octets.ok) return octets;
   const { principal, task } = delegated.chain;

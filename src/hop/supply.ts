@@ -6,14 +6,22 @@ import { checkContentDigest } from '../core/http-signature/digest.ts';
 import { DEFAULT_MESSAGE_BYTES } from '../core/limits.ts';
 import { type Message, readsMessages } from '../core/message/message.ts';
 import { readMessage } from '../core/message/read-message.ts';
+import type { Callee } from '../core/policy/destination.ts';
 import type { RouteRule } from '../core/policy/model.ts';
 import { pathBelow } from '../core/policy/routes.ts';
-import type { AgentId } from '../core/spiffe-id.ts';
 import { type Denial, deny, type Verdict } from '../core/verdict.ts';
 import { decide } from './decide.ts';
 import { headerValues } from './headers.ts';
 import type { HopReply, HopRequest, Path } from './path.ts';
-import type { AskedPoint, Decision, DecisionInput, PointsOutcome, Refusal, Undecided } from './permit.ts';
+import {
+  type AskedPoint,
+  type Decision,
+  type DecisionInput,
+  hasLastWord,
+  type PointsOutcome,
+  type Refusal,
+  type Undecided,
+} from './permit.ts';
 import { changeOf, isBarred } from './tool-watch.ts';
 
 /** Gets it and decides again. Refuses with what reading the body refuses with, `message_*`, `mcp_session_*`. */
@@ -102,7 +110,7 @@ const messageOf = async (
 const barredTool = (
   { tools }: Path,
   route: RouteRule,
-  callee: AgentId,
+  callee: Callee,
   message: Message,
 ): Denial | undefined => {
   for (const { tool } of message.operations) {
@@ -122,7 +130,7 @@ const contentOf = async (
   path: Path,
   { headers }: HopRequest,
   selection: ContentSelection,
-  { released = false, direction }: DecisionInput,
+  input: DecisionInput,
   reply: HopReply,
 ): Promise<Partial<DecisionInput> | Denial> => {
   const octets = await bodyOf(reply, selection.holdBytes);
@@ -130,7 +138,7 @@ const contentOf = async (
     return octets.reason === 'http_body_too_large' ? deny('content_too_large', octets.detail) : octets;
   // What is released, or for another to keep aside, still has to pass the rules that deny.
   const rules =
-    released || direction === 'outbound'
+    input.released === true || !hasLastWord(input)
       ? selection.rules.filter(({ rule }) => rule.action !== 'quarantine')
       : selection.rules;
   const content = await lookAt(

@@ -2,11 +2,11 @@
 import { LRUCache } from 'lru-cache';
 import type { ToolNote } from '../core/audit/record.ts';
 import type { OfferedTool } from '../core/message/mcp-server.ts';
+import type { Callee } from '../core/policy/destination.ts';
 import type { RouteRule } from '../core/policy/model.ts';
-import type { AgentId } from '../core/spiffe-id.ts';
 
 const MOST_SEEN = 16_384;
-const keyOf = (callee: AgentId, route: string, tool: string): string => `${callee} ${route} ${tool}`;
+const keyOf = (callee: Callee, route: string, tool: string): string => `${callee} ${route} ${tool}`;
 
 /** How a definition stands to what policy has approved; undefined where there is nothing to say. */
 export const changeOf = (
@@ -28,13 +28,13 @@ export class ToolWatch {
   private readonly seen = new LRUCache<string, string>({ max: MOST_SEEN });
 
   /** A server offers this now. Of what nobody approved nothing is kept, so that no server can crowd out what was. */
-  see(callee: AgentId, route: RouteRule, { name, digest }: OfferedTool): void {
+  see(callee: Callee, route: RouteRule, { name, digest }: OfferedTool): void {
     if (route.tools !== undefined && Object.hasOwn(route.tools.approved, name))
       this.seen.set(keyOf(callee, route.name, name), digest);
   }
 
   /** Its digest when it was offered last; undefined where that was never seen here. */
-  last(callee: AgentId, route: string, tool: string): string | undefined {
+  last(callee: Callee, route: string, tool: string): string | undefined {
     return this.seen.get(keyOf(callee, route, tool));
   }
 }

@@ -3,7 +3,7 @@
 import type { ScopeLiteral } from '../core/delegation/scope.ts';
 import { isConcerned } from '../core/policy/demands.ts';
 import type { FaultPath } from '../core/policy/fault.ts';
-import type { Policy } from '../core/policy/model.ts';
+import type { Policy, RouteRule } from '../core/policy/model.ts';
 import { operationRuleFor } from '../core/policy/operations.ts';
 import type { Rehearsed } from './rehearse.ts';
 
@@ -21,17 +21,21 @@ export interface Coverage {
   readonly uncovered: readonly Uncovered[];
 }
 
-const partsOf = ({ routes, rules, demands, content = [] }: Policy): readonly Uncovered[] => [
-  ...routes.flatMap(({ name, operations = [] }, at): Uncovered[] => [
-    { kind: 'route', name, path: ['routes', at] },
+const routeParts = (list: 'routes' | 'egress', routes: readonly RouteRule[]): readonly Uncovered[] =>
+  routes.flatMap(({ name, operations = [] }, at): Uncovered[] => [
+    { kind: 'route', name, path: [list, at] },
     ...operations.map(
       (_, index): Uncovered => ({
         kind: 'operation',
         name: `${name} ${index + 1}`,
-        path: ['routes', at, 'operations', index],
+        path: [list, at, 'operations', index],
       }),
     ),
-  ]),
+  ]);
+
+const partsOf = ({ routes, egress = [], rules, demands, content = [] }: Policy): readonly Uncovered[] => [
+  ...routeParts('routes', routes),
+  ...routeParts('egress', egress),
   ...rules.map(({ name }, at): Uncovered => ({ kind: 'rule', name, path: ['rules', at] })),
   ...demands.map((_, at): Uncovered => ({ kind: 'demand', name: String(at + 1), path: ['demands', at] })),
   ...content.map(({ name }, at): Uncovered => ({ kind: 'content rule', name, path: ['content', at] })),

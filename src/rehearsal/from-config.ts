@@ -1,6 +1,7 @@
 /** A request as people write it to one that can be decided. */
 import type { RequestConfig } from '../config/policy-test-schema.ts';
 import { expandScope, type ScopeSets } from '../core/delegation/scope.ts';
+import type { Callee, Destination } from '../core/policy/destination.ts';
 import { type AgentId, trustDomainOf } from '../core/spiffe-id.ts';
 import type { RehearsedLink } from './mesh.ts';
 import { a2aBody, mcpBody } from './message-body.ts';
@@ -65,6 +66,31 @@ const headersOf = ({ headers = {} }: RequestConfig, { isMessage }: Body): readon
 const without = <T extends object>(map: T): Partial<T> =>
   Object.fromEntries(Object.entries(map).filter(([, value]) => value !== undefined)) as Partial<T>;
 
+interface Called {
+  readonly callee: Callee;
+  readonly direction: RehearsedRequest['direction'];
+  readonly path: string;
+  /** Of a tunnel. */
+  readonly method?: string;
+  /** Trust domain of an agent. */
+  readonly audience?: string;
+}
+
+/** Who is called, or where it leaves the mesh for: by a request, or without a path by a tunnel. */
+const calledOf = ({ callee, destination, direction, path }: RequestConfig): Called | RequestFault => {
+  if (destination !== undefined) {
+    if (callee !== undefined) return { member: 'destination', fault: 'and callee: give one of them' };
+    if (direction === 'inbound')
+      return { member: 'direction', fault: 'is outbound where it leaves the mesh' };
+    const leaves = { callee: destination as Destination, direction: 'outbound' } as const;
+    return path === undefined ? { ...leaves, path: '/', method: 'CONNECT' } : { ...leaves, path };
+  }
+  if (callee === undefined) return missing('callee');
+  if (path === undefined) return missing('path');
+  const audience = trustDomainOf(callee as AgentId);
+  return { callee: callee as AgentId, direction: direction ?? 'inbound', path, audience };
+};
+
 /** `given` where the request says nothing itself. */
 export const requestFrom = (
   given: RequestConfig,
@@ -73,26 +99,29 @@ export const requestFrom = (
   nowSeconds: number,
 ): RehearsedRequest | RequestFault => {
   const ownBody = own.body !== undefined || own.mcp !== undefined || own.a2a !== undefined;
+  const ownPlace = own.callee !== undefined || own.destination !== undefined;
   const ownChain = own.caller !== undefined || own.chain !== undefined;
   // What stands for another of its kind takes its place.
   const base: RequestConfig = {
     ...given,
     ...(ownBody && { body: undefined, mcp: undefined, a2a: undefined }),
+    ...(ownPlace && { callee: undefined, destination: undefined }),
     ...(ownChain && { caller: undefined, chain: undefined }),
   };
   const config: RequestConfig = { ...base, ...without(own) };
   const links = linksOf(config, sets);
   if ('fault' in links) return links;
-  const { callee, path, query = '', direction = 'inbound', now = nowSeconds, age = 0 } = config;
-  if (callee === undefined) return missing('callee');
-  if (path === undefined) return missing('path');
+  const { query = '', now = nowSeconds, age = 0 } = config;
+  const called = calledOf(config);
+  if ('fault' in called) return called;
+  const { callee, direction, path, audience } = called;
   const body = bodyOf(config);
   if ('fault' in body) return body;
   return {
     direction,
-    callee: callee as AgentId,
+    callee,
     proof: config.proof ?? 'session',
-    method: config.method ?? (body.octets.length > 0 ? 'POST' : 'GET'),
+    method: called.method ?? config.method ?? (body.octets.length > 0 ? 'POST' : 'GET'),
     target: query === '' ? path : `${path}?${query}`,
     headers: headersOf(config, body),
     body: body.octets,
@@ -101,7 +130,7 @@ export const requestFrom = (
       principal: config.principal ?? PRINCIPAL,
       issuer: config.issuer ?? '',
       purpose: config.purpose,
-      audience: trustDomainOf(callee as AgentId),
+      audience: audience ?? trustDomainOf(links.at(-1)?.agent as AgentId),
       at: now - age,
     },
     nowSeconds: now,

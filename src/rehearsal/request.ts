@@ -1,11 +1,11 @@
 /** A request that nobody sent: all that a decision can depend on. */
+import type { Callee } from '../core/policy/destination.ts';
 import type { CallerProof } from '../core/policy/proofs.ts';
-import type { AgentId } from '../core/spiffe-id.ts';
 import type { RehearsedChain } from './mesh.ts';
 
 export interface RehearsedRequest {
   readonly direction: 'inbound' | 'outbound';
-  readonly callee: AgentId;
+  readonly callee: Callee;
   readonly proof: CallerProof;
   readonly method: string;
   /** Origin form, with its query. */

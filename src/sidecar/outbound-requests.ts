@@ -15,11 +15,10 @@ import { watchRequest, watchResponse } from '../hop/response.ts';
 import { nextHopId } from '../hop/session.ts';
 import type { Delegated } from '../hop/verify-chain.ts';
 import type { Exchange, ExchangeResult, HopSpan } from '../ports.ts';
-import { type BodyBudget, budgetOf } from './door-guard.ts';
+import type { BodyBudget } from './door-guard.ts';
 import { Grants, parseDelegateRequest } from './grants.ts';
 import { HeldBody } from './held-body.ts';
-import { OpenUploads } from './open-uploads.ts';
-import type { OutboundTarget } from './outbound-target.ts';
+import type { OpenUploads } from './open-uploads.ts';
 import { nowSeconds, type Parts } from './parts.ts';
 import type { PeerConnection } from './peer-connection.ts';
 import type { PeerPool, Peers } from './peers.ts';
@@ -40,6 +39,13 @@ const peerHttp = (
   return http;
 };
 
+/** What the door out has once, whichever way a request leaves by. */
+export interface OutboundShared {
+  readonly peers: Peers;
+  readonly uploads: OpenUploads;
+  readonly bodies: BodyBudget;
+}
+
 export class OutboundRequests {
   private readonly parts: Parts;
   private readonly peers: Peers;
@@ -47,17 +53,17 @@ export class OutboundRequests {
   private readonly bodies: BodyBudget;
   private readonly uploads: OpenUploads;
 
-  constructor(parts: Parts, peers: Peers) {
+  constructor(parts: Parts, { peers, uploads, bodies }: OutboundShared) {
     this.parts = parts;
     this.peers = peers;
-    this.uploads = new OpenUploads(parts);
-    this.bodies = budgetOf(parts.config.limits.heldBytes);
+    this.uploads = uploads;
+    this.bodies = bodies;
   }
 
   take(
     call: Call,
     headers: RequestHeaders,
-    { route, target }: OutboundTarget,
+    { route, target }: { readonly route: OutboundRoute; readonly target: string },
     upgrade?: UpgradeRequest,
   ): void {
     const { parts } = this;

@@ -4,26 +4,36 @@ import { chmodSync, existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { resolve as resolvePath } from 'node:path';
-import type { OutboundRoute, SidecarConfig } from '../config/sidecar-schema.ts';
+import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import { type Denial, deny, type Verdict } from '../core/verdict.ts';
 import type { Call } from '../edge/http/call.ts';
-import { problemOf, sendProblem } from '../edge/http/problem.ts';
+import { acceptConnect, refuseConnect } from '../edge/http/connect-answer.ts';
+import { sendProblem } from '../edge/http/problem.ts';
 import { type RequestHeaders, readRequestHeaders } from '../edge/http/request-headers.ts';
 import { type UpgradeRequest, upgradeFault } from '../edge/http/upgrade.ts';
 import { refuseHop } from '../hop/pipeline.ts';
+import { budgetOf } from './door-guard.ts';
+import { EgressRequests } from './egress-requests.ts';
+import { OpenUploads } from './open-uploads.ts';
 import { OutboundHttp } from './outbound-http.ts';
 import { OutboundRequests } from './outbound-requests.ts';
-import { findRoute, type OutboundTarget, readOutboundTarget, withoutUserinfo } from './outbound-target.ts';
+import {
+  findConnect,
+  isSamePlace,
+  type OutboundTarget,
+  type Place,
+  Places,
+  readOutboundTarget,
+  withoutUserinfo,
+} from './outbound-target.ts';
 import type { Parts } from './parts.ts';
 import { Peers } from './peers.ts';
 
 const PROXY_USER = 'hopgate';
-/** How long a refused CONNECT may take to hang up. */
-const LINGER_MS = 1000;
 
-/** An authenticated CONNECT. */
+/** An authenticated CONNECT that ends here. */
 interface Tunnel {
-  readonly route: OutboundRoute;
+  readonly place: Place;
   readonly authority: string;
 }
 
@@ -31,9 +41,10 @@ export class Outbound {
   private readonly parts: Parts;
   readonly peers: Peers;
   private readonly requests: OutboundRequests;
+  private readonly egress: EgressRequests;
   /** What comes through an authenticated CONNECT belongs to the route that it named. */
   private readonly http: OutboundHttp<Tunnel>;
-  private routes: ReadonlyMap<string, OutboundRoute>;
+  private places: Places;
   /** The whole `Proxy-Authorization` value; undefined on a unix socket, whose permissions speak. */
   private readonly secret: Buffer | undefined;
   private readonly password = randomBytes(24).toString('base64url');
@@ -41,13 +52,16 @@ export class Outbound {
   constructor(parts: Parts) {
     this.parts = parts;
     const { outbound, limits } = parts.config;
-    this.routes = routesOf(parts.config);
+    this.places = new Places(outbound);
     const onTcp = outbound !== undefined && !('path' in outbound.listen);
     this.secret = onTcp
       ? Buffer.from(`Basic ${Buffer.from(`${PROXY_USER}:${this.password}`).toString('base64')}`)
       : undefined;
     this.peers = new Peers(parts);
-    this.requests = new OutboundRequests(parts, this.peers);
+    const uploads = new OpenUploads(parts);
+    const bodies = budgetOf(parts.config.limits.heldBytes);
+    this.requests = new OutboundRequests(parts, { peers: this.peers, uploads, bodies });
+    this.egress = new EgressRequests(parts, uploads, bodies);
     this.http = new OutboundHttp<Tunnel>(limits, {
       onCall: (call, tunnel, upgrade) => this.onCall(call, tunnel, upgrade),
       onConnect: (request, socket, head) => this.onConnect(request, socket, head),
@@ -128,8 +142,13 @@ export class Outbound {
       call.version === '2' ? !call.endsWithHead : undefined,
     );
     const target = this.targetOf(call, headers, tunnel, upgrade !== undefined);
-    if (target.ok) this.requests.take(call, headers, target.value, upgrade);
-    else this.refuse(call, target);
+    if (!target.ok) {
+      this.refuse(call, target);
+      return;
+    }
+    const { place, target: path } = target.value;
+    if ('entry' in place) this.egress.take(call, headers, { entry: place.entry, target: path }, upgrade);
+    else this.requests.take(call, headers, { route: place.route, target: path }, upgrade);
   }
 
   private targetOf(
@@ -146,8 +165,8 @@ export class Outbound {
     if (denial !== undefined) return denial;
     if (tunnel !== undefined && !call.target.startsWith('/'))
       return deny('http_malformed', 'inside CONNECT the request target is a path');
-    const target = readOutboundTarget(this.routes, call.target, headers.host);
-    if (target.ok && tunnel !== undefined && tunnel.route.host !== target.value.route.host)
+    const target = readOutboundTarget(this.places, call.target, headers.host);
+    if (target.ok && tunnel !== undefined && !isSamePlace(tunnel.place, target.value.place))
       return deny('http_malformed', 'Host names another peer than CONNECT');
     return target;
   }
@@ -184,25 +203,33 @@ export class Outbound {
     refuseHop(this.parts.path, facts, denial, undefined, reply);
   }
 
-  /** CONNECT to a mesh name ends here: what comes through it is read as requests (older Node proxies send it for `http://`). */
+  /**
+   * CONNECT to a mesh name, or to an API, ends here: what comes through it is read as requests (older Node proxies send it for
+   * `http://`). To the destination of a tunnel it leads out, if policy says so.
+   */
   private onConnect(request: IncomingMessage, socket: Socket, head: Buffer): void {
     socket.on('error', () => socket.destroy());
     const headers = readRequestHeaders(request.rawHeaders);
     const denial = this.checkAgent(request.rawHeaders, headers, false);
-    const route = findRoute(this.routes, request.url ?? '');
-    const refusal = denial ?? (route.ok ? undefined : route);
-    if (refusal !== undefined || !route.ok) {
-      const why = refusal ?? deny('internal', '');
-      const end = (): void => endConnect(socket, why);
-      if (why.reason === 'agent_unauthenticated') {
-        this.countStranger(why);
+    const place = denial ?? findConnect(this.places, request.url ?? '');
+    if (!place.ok) {
+      const end = (): void => {
+        refuseConnect(socket, place);
+      };
+      if (place.reason === 'agent_unauthenticated') {
+        this.countStranger(place);
         end();
-      } else this.record({ method: 'CONNECT', target: request.url ?? '' }, why, end);
+      } else this.record({ method: 'CONNECT', target: request.url ?? '' }, place, end);
       return;
     }
-    socket.write('HTTP/1.1 200 Connection Established\r\n\r\n', () =>
+    const { value } = place;
+    if ('entry' in value && value.entry.mode === 'tunnel') {
+      this.egress.connect(request, headers, socket, head, value.entry);
+      return;
+    }
+    acceptConnect(socket, '', () =>
       this.http.serve(socket, head.length > 0 ? head : undefined, {
-        route: route.value,
+        place: value,
         authority: request.url ?? '',
       }),
     );
@@ -210,33 +237,21 @@ export class Outbound {
 
   /** Routes and bounds as they are configured now; a request that has found its route keeps it. */
   follow(config: SidecarConfig): void {
-    this.routes = routesOf(config);
+    this.places = new Places(config.outbound);
     this.peers.follow(config.outbound?.routes ?? []);
     this.http.follow(config.limits);
   }
 
   destroy(): void {
     this.http.destroy();
+    this.egress.destroy();
     this.peers.close();
   }
 }
-
-const routesOf = ({ outbound }: SidecarConfig): ReadonlyMap<string, OutboundRoute> =>
-  new Map((outbound?.routes ?? []).map((route) => [route.host, route]));
 
 /** Only a socket that was left behind is removed; a file of that name is somebody's. */
 const removeSocket = (path: string): void => {
   if (existsSync(path) && !statSync(path).isSocket())
     throw new Error(`${path}: is not a socket; outbound.listen would replace it`);
   rmSync(path, { force: true });
-};
-
-const endConnect = (socket: Socket, denial: Denial): void => {
-  const { status, body } = problemOf(denial, '', true);
-  const challenge = status === 407 ? 'Proxy-Authenticate: Basic realm="hopgate"\r\n' : '';
-  // No server watches this socket any more: who doesn't hang up would keep it for ever.
-  setTimeout(() => socket.destroy(), LINGER_MS).unref();
-  socket.end(
-    `HTTP/1.1 ${status} Refused\r\n${challenge}Content-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
 };

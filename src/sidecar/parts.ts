@@ -1,5 +1,6 @@
 /** What the doors of one sidecar share. */
 import type { SidecarConfig } from '../config/sidecar-schema.ts';
+import type { EgressNetwork } from '../edge/egress/network.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import type { HeldTrust } from '../edge/store/trust-state.ts';
 import type { ConnectionMeter } from '../edge/telemetry/connection-meter.ts';
@@ -35,6 +36,10 @@ export interface Parts {
   /** Of the door in. */
   readonly guard: DoorGuard;
   readonly isDraining: () => boolean;
+  /** A file that the configuration names. */
+  readonly fileAt: (name: string) => string;
+  /** Beyond the mesh. */
+  readonly network: EgressNetwork;
 }
 
 export const ownSide = (identity: SidecarIdentity): OwnSide => ({

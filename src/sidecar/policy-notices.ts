@@ -12,7 +12,7 @@ const quarantines = ({ rules, content = [] }: Policy): boolean =>
 /** Sentences, each with what it is about; none where all is as it should be. */
 export const noticesOf = (
   policy: Policy,
-  { decisionPoints, quarantine }: Pick<SidecarConfig, 'decisionPoints' | 'quarantine'>,
+  { decisionPoints, quarantine, outbound }: Pick<SidecarConfig, 'decisionPoints' | 'quarantine' | 'outbound'>,
   nowSeconds: number,
 ): readonly { readonly about: object; readonly text: string }[] => {
   const { revision, routes } = policy;
@@ -20,7 +20,15 @@ export const noticesOf = (
   const unknown = (policy.decisionPoints ?? []).filter(
     ({ point }) => !Object.hasOwn(decisionPoints ?? {}, point),
   );
+  const signed = new Set((policy.egress ?? []).map(({ destination, mode }) => `${mode} ${destination}`));
+  const shut = (outbound?.egress ?? []).filter(
+    ({ destination, mode }) => !signed.has(`${mode} ${destination}`),
+  );
   return [
+    ...shut.map(({ destination, mode }) => ({
+      about: { revision, destination, mode },
+      text: 'outbound.egress of this sidecar’s configuration names what policy does not list so: it stays shut (route_unmatched)',
+    })),
     ...observed.map(({ name, observeUntil = 0 }) => ({
       about: { revision, route: name, until: when(observeUntil) },
       text: 'this route is observed only: what policy would deny goes on, and is on record',

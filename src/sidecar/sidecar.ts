@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { SidecarConfig } from '../config/sidecar-schema.ts';
+import { type EgressNetwork, systemNetwork } from '../edge/egress/network.ts';
 import { AuditLog } from '../edge/store/audit-log.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import type { Quarantine } from '../edge/store/quarantine.ts';
@@ -55,6 +56,8 @@ export interface SidecarOptions {
   readonly logTap?: LogTap | undefined;
   /** Where humans approve requests, if there is a verifier. */
   readonly approvals?: ApprovalPort | undefined;
+  /** Names and addresses beyond the mesh; the system's, unless a test has its own. */
+  readonly network?: EgressNetwork | undefined;
 }
 
 /** What a started sidecar listens on. */
@@ -206,6 +209,8 @@ export class Sidecar {
       clockAlarm: new ClockAlarm({ clock, log, facts: () => this.source.clockFacts() }),
       guard: guardDoor(() => configs.current, clock, log),
       isDraining: () => this.drainage.isClosing,
+      fileAt: (name) => this.fileAt(name),
+      network: options.network ?? systemNetwork(),
     };
     this.doors = new Doors(this.parts);
     this.drainage = new Drain({

@@ -59,7 +59,11 @@ describe('the outbound listener', () => {
   let authorization: string;
 
   beforeAll(async () => {
-    mesh = await makeMesh({ domain: { anchor: { scope: TEST_SCOPE } } });
+    mesh = await makeMesh({
+      domain: { anchor: { scope: TEST_SCOPE } },
+      // Each of the many denials on record by itself.
+      config: { audit: { denialsPerCaller: 10_000 } },
+    });
     await mesh.start('inventory/def456');
     planning = await mesh.start('planning/abc123', { routes: { 'inventory.mesh': 'inventory/def456' } });
     context = await mesh.startTask(

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { stringify } from 'yaml';
+import type { EgressNetwork } from '../../src/edge/egress/network.ts';
 import { type Logger, makeLogger } from '../../src/edge/telemetry/log.ts';
 import type { ApprovalPort, Clock } from '../../src/ports.ts';
 import { readConfigFile } from '../../src/sidecar/config-file.ts';
@@ -43,6 +44,8 @@ export interface MemberOptions {
   readonly log?: Logger | undefined;
   /** Where the sidecar asks for approvals, when it is not its verifier. */
   readonly approvals?: ApprovalPort | undefined;
+  /** Beyond the mesh. */
+  readonly network?: EgressNetwork | undefined;
 }
 
 const listen = (server: Server): Promise<number> =>
@@ -92,6 +95,7 @@ export const startMember = async (
     clock,
     log,
     approvals,
+    network: options.network,
   });
   const addresses = await sidecar.start();
   if (addresses === undefined) throw new Error(`${name} was stopped before it had started`);

@@ -11,6 +11,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { stringify } from 'yaml';
 import { systemClock } from '../../src/edge/clock.ts';
+import type { EgressNetwork } from '../../src/edge/egress/network.ts';
+import type { Logger } from '../../src/edge/telemetry/log.ts';
 import type { ApprovalPort, Clock } from '../../src/ports.ts';
 import {
   type DomainOptions,
@@ -58,6 +60,10 @@ export interface MeshOptions {
   readonly clock?: Clock;
   /** Where the sidecar of an agent asks for approvals. */
   readonly approvals?: (agent: TestAgent) => ApprovalPort;
+  /** Beyond the mesh. */
+  readonly network?: EgressNetwork;
+  /** What sidecars say. */
+  readonly log?: Logger;
   /** Merged into each sidecar's configuration. */
   readonly config?: Record<string, unknown>;
 }
@@ -139,6 +145,8 @@ export class Mesh {
       agentPort: options.agentPort,
       clock: this.options.clock ?? systemClock,
       approvals: this.options.approvals?.(agent),
+      network: this.options.network,
+      log: this.options.log,
     });
     this.servers.push(server);
     const running: MeshAgent = { agent, ...member };

@@ -167,7 +167,12 @@ export class CrossCheck {
       if (record.direction === 'inbound' && !isWithoutSidecar(record)) {
         const lack = this.findLack(record.caller, 'outbound', record, line);
         if (lack !== undefined) this.count(lack);
-      } else if (record.direction === 'outbound' && record.verdict === 'permit') {
+        // Beyond the mesh nobody keeps a log.
+      } else if (
+        record.direction === 'outbound' &&
+        record.verdict === 'permit' &&
+        record.destination === undefined
+      ) {
         // The other way only an answer proves that the request arrived.
         const lack = this.findLack(record.callee, 'inbound', record, line);
         if (lack !== undefined) this.waiting.set(record.hop, lack);

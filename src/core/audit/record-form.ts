@@ -49,6 +49,7 @@ const KINDS: Readonly<Record<AuditBody['kind'], Members>> = {
     callee: isString,
     caller: isString,
     content: optional(isContent),
+    destination: optional(isString),
     direction: isDirection,
     flags: optional(isStrings),
     granted: isStrings,

@@ -68,6 +68,8 @@ export interface DecisionRecord {
   readonly callee: string;
   readonly caller: string;
   readonly content?: readonly ContentNote[];
+  /** `api.github.com:443`, where the request leaves the mesh; there is no callee then. */
+  readonly destination?: string;
   readonly direction: Direction;
   /** Rules that mark what they match. */
   readonly flags?: readonly string[];
@@ -227,7 +229,8 @@ export const sealDecision = (
   const text =
     `{"agents":${listText(r.agents)}${r.approvals === undefined ? '' : `,"approvals":${canonicalJson(r.approvals)}`}` +
     `,"bundle":${quote(r.bundle)},"cached":${r.cached},"callee":${quote(r.callee)}` +
-    `,"caller":${quote(r.caller)}${member('content', r.content)},"direction":"${r.direction}"${member('flags', r.flags)}` +
+    `,"caller":${quote(r.caller)}${member('content', r.content)}${member('destination', r.destination)}` +
+    `,"direction":"${r.direction}"${member('flags', r.flags)}` +
     `,"granted":${listText(r.granted)},"hop":${JSON.stringify(r.hop)},"kind":"decision"${member('labels', r.labels)}` +
     `,"log":${quote(head.log)},"method":${quote(r.method)}${member('observed', r.observed)}${member('opa', r.opa)}` +
     `${member('operations', r.operations)},"policy":${quote(r.policy)}` +

@@ -1,8 +1,8 @@
 /** Content rules made ready: which apply to a body, and what is wrong with one before it is in force. */
 import { LRUCache } from 'lru-cache';
 import { RE2JS } from 're2js';
+import { type Callee, isOneOf } from '../policy/destination.ts';
 import type { ContentRule } from '../policy/model.ts';
-import { type AgentId, idMatches } from '../spiffe-id.ts';
 import { DETECTORS, detectorSet } from './detectors.ts';
 import { foldText } from './fold.ts';
 import type { Direction } from './model.ts';
@@ -45,7 +45,7 @@ export const inShadow = (selection: ContentSelection): ContentSelection => {
 
 export interface CompiledContent {
   /** What applies; undefined where nothing does, which is known at once. */
-  select(direction: Direction, callee: AgentId, route: string): ContentSelection | undefined;
+  select(direction: Direction, callee: Callee, route: string): ContentSelection | undefined;
 }
 
 const PATTERN_SET = 'patterns';
@@ -108,7 +108,7 @@ export const compileContent = (rules: readonly ContentRule[]): CompiledContent =
       const applying = byDirection[direction].filter(
         ({ rule }) =>
           (rule.routes === undefined || rule.routes.includes(route)) &&
-          (rule.callees === undefined || rule.callees.some((pattern) => idMatches(pattern, callee))),
+          (rule.callees === undefined || isOneOf(rule.callees, callee)),
       );
       const selection = applying.length === 0 ? undefined : selectionOf(applying);
       known.set(key, { selection });

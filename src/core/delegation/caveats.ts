@@ -2,8 +2,9 @@
 import { parseLinkApproval } from '../approval/link-approval.ts';
 import type { Json, JsonObject } from '../encoding/json.ts';
 import { checkMembers, isInteger, isListOf, isObject, isTime, type Members } from '../encoding/members.ts';
+import { type Callee, isOneOf } from '../policy/destination.ts';
 import { isCanonicalPath } from '../policy/target.ts';
-import { type AgentId, type IdPattern, idMatches, isAgentId, isIdPattern } from '../spiffe-id.ts';
+import { type AgentId, type IdPattern, isAgentId, isIdPattern } from '../spiffe-id.ts';
 import { type Denial, deny, grant, type Verdict } from '../verdict.ts';
 import { isScopeSegment } from './scope.ts';
 
@@ -44,7 +45,8 @@ export const parseCaveats = (value: Json): Verdict<readonly Caveat[]> => {
 
 /** What the caveats of a leaf are held against. */
 export interface CaveatFacts {
-  readonly callee: AgentId;
+  /** Of what lies beyond the mesh no `callee` and no `max_uses` holds: it is no agent. */
+  readonly callee: Callee;
   /** Canonical path, without query. */
   readonly path: string;
   /** `null`: nothing is called, so that a `tool` caveat has nothing to say. */
@@ -71,7 +73,7 @@ export const evaluateCaveats = (caveats: readonly Caveat[], facts: CaveatFacts):
 const evaluate = (caveat: Caveat, index: number, facts: CaveatFacts): Denial | undefined => {
   switch (caveat.type) {
     case 'callee':
-      return caveat.ids.some((pattern) => idMatches(pattern, facts.callee))
+      return isOneOf(caveat.ids, facts.callee)
         ? undefined
         : deny('caveat_callee', `the chain is only for ${caveat.ids.join(', ')}`);
     case 'resource':

@@ -25,7 +25,8 @@ export type JwsType =
   | 'quarantine-inspect+jwt'
   | 'quarantine-release+jwt'
   | 'audit-cp+jwt'
-  | 'hop+jwt';
+  | 'hop+jwt'
+  | 'subject+jwt';
 
 const MAX_BYTES: Readonly<Record<JwsType, number>> = {
   'dlink+jwt': MAX_LINK_BYTES,
@@ -45,6 +46,7 @@ const MAX_BYTES: Readonly<Record<JwsType, number>> = {
   'quarantine-release+jwt': MAX_TOKEN_BYTES,
   'audit-cp+jwt': MAX_TOKEN_BYTES,
   'hop+jwt': MAX_TOKEN_BYTES,
+  'subject+jwt': 2 * MAX_TOKEN_BYTES,
 };
 
 /** Types whose header names the signing key; the others are signed by a key that the context fixes. */
@@ -63,6 +65,7 @@ const NAMES_KEY: ReadonlySet<JwsType> = new Set([
   'quarantine-release+jwt',
   'audit-cp+jwt',
   'hop+jwt',
+  'subject+jwt',
 ]);
 
 /** Parsed, and **not** verified. */

@@ -1,8 +1,9 @@
 /** What a scope demands beyond being held: a human's approval, a trust score, fresh trust, a short chain (SPEC.md section 13). */
 import type { VerifiedChain } from '../delegation/model.ts';
 import { isCovered, type ScopeLiteral } from '../delegation/scope.ts';
-import { type AgentId, trustDomainOf } from '../spiffe-id.ts';
+import { trustDomainOf } from '../spiffe-id.ts';
 import { type Denial, deny } from '../verdict.ts';
+import { type Callee, leavesMesh } from './destination.ts';
 import type { Policy, ScopeDemand } from './model.ts';
 
 /** All that the required scopes of one request demand; the strictest of each counts. */
@@ -88,11 +89,16 @@ export const demandsOf = (
 export const checkShape = (
   { maxDepth, maxLinkTtlSeconds, sameDomain }: Demanded,
   { links, depth }: VerifiedChain,
-  callee: AgentId,
+  callee: Callee,
 ): Denial | undefined => {
   if (depth > maxDepth)
     return deny('scope_too_deep', `a required scope may go down ${maxDepth} links, the chain has ${depth}`);
-  const home = trustDomainOf(callee);
+  if (sameDomain && leavesMesh(callee))
+    return deny(
+      'scope_foreign',
+      `a required scope stays within one trust domain, ${callee} is beyond the mesh`,
+    );
+  const home = leavesMesh(callee) ? '' : trustDomainOf(callee);
   for (const [index, { delegatee, iat, exp }] of links.entries()) {
     if (exp - iat > maxLinkTtlSeconds)
       return deny(

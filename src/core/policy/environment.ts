@@ -36,7 +36,7 @@ const agent = (who: string): Readonly<Record<string, Attribute>> => ({
 /** Variable to member to what it is. */
 export const ENVIRONMENT = {
   caller: agent('the agent that sent the request'),
-  callee: agent('the agent that it is for'),
+  callee: agent('the agent that it is for; "" and 0 where the request leaves the mesh'),
   principal: {
     id: of('string', 'standing', 'URI of who stands at the root of the chain'),
     issuer: of(
@@ -71,6 +71,7 @@ export const ENVIRONMENT = {
       'query parameters, decoded; one that occurs twice makes the condition fail',
     ),
     route: of('string', 'standing', 'name of the route'),
+    destination: of('string', 'standing', '`api.github.com:443` where the request leaves the mesh; else ""'),
     protocol: of('string', 'standing', '`http`, `mcp`, `a2a` or `a2a-rest`'),
     scopes: of('list<string>', 'operation', 'required scopes of this request or operation'),
     headers: of(

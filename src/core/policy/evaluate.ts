@@ -35,7 +35,7 @@ export interface CompiledPolicy {
 export const compilePolicy = (policy: Policy, lists?: PolicyLists): CompiledPolicy => ({
   policy,
   lists: (lists === undefined ? [policy.lists] : [policy.lists, lists]).map(compileLists),
-  routes: new RouteTable(policy.routes),
+  routes: new RouteTable([...policy.routes, ...(policy.egress ?? [])]),
   rules: new RuleIndex(policy.rules),
   content: compileContent(policy.content ?? []),
 });

@@ -22,12 +22,13 @@ export const firstOf = <T>(found: Iterable<T>): T | undefined => {
   return undefined;
 };
 
-/** Two of one name. */
+/** Two of one name; those that `others` have are taken. */
 export const twiceFaults = function* (
   list: readonly { readonly name: string }[],
   what: string,
+  others: readonly { readonly name: string }[] = [],
 ): Iterable<PolicyFault> {
-  const names = new Set<string>();
+  const names = new Set(others.map(({ name }) => name));
   for (const [index, { name }] of list.entries()) {
     if (names.has(name)) yield { path: [index, 'name'], message: `${what} "${name}" is defined twice` };
     names.add(name);

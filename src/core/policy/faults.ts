@@ -4,6 +4,7 @@
  */
 
 import { contentFaults } from './content-faults.ts';
+import { egressFaults } from './egress-faults.ts';
 import { type PolicyFault, twiceFaults, unknownFaults, within } from './fault.ts';
 import type { DelegationRule, Policy, RouteRule, ScopeDemand, WithoutSidecarRule } from './model.ts';
 import { routeFaults } from './route-faults.ts';
@@ -71,6 +72,7 @@ const labelsOf = (routes: readonly RouteRule[]): ReadonlySet<string> =>
 export const policyFaults = function* (policy: Policy): Iterable<PolicyFault> {
   const {
     routes,
+    egress = [],
     rules,
     demands,
     delegation,
@@ -78,10 +80,13 @@ export const policyFaults = function* (policy: Policy): Iterable<PolicyFault> {
     decisionPoints = [],
     withoutSidecar = [],
   } = policy;
-  const known = new Map(routes.map((route) => [route.name, route]));
-  const labels = labelsOf(routes);
+  const all = [...routes, ...egress];
+  const known = new Map(all.map((route) => [route.name, route]));
+  const labels = labelsOf(all);
   yield* within(['routes'], twiceFaults(routes, 'route'));
   for (const [at, route] of routes.entries()) yield* within(['routes', at], routeFaults(route));
+  yield* within(['egress'], twiceFaults(egress, 'egress', routes));
+  yield* within(['egress'], egressFaults(egress));
   yield* within(['rules'], twiceFaults(rules, 'rule'));
   for (const [at, rule] of rules.entries()) yield* within(['rules', at], ruleFaults(rule, known));
   for (const [at, demand] of demands.entries()) yield* within(['demands', at], demandFaults(demand, labels));

@@ -14,9 +14,12 @@ import {
 import { HARD_MAX_DEPTH, MAX_MESSAGE_BYTES, MAX_TIME } from '../limits.ts';
 import { isIdPattern, isPrincipal, isTrustDomain } from '../spiffe-id.ts';
 import { MAX_CONDITION_CHARACTERS } from './condition.ts';
+import { isDestination } from './destination.ts';
+import { isPrivateRange } from './private-range.ts';
 
 /** Rules that a policy may have, and routes; ten thousand are a large mesh. */
 export const MAX_RULES = 16_384;
+const MAX_EGRESS = 4096;
 const MAX_DEMANDS = 1024;
 const MAX_EDGES = 4096;
 const MAX_CONTENT_RULES = 1024;
@@ -66,6 +69,7 @@ export const POLICY = {
   scopeSets: isObject,
   lists: isObject,
   routes: isArray(MAX_RULES),
+  egress: optional(isArray(MAX_EGRESS)),
   rules: isArray(MAX_RULES),
   demands: optional(isArray(MAX_DEMANDS)),
   delegation: optional(isObject),
@@ -105,6 +109,17 @@ export const ROUTE = {
   maxMessageBytes: optional(isInteger(1, MAX_MESSAGE_BYTES)),
   labels: optional(isObject),
   observeUntil: optional(isSeconds),
+} as const satisfies Members;
+
+const { callees: _agents, observeUntil: _observed, ...OF_ROUTE } = ROUTE;
+
+/** What leaves can't be taken back: no `observeUntil`. */
+export const EGRESS = {
+  ...OF_ROUTE,
+  destination: (value: Json) => isDestination(value),
+  mode: isOneOf('api', 'tunnel'),
+  inside: optional(isOneOf('tls', 'any')),
+  allowPrivate: optional(isListOf(isPrivateRange, 1, 16)),
 } as const satisfies Members;
 
 export const OPERATION = {

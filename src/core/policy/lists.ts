@@ -2,6 +2,7 @@
 import type { VerifiedChain } from '../delegation/model.ts';
 import { type AgentId, anyInstanceOf } from '../spiffe-id.ts';
 import { type Denial, deny } from '../verdict.ts';
+import { type Callee, leavesMesh } from './destination.ts';
 import type { PolicyLists } from './model.ts';
 
 /** Lists made ready to be asked: they may be long, and every agent of a chain is looked up in each. */
@@ -34,7 +35,7 @@ export const checkAgentLists = (lists: CompiledLists, id: AgentId): Denial | und
 export const checkLists = (
   lists: CompiledLists,
   chain: VerifiedChain,
-  callee: AgentId,
+  callee: Callee,
 ): Denial | undefined => {
   if (lists.blockPrincipals.has(chain.principal))
     return deny('list_blocked', `${chain.principal} is on the blocklist`);
@@ -43,5 +44,5 @@ export const checkLists = (
     const denial = checkAgentLists(lists, link.delegatee);
     if (denial !== undefined) return denial;
   }
-  return checkAgentLists(lists, callee);
+  return leavesMesh(callee) ? undefined : checkAgentLists(lists, callee);
 };

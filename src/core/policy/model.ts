@@ -3,6 +3,7 @@ import type { ChainLimits } from '../delegation/model.ts';
 import type { ScopePattern, ScopeSets } from '../delegation/scope.ts';
 import type { Protocol } from '../message/message.ts';
 import type { IdPattern } from '../spiffe-id.ts';
+import type { Destination } from './destination.ts';
 
 export interface PolicyLists {
   /** When not empty, only these agents take part. */
@@ -66,6 +67,23 @@ export interface RouteRule {
   readonly labels?: RouteLabels | undefined;
   /** Seconds: until then what policy would deny here is let through and logged. Never identity, handshake or chain. */
   readonly observeUntil?: number | undefined;
+}
+
+/**
+ * What may leave the mesh, and what that requires. Each names one host and port, so that the whole list can be read and signed;
+ * a sidecar's own configuration can only take up what stands here.
+ */
+export interface EgressRule extends RouteRule {
+  readonly destination: Destination;
+  /**
+   * api: the sidecar reads each request, decides by method and path, and speaks TLS to the destination itself.
+   * tunnel: octets, permitted whole when the tunnel is opened; a route of `CONNECT /`.
+   */
+  readonly mode: 'api' | 'tunnel';
+  /** tunnel: `tls` (unless given) demands TLS for this very host name; `any` looks at nothing. */
+  readonly inside?: 'tls' | 'any' | undefined;
+  /** Ranges of private addresses at which it may be; no others, and public ones always. */
+  readonly allowPrivate?: readonly string[] | undefined;
 }
 
 /** `deny` over `quarantine` over `approve` over `allow`; `flag` marks, whatever is decided. */
@@ -193,6 +211,7 @@ export interface Policy {
   readonly scopeSets: ScopeSets;
   readonly lists: PolicyLists;
   readonly routes: readonly RouteRule[];
+  readonly egress?: readonly EgressRule[] | undefined;
   readonly rules: readonly AccessRule[];
   readonly demands: readonly ScopeDemand[];
   readonly delegation?: DelegationRules | undefined;

@@ -2,6 +2,7 @@
 import { isCovered, type ScopeLiteral } from '../delegation/scope.ts';
 import { type AgentId, agentTypeOf, idMatches } from '../spiffe-id.ts';
 import { type Denial, deny } from '../verdict.ts';
+import { type Callee, isOneOf } from './destination.ts';
 import type { Policy, WithoutSidecarRule } from './model.ts';
 
 /**
@@ -12,7 +13,7 @@ export type CallerProof = 'session' | 'request' | 'both';
 
 export interface WhoCalls {
   readonly caller: AgentId;
-  readonly callee: AgentId;
+  readonly callee: Callee;
   /** Its name. */
   readonly route: string;
   readonly required: readonly ScopeLiteral[];
@@ -24,7 +25,7 @@ const matches = (
 ): boolean =>
   (callers === undefined || callers.some((pattern) => idMatches(pattern, caller))) &&
   (callerTypes === undefined || callerTypes.includes(agentTypeOf(caller))) &&
-  (callees === undefined || callees.some((pattern) => idMatches(pattern, callee))) &&
+  (callees === undefined || isOneOf(callees, callee)) &&
   (routes === undefined || routes.includes(route)) &&
   (scopes === undefined || required.every((scope) => isCovered(scopes, scope)));
 

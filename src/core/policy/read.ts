@@ -60,6 +60,7 @@ const formFault = (value: JsonObject): Denial | undefined =>
   closedObject(value.limits, forms.LIMITS, 'limits') ??
   closedObject(value.lists, forms.LISTS, 'lists') ??
   closedEntries(value.routes, forms.ROUTE, 'route', closedRoute) ??
+  closedEntries(value.egress, forms.EGRESS, 'egress', closedRoute) ??
   closedEntries(value.rules, forms.RULE, 'rule') ??
   closedEntries(value.demands, forms.DEMAND, 'demand') ??
   closedDelegation(value.delegation) ??
@@ -77,17 +78,20 @@ const whole = (object: JsonObject, members: Members): Record<string, unknown> =>
 const wholeAll = (list: Json | undefined, members: Members): readonly Record<string, unknown>[] =>
   listOf(list).map((entry) => whole(entry, members));
 
-const wholeRoute = (route: JsonObject): Record<string, unknown> =>
+const wholeRoute = (route: JsonObject, members: Members): Record<string, unknown> =>
   route.operations === undefined
-    ? whole(route, forms.ROUTE)
-    : { ...whole(route, forms.ROUTE), operations: wholeAll(route.operations, forms.OPERATION) };
+    ? whole(route, members)
+    : { ...whole(route, members), operations: wholeAll(route.operations, forms.OPERATION) };
 
 /** Of a value in which everything has its form. */
 const toPolicy = (value: JsonObject): Policy => {
-  const { delegation, content, decisionPoints, withoutSidecar } = value;
+  const { egress, delegation, content, decisionPoints, withoutSidecar } = value;
   return {
     ...value,
-    routes: listOf(value.routes).map(wholeRoute),
+    routes: listOf(value.routes).map((route) => wholeRoute(route, forms.ROUTE)),
+    ...(egress === undefined
+      ? {}
+      : { egress: listOf(egress).map((route) => wholeRoute(route, forms.EGRESS)) }),
     rules: wholeAll(value.rules, forms.RULE),
     demands: wholeAll(value.demands, forms.DEMAND),
     ...(delegation === undefined
@@ -110,6 +114,7 @@ const toPolicy = (value: JsonObject): Policy => {
 
 const PARTS: Readonly<Record<string, string>> = {
   routes: 'route',
+  egress: 'egress',
   rules: 'rule',
   demands: 'demand',
   content: 'content rule',

@@ -1,8 +1,9 @@
 /** The route table: callee, method and path to required scopes (SPEC.md section 13). */
 import { isScopeLiteral, isScopeSegment, type ScopeLiteral } from '../delegation/scope.ts';
-import { type AgentId, anyInstanceOf } from '../spiffe-id.ts';
+import { anyInstanceOf } from '../spiffe-id.ts';
 import { deny, grant, type Verdict } from '../verdict.ts';
-import type { RouteRule } from './model.ts';
+import { type Callee, leavesMesh } from './destination.ts';
+import type { EgressRule, RouteRule } from './model.ts';
 import { TEMPLATE } from './template.ts';
 
 interface CompiledRoute {
@@ -33,6 +34,21 @@ const ANY_FIRST = '';
 /** No list of callees. */
 const ANY_CALLEE = '';
 
+/** Whether a route leads out of the mesh. */
+export const isEgress = (rule: RouteRule): rule is EgressRule => 'destination' in rule;
+
+/** What a route is looked up by. INVARIANT: one that leads out of the mesh is for its destination alone, and none that is for any callee. */
+const calleesOf = (rule: RouteRule): readonly string[] =>
+  isEgress(rule) ? [rule.destination] : (rule.callees ?? [ANY_CALLEE]);
+
+/** A tunnel carries no requests and an API no tunnel; TRACE would send back the credential that the sidecar adds. */
+const isOfMode = ({ mode }: EgressRule, method: string): boolean =>
+  mode === 'tunnel' ? method === 'CONNECT' : method !== 'CONNECT' && method !== 'TRACE';
+
+/** And a request: what leaves the mesh by no route that is for agents. */
+const namesOf = (callee: Callee): readonly string[] =>
+  leavesMesh(callee) ? [callee] : [callee, anyInstanceOf(callee), ANY_CALLEE];
+
 /** What follows the fixed part of a route's path, where an HTTP binding names its operation: '' or `/…`. */
 export const pathBelow = (path: string, whole: string): string => {
   const fixed = path.endsWith('/*') ? path.slice(0, -2) : path;
@@ -53,7 +69,7 @@ class RouteIndex {
       const [first = ANY_FIRST] = route.segments;
       // A path of one slash has an empty first segment, and no template has that.
       const key = first.startsWith('{') || route.segments.length === 0 ? ANY_FIRST : `/${first}`;
-      for (const callee of route.rule.callees ?? [ANY_CALLEE]) this.enter(callee, key, route);
+      for (const callee of calleesOf(route.rule)) this.enter(callee, key, route);
     }
   }
 
@@ -66,9 +82,9 @@ class RouteIndex {
   }
 
   /** Those that may match, in the order of the policy. */
-  private candidates(callee: AgentId, first: string): readonly CompiledRoute[] {
+  private candidates(callee: Callee, first: string): readonly CompiledRoute[] {
     const found: (readonly CompiledRoute[])[] = [];
-    for (const name of [callee, anyInstanceOf(callee), ANY_CALLEE]) {
+    for (const name of namesOf(callee)) {
       const table = this.byCallee.get(name);
       for (const key of [`/${first}`, ANY_FIRST]) {
         const list = table?.get(key);
@@ -78,11 +94,12 @@ class RouteIndex {
     return found.length <= 1 ? (found[0] ?? []) : found.flat().sort((a, b) => a.place - b.place);
   }
 
-  find(callee: AgentId, method: string, path: string): Found | undefined {
+  find(callee: Callee, method: string, path: string): Found | undefined {
     const segments = path.split('/').slice(1);
     for (const route of this.candidates(callee, segments[0] ?? '')) {
       const { methods } = route.rule;
       if (methods !== undefined && !methods.includes(method)) continue;
+      if (isEgress(route.rule) && !isOfMode(route.rule, method)) continue;
       const values = matchSegments(route, segments);
       if (values !== undefined) return { route, values };
     }
@@ -115,7 +132,7 @@ export class RouteTable {
   }
 
   /** The first route that matches. Refuses with `route_unmatched`, `route_value`. */
-  match(callee: AgentId, method: string, path: string): Verdict<RouteMatch> {
+  match(callee: Callee, method: string, path: string): Verdict<RouteMatch> {
     const found = this.routes.find(callee, method, path);
     if (found === undefined) return deny('route_unmatched', `no route for ${method} at ${callee}`);
     const { route, values } = found;
@@ -127,7 +144,7 @@ export class RouteTable {
   }
 
   /** The route of a server that reads paths loosely, where it reads this one otherwise. */
-  private meant(callee: AgentId, method: string, path: string): CompiledRoute | undefined {
+  private meant(callee: Callee, method: string, path: string): CompiledRoute | undefined {
     const plain = foldPath(path);
     return plain === path && !this.hasCapitals ? undefined : this.folded.find(callee, method, plain)?.route;
   }

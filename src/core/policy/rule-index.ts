@@ -1,6 +1,7 @@
 /** Rules by what they select, so that a decision costs what can apply to it and not what there is. */
 import { type AgentId, agentTypeOf, anyInstanceOf } from '../spiffe-id.ts';
 import { type Condition, compileCondition, isCondition } from './condition.ts';
+import { type Callee, leavesMesh } from './destination.ts';
 import type { AccessRule } from './model.ts';
 
 export interface CompiledRule {
@@ -13,7 +14,7 @@ export interface CompiledRule {
 /** What rules are looked up by. */
 export interface Selected {
   readonly route: string;
-  readonly callee: AgentId;
+  readonly callee: Callee;
   readonly principal: string;
   readonly caller: AgentId;
   /** Every agent of the chain, the caller included. */
@@ -65,8 +66,10 @@ export class RuleIndex {
       for (const rule of table.get(key) ?? []) found.add(rule);
     };
     add(this.byRoute, route);
-    add(this.byCallee, callee);
-    add(this.byCallee, anyInstanceOf(callee));
+    if (!leavesMesh(callee)) {
+      add(this.byCallee, callee);
+      add(this.byCallee, anyInstanceOf(callee));
+    }
     add(this.byPrincipal, principal);
     if (this.byAgent.size + this.byType.size > 0) {
       for (const agent of agents) {

@@ -4,6 +4,7 @@ import { isCovered, type ScopeLiteral } from '../delegation/scope.ts';
 import { type AgentId, agentTypeOf, idMatches } from '../spiffe-id.ts';
 import { type Denial, deny } from '../verdict.ts';
 import type { Values } from './condition.ts';
+import { type Callee, isOneOf } from './destination.ts';
 import type { AccessRule, Effect } from './model.ts';
 import type { CompiledRule } from './rule-index.ts';
 
@@ -41,7 +42,7 @@ const anyActing = (
 export const selects = (
   { callers, callerTypes, callees, principals, routes, ...rule }: AccessRule,
   chain: VerifiedChain,
-  callee: AgentId,
+  callee: Callee,
   route: string,
 ): boolean => {
   const whole = rule as AccessRule;
@@ -49,7 +50,7 @@ export const selects = (
     return false;
   if (callerTypes !== undefined && !anyActing(whole, chain, (id) => callerTypes.includes(agentTypeOf(id))))
     return false;
-  if (callees !== undefined && !callees.some((pattern) => idMatches(pattern, callee))) return false;
+  if (callees !== undefined && !isOneOf(callees, callee)) return false;
   if (principals !== undefined && !principals.includes(chain.principal)) return false;
   return routes === undefined || routes.includes(route);
 };

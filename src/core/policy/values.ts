@@ -4,6 +4,7 @@ import type { ScopeLiteral } from '../delegation/scope.ts';
 import type { Operation } from '../message/message.ts';
 import { type AgentId, agentTypeOf, trustDomainOf } from '../spiffe-id.ts';
 import type { Values } from './condition.ts';
+import { type Callee, leavesMesh } from './destination.ts';
 import { READABLE_HEADERS } from './environment.ts';
 import type { RouteRule } from './model.ts';
 
@@ -19,7 +20,7 @@ const NONE: Readonly<Record<string, string>> = Object.freeze(Object.create(null)
 /** What stays the same while policy, chain, callee, method and target do. */
 export interface StandingFacts {
   readonly direction: 'inbound' | 'outbound';
-  readonly callee: AgentId;
+  readonly callee: Callee;
   readonly method: string;
   /** Canonical, without query. */
   readonly path: string;
@@ -59,6 +60,9 @@ const agentValues = (agent: AgentId, facts: StandingFacts, live: LiveFacts): obj
     return BigInt(Math.trunc(live.score(agent)));
   },
 });
+
+/** Beyond the mesh nobody answers who has an ID. */
+const NO_AGENT: object = Object.freeze({ id: '', type: '', domain: '', attributes: NONE, score: 0n });
 
 /** Throws where a parameter occurs twice or can't be decoded: a condition that reads it then has no value. */
 const queryOf = (query: string): Record<string, string> => {
@@ -111,7 +115,7 @@ export const valuesOf = (
       return agentValues(chain.holder.id, facts, live);
     },
     get callee() {
-      return agentValues(facts.callee, facts, live);
+      return leavesMesh(facts.callee) ? NO_AGENT : agentValues(facts.callee, facts, live);
     },
     principal: {
       id: chain.principal,
@@ -153,6 +157,7 @@ export const valuesOf = (
         return queryOf(facts.query);
       },
       route: route.name,
+      destination: leavesMesh(facts.callee) ? facts.callee : '',
       protocol,
       scopes: required,
       get headers() {

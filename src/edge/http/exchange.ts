@@ -294,13 +294,13 @@ class RunningExchange implements UpstreamHandler {
   onEnd(trailers: readonly string[]): void {
     if (this.ended) return;
     const { call, failures } = this.options;
+    const inspector = this.open?.inspector;
+    if (inspector !== undefined && !this.passStep(look(() => inspector.end()))) return;
     // HTTP/2 can end a stream short of what it announced.
     if (this.expected !== undefined && this.sent < this.expected) {
       this.finish(failures.broken);
       return;
     }
-    const inspector = this.open?.inspector;
-    if (inspector !== undefined && !this.passStep(look(() => inspector.end()))) return;
     this.sendHead();
     if (this.ended) return;
     call.end(undefined, trailers.length === 0 ? trailers : readTrailers(trailers));

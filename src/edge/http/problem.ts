@@ -17,7 +17,11 @@ const HINTS: Partial<Record<ReasonCode, string>> = {
     'An approver decides with "hopgate approve grant --id=ID"; then send exactly the same request again.',
   approval_used: 'Each approval is good for one request.',
   route_unmatched: 'Add a route to the policy, or check method and path.',
-  egress_host_unknown: 'Add a route for this host to the sidecar’s configuration.',
+  egress_host_unknown:
+    'Add a route for this host to the sidecar’s configuration; beyond the mesh, an entry of outbound.egress, and of egress in the policy.',
+  egress_tls: 'Use http:// in the URL: the sidecar speaks TLS.',
+  egress_address_forbidden:
+    'A private address: see allowPrivate in the egress of the policy. Loopback, link-local and metadata addresses are never dialled.',
 };
 
 /** A denial, with the id of the approval that would lift it where there is one. */

@@ -105,7 +105,8 @@ const single = (entries: Fields): ReadonlyMap<string, Fields> =>
 
 /** The first route that matches counts, so their order is part of what they say. */
 const orderChange = (from: Policy, to: Policy): PolicyChange[] => {
-  const namesOf = (policy: Policy) => new Set(policy.routes.map(({ name }) => name));
+  const namesOf = ({ routes, egress = [] }: Policy) =>
+    new Set([...routes, ...egress].map(({ name }) => name));
   const [was, is] = [namesOf(from), namesOf(to)];
   const now = [...is].filter((name) => was.has(name));
   if ([...was].filter((name) => is.has(name)).join() === now.join()) return [];
@@ -131,6 +132,7 @@ export const policyChanges = (from: Policy | undefined, to: Policy): readonly Po
     ...entryChanges('list', single(was.lists), single(to.lists as unknown as Fields)),
     ...entryChanges('route', byName(was.routes), byName(to.routes)),
     ...(from === undefined ? [] : orderChange(from, to)),
+    ...entryChanges('egress', byName(was.egress), byName(to.egress)),
     ...entryChanges('rule', byName(was.rules), byName(to.rules)),
     ...entryChanges('demand', byScopes(was.demands), byScopes(to.demands)),
     ...entryChanges('delegation', otherwiseOf(was), otherwiseOf(to)),

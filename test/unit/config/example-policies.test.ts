@@ -57,9 +57,10 @@ const decide = (name: string, { agents, scope, callee, request, ...rest }: Asked
   return [rule, ...flags, ...(demanded.approval.length > 0 ? ['approved by a human'] : [])].join(', ');
 };
 
-test('each is valid, and there are five', () => {
+test('each is valid, and there are six', () => {
   const names = readdirSync(folder).filter((name) => name.endsWith('.yaml') && !name.includes('test'));
   expect(names.sort()).toEqual([
+    'egress.yaml',
     'mcp-and-a2a.yaml',
     'messages.yaml',
     'opa.yaml',

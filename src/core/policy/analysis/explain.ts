@@ -5,16 +5,16 @@
 import { evaluateCaveats } from '../../delegation/caveats.ts';
 import { isCovered, type ScopeLiteral } from '../../delegation/scope.ts';
 import type { Message, Operation } from '../../message/message.ts';
-import { idMatches } from '../../spiffe-id.ts';
 import { compileCondition, isCondition, type Values } from '../condition.ts';
 import { checkDelegations } from '../delegation-rules.ts';
 import { isConcerned } from '../demands.ts';
+import { isOneOf, leavesMesh } from '../destination.ts';
 import type { CompiledPolicy, StandingRequest } from '../evaluate.ts';
 import { checkLists } from '../lists.ts';
 import type { AccessRule, RouteRule, ScopeDemand } from '../model.ts';
 import { nameOf, operationRuleFor, operationScopes, toolOf } from '../operations.ts';
 import { type CallerProof, withoutSidecarEntry } from '../proofs.ts';
-import { RouteTable } from '../routes.ts';
+import { isEgress, RouteTable } from '../routes.ts';
 import { selects } from '../rules.ts';
 import { type LiveFacts, valuesOf } from '../values.ts';
 
@@ -69,8 +69,10 @@ const listLines = ({ lists }: CompiledPolicy, { facts }: Asked): readonly Line[]
 
 /** Why a route does not match, by the table that matches. */
 const routeLine = (route: RouteRule, { facts: { callee, method, path } }: Asked): Line => {
-  const isFor = route.callees?.some((pattern) => idMatches(pattern, callee)) ?? true;
-  if (!isFor) return line(false, route.name, `is for ${route.callees?.join(', ')}`);
+  if (isEgress(route) ? route.destination !== callee : leavesMesh(callee))
+    return line(false, route.name, isEgress(route) ? `leads to ${route.destination}` : 'is for agents');
+  if (route.callees !== undefined && !isOneOf(route.callees, callee))
+    return line(false, route.name, `is for ${route.callees.join(', ')}`);
   if (!(route.methods?.includes(method) ?? true))
     return line(false, route.name, `is for ${route.methods?.join(', ')}`);
   const match = new RouteTable([route]).match(callee, method, path);
@@ -89,7 +91,7 @@ const routeLine = (route: RouteRule, { facts: { callee, method, path } }: Asked)
 
 const routeLines = ({ policy }: CompiledPolicy, asked: Asked): readonly Line[] => {
   const lines: Line[] = [];
-  for (const route of policy.routes) {
+  for (const route of [...policy.routes, ...(policy.egress ?? [])]) {
     const one = routeLine(route, asked);
     lines.push(one);
     if (one.answer === 'yes') return lines;
@@ -278,7 +280,7 @@ const elsewhere = ({ policy }: CompiledPolicy, route: RouteRule, { facts }: Aske
     readonly callees: RouteRule['callees'];
   }): boolean =>
     (one.routes?.includes(route.name) ?? true) &&
-    (one.callees?.some((id) => idMatches(id, facts.callee)) ?? true);
+    (one.callees === undefined || isOneOf(one.callees, facts.callee));
   const content = (policy.content ?? []).map((rule) =>
     line(isAbout(rule), rule.name, `${rule.action}, ${rule.mode}, ${rule.directions.join(' and ')}`),
   );

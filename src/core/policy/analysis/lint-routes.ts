@@ -1,6 +1,7 @@
 /** Routes and operations that are never reached, never allowed, or only looked at. */
 import type { FaultPath } from '../fault.ts';
 import type { OperationRule, Policy, RouteRule } from '../model.ts';
+import { isEgress } from '../routes.ts';
 import { type Finding, fault, warning } from './finding.ts';
 import { coversId } from './selector-sets.ts';
 
@@ -97,10 +98,21 @@ const observeFinding = (
 };
 
 /** In the order of the policy. */
-export const lintRoutes = function* ({ routes }: Policy, nowSeconds: number): Iterable<Finding> {
+export const lintRoutes = function* ({ routes, egress = [] }: Policy, nowSeconds: number): Iterable<Finding> {
+  yield* listFindings('routes', routes, nowSeconds);
+  yield* listFindings('egress', egress, nowSeconds);
+};
+
+const listFindings = function* (
+  list: 'routes' | 'egress',
+  routes: readonly RouteRule[],
+  nowSeconds: number,
+): Iterable<Finding> {
   for (const [at, route] of routes.entries()) {
-    const path = ['routes', at];
-    const names = takenBy(route, routes.slice(0, at));
+    const path = [list, at];
+    const isSamePlace = (other: RouteRule): boolean =>
+      !isEgress(route) || (isEgress(other) && other.destination === route.destination);
+    const names = takenBy(route, routes.slice(0, at).filter(isSamePlace));
     if (names.length > 0)
       yield fault(
         'route_unreachable',

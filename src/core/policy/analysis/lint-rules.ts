@@ -1,6 +1,7 @@
 /** Rules that can't match, that others make superfluous, or that say more than they seem to. */
 import type { FaultPath } from '../fault.ts';
 import type { AccessRule, Policy } from '../model.ts';
+import { isEgress } from '../routes.ts';
 import { constantOf } from './constant.ts';
 import { type Finding, fault, warning } from './finding.ts';
 import { mayCover, mustCover, type RequiredScope } from './required-scope.ts';
@@ -12,7 +13,8 @@ const SELECTORS = ['callers', 'callerTypes', 'callees', 'principals', 'scopes', 
 const isAllow = ({ effect }: AccessRule): boolean => effect === 'allow';
 
 const onRoute = (rule: AccessRule, { route }: Target): boolean =>
-  (rule.routes === undefined || rule.routes.includes(route.name)) && idsMeet(rule.callees, route.callees);
+  (rule.routes === undefined || rule.routes.includes(route.name)) &&
+  (isEgress(route) ? rule.callees === undefined : idsMeet(rule.callees, route.callees));
 
 const coveredByOne = ({ scopes }: AccessRule, scope: RequiredScope): boolean =>
   scopes === undefined || scopes.some((pattern) => mayCover(pattern, scope));

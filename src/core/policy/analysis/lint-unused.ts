@@ -29,20 +29,21 @@ const readsLabel = ({ rules }: Policy, label: string, all: ReadonlySet<string>):
   });
 
 const labelFindings = function* (policy: Policy): Iterable<Finding> {
-  const { routes, demands, decisionPoints = [] } = policy;
+  const { demands, decisionPoints = [] } = policy;
   // They are part of what another decision point is asked.
   if (decisionPoints.length > 0) return;
   const namesOf = ({ labels }: RouteRule) => [...(labels?.request ?? []), ...(labels?.response ?? [])];
-  const all = new Set(routes.flatMap(namesOf));
-  for (const [at, { labels }] of routes.entries())
-    for (const side of ['request', 'response'] as const)
-      for (const [index, label] of (labels?.[side] ?? []).entries())
-        if (!demands.some((demand) => demand.labels?.includes(label)) && !readsLabel(policy, label, all))
-          yield warning(
-            'label_unread',
-            ['routes', at, 'labels', side, index],
-            `"${label}" stands in the audit log and decides nothing: no rule and no demand asks for it`,
-          );
+  const all = new Set([...policy.routes, ...(policy.egress ?? [])].flatMap(namesOf));
+  for (const list of ['routes', 'egress'] as const)
+    for (const [at, { labels }] of (policy[list] ?? []).entries())
+      for (const side of ['request', 'response'] as const)
+        for (const [index, label] of (labels?.[side] ?? []).entries())
+          if (!demands.some((demand) => demand.labels?.includes(label)) && !readsLabel(policy, label, all))
+            yield warning(
+              'label_unread',
+              [list, at, 'labels', side, index],
+              `"${label}" stands in the audit log and decides nothing: no rule and no demand asks for it`,
+            );
 };
 
 const excludesItself = (
@@ -90,10 +91,13 @@ interface Selecting {
   readonly routes: readonly string[] | undefined;
 }
 
-const isOnSomeRoute = ({ callees, routes: names }: Selecting, { routes }: Policy): boolean =>
-  routes.some(
-    (route) => (names === undefined || names.includes(route.name)) && idsMeet(callees, route.callees),
+const isOnSomeRoute = ({ callees, routes: names }: Selecting, { routes, egress = [] }: Policy): boolean => {
+  const isNamed = ({ name }: RouteRule): boolean => names === undefined || names.includes(name);
+  return (
+    routes.some((route) => isNamed(route) && idsMeet(callees, route.callees)) ||
+    (callees === undefined && egress.some(isNamed))
   );
+};
 
 const elsewhereFindings = function* (policy: Policy): Iterable<Finding> {
   const { content = [], decisionPoints = [] } = policy;

@@ -9,6 +9,7 @@ import type { ScopePattern } from '../../delegation/scope.ts';
 import { type Message, type Operation, type OperationKind, readsMessages } from '../../message/message.ts';
 import { operation } from '../../message/operation.ts';
 import { type AgentId, isAgentId } from '../../spiffe-id.ts';
+import { isDestination } from '../destination.ts';
 import type { StandingRequest } from '../evaluate.ts';
 import type { RouteRule } from '../model.ts';
 import { NOTHING_REGISTERED } from '../values.ts';
@@ -80,9 +81,10 @@ const chainOf = (
 };
 
 export const requestOf = (record: RecordedDecision): StandingRequest | undefined => {
-  const { direction, callee, method, target } = record;
+  const { direction, method, target } = record;
   const chain = chainOf(record, Math.floor(record.time / 1000));
-  if (chain === undefined || !isAgentId(callee)) return undefined;
+  const callee = record.destination ?? record.callee;
+  if (chain === undefined || !(isAgentId(callee) || isDestination(callee))) return undefined;
   return { direction, callee, method, path: target, query: '', chain, registered: NOTHING_REGISTERED };
 };
 

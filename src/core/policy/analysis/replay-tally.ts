@@ -2,6 +2,7 @@
 
 import type { AuditRecord } from '../../audit/read-record.ts';
 import { type AgentId, agentTypeOf, isAgentId } from '../../spiffe-id.ts';
+import { isDestination } from '../destination.ts';
 import { isDecision, type RecordedDecision } from './recorded.ts';
 import type { Replay, Replayed } from './replay.ts';
 
@@ -41,7 +42,8 @@ const SIDES = ['outbound', 'inbound'] as const;
 type Sides = Partial<Record<(typeof SIDES)[number], ReplayedHop>>;
 
 const sideOf = (record: RecordedDecision, replay: Replay): ReplayedHop => {
-  const { hop, caller, callee, method, target, time } = record;
+  const { hop, caller, method, target, time } = record;
+  const callee = record.destination ?? record.callee;
   return { hop, caller, callee, method, target, time, ...replay.judge(record) };
 };
 
@@ -68,7 +70,8 @@ const addTo = (counts: Map<string, ReplayCounts>, key: string, change: keyof Rep
   counts.set(key, { ...known, [change]: known[change] + 1 });
 };
 
-const typeOf = (id: string): string => (isAgentId(id) ? agentTypeOf(id as AgentId) : '?');
+const typeOf = (id: string): string =>
+  isAgentId(id) ? agentTypeOf(id as AgentId) : isDestination(id) ? id : '?';
 
 export class ReplayTally {
   private readonly replay: Replay;

@@ -5,9 +5,9 @@
 import type { Outcome } from '../../audit/record.ts';
 import { canonicalJson } from '../../encoding/json.ts';
 import type { ReasonCode } from '../../reasons.ts';
-import { idMatches } from '../../spiffe-id.ts';
 import { compileCondition, isCondition } from '../condition.ts';
 import { checkDelegations } from '../delegation-rules.ts';
+import { isOneOf } from '../destination.ts';
 import {
   type CompiledPolicy,
   compilePolicy,
@@ -122,7 +122,7 @@ export class Replay {
   constructor(policy: Policy, known: ReadonlySet<string>, base?: Policy) {
     this.policy = policy;
     this.base = base;
-    const given = policy.routes.flatMap(({ labels }) => [
+    const given = [...policy.routes, ...(policy.egress ?? [])].flatMap(({ labels }) => [
       ...(labels?.request ?? []),
       ...(labels?.response ?? []),
     ]);
@@ -149,7 +149,12 @@ export class Replay {
     if (first === undefined) return unknown(said, [...missing]);
     const isOne = others.every((other) => other?.verdict === first.verdict);
     // What was denied by its body is denied again, unless this policy would not have looked at it so.
-    if (first.verdict === 'permit' && isOne && byBody && !this.isSaid('content', 'decisionPoints', 'routes'))
+    if (
+      first.verdict === 'permit' &&
+      isOne &&
+      byBody &&
+      !this.isSaid('content', 'decisionPoints', 'routes', 'egress')
+    )
       missing.add('body');
     else if (first.verdict === 'permit' && isOne && byBody) return said;
     if (!isOne) {
@@ -163,6 +168,7 @@ export class Replay {
       return this.isSaid(
         'rules',
         'routes',
+        'egress',
         'demands',
         'content',
         'decisionPoints',
@@ -255,7 +261,7 @@ export class Replay {
       readonly callees: RouteRule['callees'];
     }) =>
       (one.routes?.includes(route.name) ?? true) &&
-      (one.callees?.some((id) => idMatches(id, facts.callee)) ?? true);
+      (one.callees === undefined || isOneOf(one.callees, facts.callee));
     if (demanded.minScore > 0 && !this.isSaid('demands')) missing.push('caller.score');
     if (Number.isFinite(demanded.maxLinkTtlSeconds) && !this.isSaid('demands')) missing.push('life of links');
     if (Number.isFinite(demanded.maxStalenessSeconds) && !this.isSaid('demands'))
@@ -304,7 +310,7 @@ const liveOf = (record: RecordedDecision, more: readonly string[]): LiveFacts =>
   headers: () => ({}),
   size: -1,
   labels: [...new Set([...(record.labels ?? []), ...more])],
-  released: record.direction === 'outbound',
+  released: record.direction === 'outbound' && record.destination === undefined,
 });
 
 const isApproved = ({ approvals = [] }: RecordedDecision): boolean =>
@@ -322,7 +328,8 @@ const judgementOf = (
     return isObserved ? { verdict: 'permit', reason: 'ok', rule } : denied(reason, rule);
   }
   const { rule, demanded } = decision.value;
-  if (demanded.approval.length > 0 && record.direction === 'inbound' && !isApproved(record))
+  const asksHere = record.direction === 'inbound' || record.destination !== undefined;
+  if (demanded.approval.length > 0 && asksHere && !isApproved(record))
     return denied('approval_required', rule);
   return { verdict: 'permit', reason: 'ok', rule };
 };

@@ -13,14 +13,19 @@ export interface Target {
   readonly ofOperation: readonly RequiredScope[];
 }
 
-export const targetsOf = ({ routes }: Policy): readonly Target[] =>
+export const targetsOf = ({ routes, egress = [] }: Policy): readonly Target[] => [
+  ...targetsIn('routes', routes),
+  ...targetsIn('egress', egress),
+];
+
+const targetsIn = (list: 'routes' | 'egress', routes: readonly RouteRule[]): readonly Target[] =>
   routes.flatMap((route, at): readonly Target[] => {
     const base = routeScopes(route);
     const { operations = [] } = route;
-    if (operations.length === 0) return [{ route, path: ['routes', at], base, ofOperation: [] }];
+    if (operations.length === 0) return [{ route, path: [list, at], base, ofOperation: [] }];
     return operations.map((operation, index) => ({
       route,
-      path: ['routes', at, 'operations', index],
+      path: [list, at, 'operations', index],
       base,
       ofOperation: operationScopesOf(route, operation),
     }));

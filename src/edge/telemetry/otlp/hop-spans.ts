@@ -50,6 +50,7 @@ const attributesOf = (record: DecisionRecord, withPrincipal: boolean): Attribute
   'hopgate.chain.depth': record.agents.length,
   'hopgate.cached': record.cached,
   'hopgate.scopes': [...record.required],
+  ...(record.destination !== undefined && { 'hopgate.destination': record.destination }),
   ...(record.observed !== undefined && { 'hopgate.observed': record.observed }),
   ...(withPrincipal && { 'hopgate.principal': record.principal }),
 });
