@@ -28,6 +28,13 @@ export const checkMetrics = (text: string): string => {
   return status === 0 ? `${stdout}${stderr}` : `${stdout}${stderr}\nexit ${status}`;
 };
 
+/** What `promtool check rules` says of a file of rules. */
+export const checkRules = (file: string): string => {
+  const { stdout, stderr, error } = spawnSync(promtool(), ['check', 'rules', file], { encoding: 'utf8' });
+  if (error !== undefined) throw error;
+  return `${stdout}${stderr}`;
+};
+
 /** An OpenTelemetry Collector that takes OTLP over HTTP and appends what it took to a file, a line an export. */
 export class Collector {
   readonly endpoint: string;

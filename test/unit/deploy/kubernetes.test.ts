@@ -93,6 +93,16 @@ describe.each(meshPods())('$name', ({ name, deployment, pod, sidecar, agent }) =
     expect(sidecar.readinessProbe?.httpGet).toEqual({ path: '/readyz', port: 'health' });
   });
 
+  test('tells Prometheus where the metrics of its sidecar are', () => {
+    expect(config.metrics.listen).toEqual({ host: '0.0.0.0', port: 14021 });
+    expect(portOf('metrics')).toBe(14021);
+    expect(deployment.spec?.template.metadata?.annotations).toMatchObject({
+      'prometheus.io/scrape': 'true',
+      'prometheus.io/port': '14021',
+      'prometheus.io/path': '/metrics',
+    });
+  });
+
   test('has its Service on the port of its sidecar', () => {
     const service = byName<Service>('Service').get(name);
     expect(portOf('hopgate')).toBe(config.inbound?.listen.port);
@@ -220,9 +230,21 @@ describe('the network policies', () => {
     expect(policies.get('deny-all')?.spec).toEqual({ podSelector: {}, policyTypes: ['Ingress', 'Egress'] });
   });
 
-  test('let in 14443 alone', () => {
-    const doors = [...policies.values()].flatMap((policy) => policy.spec?.ingress ?? []);
+  test('let in 14443 alone, and Prometheus to the metrics', () => {
+    const doors = [...policies]
+      .filter(([name]) => name !== 'metrics')
+      .flatMap(([, policy]) => policy.spec?.ingress ?? []);
     expect(doors.length).toBe(2);
+    expect(policies.get('metrics')?.spec).toEqual({
+      podSelector: { matchLabels: MESH },
+      policyTypes: ['Ingress'],
+      ingress: [
+        {
+          from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }],
+          ports: [{ protocol: 'TCP', port: 14021 }],
+        },
+      ],
+    });
     for (const { ports, from } of doors) {
       expect(ports).toEqual([{ protocol: 'TCP', port: 14443 }]);
       expect(from?.length).toBe(1);
