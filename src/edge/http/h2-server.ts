@@ -37,6 +37,7 @@ const FAULTS: ReadonlySet<string> = new Set(['ERR_HTTP2_ERROR', 'ERR_HTTP2_TOO_M
 export class H2Server {
   readonly session: ServerHttp2Session;
   private readonly listener: H2Listener;
+  private readonly idle: NodeJS.Timeout;
   private open = 0;
   /** Ordinal of the last stream that was a request. */
   private seen = 0;
@@ -66,16 +67,16 @@ export class H2Server {
       this.open++;
       stream.once('close', () => {
         this.open--;
+        if (this.open === 0) this.idle.refresh();
         this.closeIfDone();
       });
       this.seen = ((stream.id ?? 1) + 1) / 2;
       listener.onCall(new H2Call(stream, raw as unknown as readonly string[]), this.seen);
     });
     session.setLocalWindowSize(CONNECTION_WINDOW);
-    session.setTimeout(idleMs, () => {
-      this.lookForRefused();
-      if (this.open === 0) session.close();
-    });
+    // Octets are no sign of life: a header block can be sent one at a time, and pings say nothing.
+    this.idle = setTimeout(() => this.endIfIdle(), idleMs).unref();
+    session.once('close', () => clearTimeout(this.idle));
     session.once('close', () => socket.destroy());
   }
 
@@ -90,6 +91,12 @@ export class H2Server {
     if (last <= this.seen) return;
     this.seen = last;
     this.listener.onRefused(last, 'a header block that HTTP/2 does not allow');
+  }
+
+  private endIfIdle(): void {
+    if (this.open > 0) return;
+    this.lookForRefused();
+    this.session.close();
   }
 
   /** Streams under way. */
