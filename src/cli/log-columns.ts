@@ -91,12 +91,12 @@ const wouldOf = ({ observed, shadow = [] }: DecisionRecord): string => {
 const NOTED = ['flags', 'labels'] as const;
 
 const notesOf = (record: DecisionRecord): string => {
-  const { shadow = [], observed } = record;
+  const { shadow = [], observed, proof } = record;
   const lists = NOTED.flatMap((name) =>
     record[name] === undefined ? [] : [` ${name}=${record[name].join(',')}`],
   );
   const would = shadow.map(({ effect, rule }) => `${effect}:${rule}`).join(',');
-  return `${lists.join('')}${would === '' ? '' : ` shadow=${would}`}${observed === undefined ? '' : ` observed=${observed}`}`;
+  return `${lists.join('')}${would === '' ? '' : ` shadow=${would}`}${observed === undefined ? '' : ` observed=${observed}`}${proof === undefined ? '' : ` proof=${proof}`}`;
 };
 
 const rowsOf = (record: ShownRecord, wide: boolean): readonly Row[] => {

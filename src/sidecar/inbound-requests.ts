@@ -92,7 +92,7 @@ export class InboundRequests {
       this.refuseUnproven(call, line, hop, proven, span);
       return;
     }
-    const { headers, ...caller } = proven.value;
+    const { headers, caller, proof, digest, sessionDeadline } = proven.value;
     const held = new HeldBody({
       call,
       hasBody: headers.hasBody,
@@ -106,7 +106,10 @@ export class InboundRequests {
       {
         direction: 'inbound',
         hop,
-        ...caller,
+        caller,
+        proof,
+        digest,
+        sessionDeadline,
         callee: own.id,
         calleeHolder: own,
         method: call.method,

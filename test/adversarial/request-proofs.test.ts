@@ -193,6 +193,7 @@ describe('a request that was altered after it was signed', () => {
       { grant: 'a.b.c', tamper: withLine('delegation-grant') },
       'request_proof_components',
     ],
+    ['another chain', { tamper: withLine('delegation-chain', 'a.b.c') }, 'request_proof_signature'],
     [
       'another grant',
       { grant: 'a.b.c', tamper: withLine('delegation-grant', 'a.b.d') },

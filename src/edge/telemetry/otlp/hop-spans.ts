@@ -52,6 +52,7 @@ const attributesOf = (record: DecisionRecord, withPrincipal: boolean): Attribute
   'hopgate.scopes': [...record.required],
   ...(record.destination !== undefined && { 'hopgate.destination': record.destination }),
   ...(record.observed !== undefined && { 'hopgate.observed': record.observed }),
+  ...(record.proof !== undefined && { 'hopgate.proof': record.proof }),
   ...(withPrincipal && { 'hopgate.principal': record.principal }),
 });
 
