@@ -20,7 +20,7 @@ import type { UpgradeRequest } from '../edge/http/upgrade.ts';
 import type { HopReply } from '../hop/path.ts';
 import type { Permit } from '../hop/permit.ts';
 import { refuseHop, takeHop } from '../hop/pipeline.ts';
-import type { Exchange } from '../ports.ts';
+import type { Exchange, HopSpan } from '../ports.ts';
 import { apiExchange } from './api-exchange.ts';
 import type { BodyBudget } from './door-guard.ts';
 import { EgressDoors } from './egress-doors.ts';
@@ -39,6 +39,7 @@ interface Leaving {
   readonly headers: readonly string[];
   readonly size: number | undefined;
   readonly upgrade: boolean;
+  readonly span: HopSpan | undefined;
 }
 
 const rangesOf = ({ route }: Permit): readonly string[] => (isEgress(route) && route.allowPrivate) || [];
@@ -69,8 +70,10 @@ export class EgressRequests {
   ): void {
     const door = this.doors.api(entry);
     const destination = entry.destination as Destination;
+    const span = this.parts.tracer()?.begin('outbound', call.method, headers.forwarded);
     const leaving: Leaving = {
       destination,
+      span,
       method: call.method,
       target,
       headers: apiHeaders(headers.forwarded, destination, door?.header),
@@ -119,6 +122,7 @@ export class EgressRequests {
     const destination = entry.destination as Destination;
     const leaving: Leaving = {
       destination,
+      span: this.parts.tracer()?.begin('outbound', 'CONNECT', headers.forwarded),
       method: 'CONNECT',
       target: '/',
       headers: [],
@@ -158,7 +162,7 @@ export class EgressRequests {
       this.refuse(leaving, held, () => reply.refuse(held));
       return;
     }
-    const { destination, method, target, size, upgrade } = leaving;
+    const { destination, method, target, size, upgrade, span } = leaving;
     let hop = '';
     takeHop(
       parts.path,
@@ -181,6 +185,7 @@ export class EgressRequests {
         // What permitted it ends it: there is no session with whoever is out there.
         sessionDeadline: Number.POSITIVE_INFINITY,
         fault: undefined,
+        span,
       },
       {
         refuse: reply.refuse,
@@ -208,7 +213,7 @@ export class EgressRequests {
     return held.ok ? grant(held.value) : held;
   }
 
-  private refuse({ destination, method, target }: Leaving, denial: Denial, reply: () => void): void {
+  private refuse({ destination, method, target, span }: Leaving, denial: Denial, reply: () => void): void {
     const { parts } = this;
     parts.clockAlarm.hear(denial, destination);
     const facts = {
@@ -219,7 +224,7 @@ export class EgressRequests {
       method,
       target,
     } as const;
-    refuseHop(parts.path, facts, denial, undefined, reply);
+    refuseHop(parts.path, facts, denial, undefined, reply, span);
   }
 
   private tunnel(permit: Permit, hop: string, { chain }: HeldChain, agent: Socket, head: Buffer): Exchange {

@@ -20,22 +20,14 @@ const OUTCOME = { ok: 0, denied: 1, failed: 2, aborted: 3, cut: 4 } as const;
 /** By the first digit of the status; 0 where none was sent. */
 const CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
 
-/** How something ended that had been sent on: what the other side broke off, what the caller gave up, and what was cut here. */
+/** Bad Gateway and Gateway Timeout: the agent, a peer or a destination is not there, or broke off. */
+const OF_OTHERS = new Set([502, 504]);
+
+/** How something ended that had been sent on. */
 const outcomeOf = (result: Outcome): number => {
-  switch (result) {
-    case 'ok':
-      return OUTCOME.ok;
-    case 'client_aborted':
-      return OUTCOME.aborted;
-    case 'peer_failed':
-    case 'peer_unreachable':
-    case 'upstream_failed':
-    case 'upstream_unreachable':
-    case 'upstream_timeout':
-      return OUTCOME.failed;
-    default:
-      return OUTCOME.cut;
-  }
+  if (result === 'ok') return OUTCOME.ok;
+  if (result === 'client_aborted') return OUTCOME.aborted;
+  return OF_OTHERS.has(REASONS[result].status) ? OUTCOME.failed : OUTCOME.cut;
 };
 
 /** Of one direction. */
@@ -63,7 +55,7 @@ class Way {
   }
 
   end(outcome: number, status: number): void {
-    const at = outcome * CLASSES.length + Math.min(5, Math.max(0, Math.trunc(status / 100)));
+    const at = outcome * CLASSES.length + Math.min(5, Math.max(0, (status / 100) | 0));
     this.ends[at] = (this.ends[at] as number) + 1;
   }
 
