@@ -5,12 +5,10 @@ import { H1Pool } from '../edge/http/h1-pool.ts';
 import { H2Pool } from '../edge/http/h2-pool.ts';
 import type { Upstream } from '../edge/http/upstream.ts';
 
-/** On loopback, so many are cheap. */
-const AGENT_CONNECTIONS = 256;
-/** Requests that wait for one of them. */
+/** Requests that wait for a connection. */
 const AGENT_QUEUE = 4096;
-/** Each carries a hundred requests or more. */
-const AGENT_H2_CONNECTIONS = 16;
+/** One connection of HTTP/2 carries so many requests or more. */
+const AGENT_H2_STREAMS = 100;
 
 export class AgentUpstream {
   private readonly speaks: 'h1' | 'h2c' | 'as-received';
@@ -24,11 +22,16 @@ export class AgentUpstream {
     this.h1 = new H1Pool({
       address: agent,
       connectTimeoutMs,
-      connections: AGENT_CONNECTIONS,
+      // As many as there may be requests: with fewer, those of some callers could hold them all, and the others' would wait.
+      connections: limits.requests,
       queue: AGENT_QUEUE,
       queueTimeoutMs: connectTimeoutMs,
     });
-    this.h2 = new H2Pool({ address: agent, connectTimeoutMs, most: AGENT_H2_CONNECTIONS });
+    this.h2 = new H2Pool({
+      address: agent,
+      connectTimeoutMs,
+      most: Math.ceil(limits.requests / AGENT_H2_STREAMS),
+    });
   }
 
   /** Whether this request goes on over HTTP/2. */

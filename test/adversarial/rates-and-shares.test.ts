@@ -9,9 +9,10 @@ import { recordsOf } from '../testkit/attack.ts';
 import { forgeChain } from '../testkit/forge.ts';
 import { freePort } from '../testkit/free-port.ts';
 import { type Mesh, type MeshAgent, makeMesh, send, sendThrough, TEST_SCOPE } from '../testkit/mesh.ts';
+import { END_HEADERS, h2Frame, headerBlock, openH2, requestFields, TYPE } from '../testkit/raw-h2.ts';
 import { openSession, type RawPeer, requestText } from '../testkit/raw-peer.ts';
 
-const CALLERS = ['planning/abc123', 'planning/xyz789', 'inventory/def456'];
+const CALLERS = ['planning/abc123', 'planning/xyz789', 'security/s1', 'inventory/def456'];
 const LONG = '1h';
 
 let mesh: Mesh;
@@ -263,4 +264,31 @@ it('a crowd of callers leaves the last places to whoever has few', async () => {
   for (const response of held) response.end('late');
   expect((await slow.readResponse()).status).toBe(200);
   expect((await more.ask(requestText({ chain: other }))).status).toBe(200);
+});
+
+it('two callers with all the requests that they may have leave the agent’s port to a third', async () => {
+  const target = await start({});
+  const slow = async (name: string): Promise<void> => {
+    const fields = requestFields({
+      chain: chainOf(name),
+      method: 'POST',
+      fields: [['content-length', '9']],
+    });
+    for (let connection = 0; connection < 2; connection++) {
+      const h2 = await openH2(target, mesh.domain.agent(name));
+      open.push(h2.peer);
+      for (let asked = 0; asked < 64; asked++) {
+        const stream = h2.newStream();
+        h2.write(
+          h2Frame(TYPE.headers, END_HEADERS, stream, headerBlock(fields)),
+          h2Frame(TYPE.data, 0, stream, 'ab'),
+        );
+      }
+    }
+  };
+  await slow('planning/abc123');
+  await slow('planning/xyz789');
+  await expect.poll(() => target.seen.length, { timeout: 20_000 }).toBe(256);
+  const third = await session(target, 'security/s1');
+  expect((await third.ask(requestText({ chain: chainOf('security/s1') }))).status).toBe(200);
 });
