@@ -7,21 +7,32 @@ const SHOWN = deny(
   'the destination sent back the credential that it was called with',
 );
 
-/** Passes octets on, less as many as could be the beginning of the secret. */
+/**
+ * Passes octets on until the secret is whole. What could be its beginning is held back from half of it on and not before: whoever can
+ * have guesses sent back and sees what is late would else find it letter by letter.
+ */
 class SecretSearch implements BodyInspector {
   private readonly secret: Buffer;
-  private kept: Buffer = Buffer.alloc(0);
+  private readonly least: number;
+  /** The last octets, one less than the secret has. */
+  private window: Buffer = Buffer.alloc(0);
+  /** So many of them have not gone on. */
+  private held = 0;
 
   constructor(secret: string) {
     this.secret = Buffer.from(secret, 'latin1');
+    this.least = Math.ceil(this.secret.length / 2);
   }
 
   push(chunk: Uint8Array): BodyStep {
-    const octets = this.kept.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.kept, chunk]);
+    const octets = this.window.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.window, chunk]);
     if (octets.includes(this.secret)) return { pass: [], denial: SHOWN };
-    const held = this.beginningAt(octets);
-    this.kept = octets.subarray(held);
-    return { pass: held === 0 ? [] : [octets.subarray(0, held)] };
+    const from = this.window.length - this.held;
+    const begun = octets.length - this.beginningAt(octets);
+    const to = Math.max(from, octets.length - (begun >= this.least ? begun : 0));
+    this.window = octets.subarray(Math.max(0, octets.length - this.secret.length + 1));
+    this.held = octets.length - to;
+    return { pass: to === from ? [] : [octets.subarray(from, to)] };
   }
 
   /** Where the secret may have begun; the end where it has not. */
@@ -36,9 +47,10 @@ class SecretSearch implements BodyInspector {
   }
 
   end(): BodyStep {
-    const { kept } = this;
-    this.kept = Buffer.alloc(0);
-    return { pass: kept.length === 0 ? [] : [kept] };
+    const rest = this.window.subarray(this.window.length - this.held);
+    this.window = Buffer.alloc(0);
+    this.held = 0;
+    return { pass: rest.length === 0 ? [] : [rest] };
   }
 }
 
