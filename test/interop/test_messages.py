@@ -67,7 +67,7 @@ VALUES: dict[str, dict[str, Any]] = {
     "callee": AGENT,
     "principal": {"id": "mailto:a@b", "issuer": "", "groups": []},
     "request": {
-        "direction": "inbound", "method": "GET", "path": "/", "query": Unknown(), "route": "r", "protocol": "mcp",
+        "direction": "inbound", "method": "GET", "path": "/", "query": Unknown(), "route": "r", "destination": "", "protocol": "mcp",
         "scopes": [], "headers": {}, "size": -1,
     },
     "mcp": {

@@ -280,6 +280,8 @@ def _values(request: Request, route: Route, labels: list[str], required: list[st
             "path": path,
             "query": query_of(query),
             "route": route.rule["name"],
+            # This implementation is a callee: nothing leaves by it.
+            "destination": "",
             "protocol": route.protocol,
             "scopes": required,
             "headers": headers_of(request.headers),

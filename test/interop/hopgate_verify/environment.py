@@ -35,6 +35,7 @@ ENVIRONMENT: dict[str, dict[str, Type]] = {
         "path": "string",
         "query": ("map", "string"),
         "route": "string",
+        "destination": "string",
         "protocol": "string",
         "scopes": TEXTS,
         "headers": ("map", "string"),

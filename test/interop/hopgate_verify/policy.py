@@ -6,7 +6,7 @@ from typing import Any
 
 import re2
 
-from . import conditions, scope
+from . import conditions, egress, scope
 from .a2a import TABLE as _A2A
 from .encoding import b64u_encode, jcs
 from .fault import Fault
@@ -102,6 +102,7 @@ _POLICY = [
     Member("scopeSets", is_object),
     Member("lists", is_object),
     Member("routes", _list(MAX_RULES)),
+    Member("egress", _list(4096), optional=True),
     Member("rules", _list(MAX_RULES)),
     Member("demands", _list(1024), optional=True),
     Member("delegation", is_object, optional=True),
@@ -138,6 +139,13 @@ _ROUTE = [
     Member("maxMessageBytes", _is_octets, optional=True),
     Member("labels", is_object, optional=True),
     Member("observeUntil", _is_seconds, optional=True),
+]
+_EGRESS = [
+    *(member for member in _ROUTE if member.name not in ("callees", "observeUntil")),
+    Member("destination", egress.is_destination),
+    Member("mode", one_of("api", "tunnel")),
+    Member("inside", one_of("tls", "any"), optional=True),
+    Member("allowPrivate", array(egress.is_private_range, 1, 16, distinct=True), optional=True),
 ]
 _OPERATION = [
     Member("methods", array(_text(256), 1, 64, distinct=True), optional=True),
@@ -353,7 +361,8 @@ def _check_all(policy: dict[str, Any]) -> None:
     check_object(policy, _POLICY)
     check_object(policy["limits"], _LIMITS)
     _check_named(policy["routes"], _ROUTE)
-    for route in policy["routes"]:
+    _check_named(policy.get("egress", []), _EGRESS)
+    for route in [*policy["routes"], *policy.get("egress", [])]:
         for operation in route.get("operations", []):
             check_object(operation, _OPERATION)
         if "tools" in route:
@@ -380,9 +389,13 @@ def read_policy(policy: dict[str, Any]) -> None:
         raise Fault("policy_invalid") from None
     read_lists(policy["lists"])
     _check_sets(policy["scopeSets"])
-    for route in policy["routes"]:
+    leaving = policy.get("egress", [])
+    every = [*policy["routes"], *leaving]
+    for route in every:
         _check_route(route)
-    routes = {route["name"]: route for route in policy["routes"]}
+    _require(egress.is_whole(leaving))
+    routes = {route["name"]: route for route in every}
+    _require(len(routes) == len(every))
     ways = policy.get("withoutSidecar", [])
     _require(all(way.keys() & {member.name for member in _WAY} for way in ways))
     naming = [*policy["rules"], *policy.get("content", []), *policy.get("decisionPoints", []), *ways]

@@ -72,6 +72,7 @@ _KINDS: dict[str, list[Member]] = {
         Member("rule", is_text),
         Member("caller", is_text),
         Member("callee", is_text),
+        Member("destination", is_text, optional=True),
         Member("principal", is_text),
         Member("task", is_text),
         Member("method", is_text),
