@@ -1,7 +1,7 @@
 /** Stage 5: every decision, allowed or denied, becomes a record before anything follows from it (SPEC.md section 14). */
 import type { DecisionRecord, Direction, ProofNote } from '../core/audit/record.ts';
 import type { Message } from '../core/message/message.ts';
-import { type Callee, isDestination } from '../core/policy/destination.ts';
+import { type Callee, leavesMesh } from '../core/policy/destination.ts';
 import { nameOf } from '../core/policy/operations.ts';
 import type { AgentId } from '../core/spiffe-id.ts';
 import type { TrustSnapshot } from '../ports.ts';
@@ -54,7 +54,7 @@ export const decisionRecord = (
   const permitted = 'permit' in decision;
   const authority = authorityOf(permitted ? decision.permit.delegated : decision.delegated);
   const basis = permitted ? decision.permit : decision.refusal;
-  const leaves = isDestination(facts.callee);
+  const leaves = leavesMesh(facts.callee);
   const record: DecisionRecord = {
     agents: authority.agents,
     bundle: facts.trust?.bundleName ?? '',

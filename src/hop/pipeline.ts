@@ -2,7 +2,7 @@
  * The order of a hop: identify and handshake once per connection; then, for each request,
  * verify → decide → audit → forward → outcome. Every exit ends in a record.
  */
-import { isDestination } from '../core/policy/destination.ts';
+import { leavesMesh } from '../core/policy/destination.ts';
 import { REASONS } from '../core/reasons.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import type { ExchangeResult, HopSpan, TrustPort, TrustSnapshot } from '../ports.ts';
@@ -135,7 +135,7 @@ const factsOf = ({
 
 /** Whose outcome it is for the verifier's scores; nobody's where it leaves the mesh. */
 const peerOf = ({ direction, caller, callee }: Omit<HopFacts, 'trust'>): string | undefined =>
-  direction === 'inbound' ? caller : isDestination(callee) ? undefined : callee;
+  direction === 'inbound' ? caller : leavesMesh(callee) ? undefined : callee;
 
 /** Against whom a refusal counts: what our own agent asked for in vain says nothing of who would have answered. */
 const whoseRequest = ({ direction, caller, proof }: Omit<HopFacts, 'trust'>): string | undefined =>

@@ -21,8 +21,9 @@ export const isDestination = (text: unknown): text is Destination => {
   return port !== undefined && Number(port) <= 65_535 && !LOCAL.test(text);
 };
 
-/** Whether a hop leaves the mesh. An agent ID begins with `spiffe://`, which is no destination. */
-export const leavesMesh = (callee: Callee): callee is Destination => isDestination(callee);
+/** Whether a hop leaves the mesh: every agent ID begins with `spiffe://`, and no destination does. On the path of each request, so no more than this is looked at. */
+export const leavesMesh = (callee: Callee | ''): callee is Destination =>
+  callee !== '' && !callee.startsWith('spiffe://');
 
 /** Whether one of the patterns stands for who is called: for what lies beyond the mesh none does. */
 export const isOneOf = (patterns: readonly (IdPattern | AgentId)[], callee: Callee): boolean =>
