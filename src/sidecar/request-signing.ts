@@ -19,8 +19,11 @@ export const proofOf = (
   nowSeconds: number,
 ): readonly string[] => {
   const request = readProvingRequest(sent);
-  if (!request.ok || request.value.signatureInput !== undefined || request.value.signature !== undefined)
-    return [];
+  if (!request.ok) return [];
+  const { signatureInput, signature, fields } = request.value;
+  const isTaken =
+    signatureInput !== undefined || signature !== undefined || fields.has('workload-identity-token');
+  if (isTaken) return [];
   const made = signRequest(request.value, sent.hasBody ? body : undefined, {
     audience: session.peer.id,
     exporter: session.exporter,

@@ -96,12 +96,27 @@ describe('a demanded proof', () => {
     expect(inventory.seen).toHaveLength(before);
   });
 
-  test('can’t be made of what the agent has signed itself', async () => {
+  test.each([
+    ['signed itself', { 'signature-input': 'sig1=("@method")', signature: 'sig1=:AAAA:' }],
+    ['given a WIT of its own', { 'workload-identity-token': 'a.b.c' }],
+  ])('can’t be made of what the agent has %s', async (_, headers) => {
     const answer = await sendThrough(planning, 'http://inventory.mesh/ec2/DescribeVpcs', {
       context,
-      headers: { 'signature-input': 'sig1=("@method")', signature: 'sig1=:AAAA:' },
+      headers,
     });
     expect(answer.code).toBe('request_proof_missing');
+  });
+
+  test('does not take another digest of the agent’s for the body’s', async () => {
+    const before = inventory.seen.length;
+    const answer = await sendThrough(planning, 'http://inventory.mesh/things', {
+      method: 'POST',
+      context,
+      body: 'x',
+      headers: { 'content-digest': 'sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:' },
+    });
+    expect(answer.code).toBe('request_proof_digest');
+    expect(inventory.seen).toHaveLength(before);
   });
 });
 
