@@ -32,6 +32,11 @@ export class DoorGuard {
     this.agent = agent;
   }
 
+  /** Octets of bodies in memory, of all callers. */
+  get heldBytes(): number {
+    return this.all.heldBytes;
+  }
+
   /** How many requests are under way, of all callers. */
   get requests(): number {
     return this.all.requests;

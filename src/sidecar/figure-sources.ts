@@ -1,6 +1,7 @@
 /** Where the figures of one sidecar are read from. */
 import type { AuditLog } from '../edge/store/audit-log.ts';
 import type { Quarantine } from '../edge/store/quarantine.ts';
+import type { ConfigState } from './config-in-force.ts';
 import type { Doors } from './doors.ts';
 import type { FigureSources } from './figures.ts';
 import type { McpSessions } from './mcp-sessions.ts';
@@ -17,6 +18,7 @@ export interface Measured {
   readonly quarantine: Quarantine | undefined;
   readonly metrics: SidecarMetrics;
   readonly telemetry: SidecarTelemetry;
+  readonly configuration: () => ConfigState;
   readonly isLeaving: () => boolean;
 }
 
@@ -29,6 +31,7 @@ export const figureSources = ({
   quarantine,
   metrics,
   telemetry,
+  configuration,
   isLeaving,
 }: Measured): FigureSources => {
   const { identities, trust, contexts, labels } = parts;
@@ -40,6 +43,11 @@ export const figureSources = ({
     trust: () => trust.known,
     isTrustUsable: () => trust.current().ok,
     isDraining: isLeaving,
+    configuration: () => {
+      const { loadedAt, refused } = configuration();
+      return { loadedAt, isRefused: refused !== undefined };
+    },
+    isAgentThere: () => parts.guard.agent.state === 'closed',
     audit,
     caches: () => ({
       chain: { hits: chains.hits, misses: chains.misses },
@@ -48,6 +56,7 @@ export const figureSources = ({
     connections: () => doors.counts,
     held: () => ({
       liveHops: live.size,
+      heldBytes: parts.guard.heldBytes,
       contexts: contexts.size,
       mcpSessions: sessions.size,
       labelledTasks: labels.size,

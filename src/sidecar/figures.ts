@@ -26,11 +26,16 @@ export interface FigureSources {
   /** Whether it can be decided by it. */
   readonly isTrustUsable: () => boolean;
   readonly isDraining: () => boolean;
+  /** When the configuration in force was loaded, in seconds, and whether its file now says something that was refused. */
+  readonly configuration: () => { readonly loadedAt: number; readonly isRefused: boolean };
+  /** Whether the agent answers on its port. */
+  readonly isAgentThere: () => boolean;
   readonly audit: Pick<AuditLog, 'figures' | 'isWritable' | 'lagSeconds' | 'lostNotes' | 'waitingRecords'>;
   readonly caches: () => Readonly<Record<string, Lookups>>;
   readonly connections: () => Readonly<Record<'inbound' | 'outbound' | 'agent', Connections>>;
   readonly held: () => {
     readonly liveHops: number;
+    readonly heldBytes: number;
     readonly contexts: number;
     readonly mcpSessions: number;
     readonly labelledTasks: number;
@@ -42,11 +47,25 @@ export interface FigureSources {
 
 const yes = (value: boolean): number => (value ? 1 : 0);
 
-const ofSelf = ({ version, isDraining, identity }: FigureSources): readonly Family[] => [
+const ofSelf = ({ version, isDraining, configuration, identity }: FigureSources): readonly Family[] => [
   readFamily('gauge', 'hopgate_build_info', 'Always 1: the version that runs.', ['version'], (put) =>
     put(1, labelled({ version })),
   ),
   readFamily('gauge', 'hopgate_draining', '1 while it shuts down.', [], (put) => put(yes(isDraining()))),
+  readFamily(
+    'gauge',
+    'hopgate_config_last_reload_successful',
+    '0 while the configuration file says something that was refused, and the last good one is in force.',
+    [],
+    (put) => put(yes(!configuration().isRefused)),
+  ),
+  readFamily(
+    'gauge',
+    'hopgate_config_loaded_timestamp_seconds',
+    'When the configuration in force was loaded, since 1970.',
+    [],
+    (put) => put(configuration().loadedAt),
+  ),
   readFamily(
     'gauge',
     'hopgate_credential_expiry_timestamp_seconds',
@@ -200,7 +219,13 @@ const ofAudit = ({ audit }: FigureSources): readonly Family[] => [
   ),
 ];
 
-const ofWork = ({ caches, connections, held, quarantine }: FigureSources): readonly Family[] => {
+const ofWork = ({
+  caches,
+  connections,
+  held,
+  isAgentThere,
+  quarantine,
+}: FigureSources): readonly Family[] => {
   const holding = (name: string, help: string, what: keyof ReturnType<FigureSources['held']>): Family =>
     readFamily('gauge', name, help, [], (put) => put(held()[what]));
   const quarantined = (
@@ -234,6 +259,18 @@ const ofWork = ({ caches, connections, held, quarantine }: FigureSources): reado
         for (const [door, states] of Object.entries(connections()))
           for (const [state, count] of Object.entries(states)) put(count, labelled({ door, state }));
       },
+    ),
+    readFamily(
+      'gauge',
+      'hopgate_agent_up',
+      '0 while the agent does not answer on its port and is left alone: requests for it are refused.',
+      [],
+      (put) => put(yes(isAgentThere())),
+    ),
+    holding(
+      'hopgate_held_body_bytes',
+      'Bodies in memory, since policy reads them before it decides.',
+      'heldBytes',
     ),
     holding('hopgate_live_hops', 'Requests and streams under way.', 'liveHops'),
     holding('hopgate_contexts', 'Contexts: inbound requests and tasks that may act onward.', 'contexts'),

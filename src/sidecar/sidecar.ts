@@ -271,11 +271,20 @@ export class Sidecar {
   }
 
   private listenMetrics(): Promise<string | undefined> {
-    const { options, parts, doors, audit, sessions, quarantine, metrics, telemetry, drainage } = this;
-    const { version } = options;
-    const isLeaving = (): boolean => drainage.isAsked;
+    const { parts, doors, audit, sessions, quarantine, metrics, telemetry } = this;
     return metrics.listen(
-      figureSources({ version, parts, doors, audit, sessions, quarantine, metrics, telemetry, isLeaving }),
+      figureSources({
+        version: this.options.version,
+        parts,
+        doors,
+        audit,
+        sessions,
+        quarantine,
+        metrics,
+        telemetry,
+        configuration: () => this.configs.state,
+        isLeaving: () => this.drainage.isAsked,
+      }),
     );
   }
 

@@ -4,6 +4,7 @@ import { type Mesh, type MeshAgent, makeMesh, sendThrough, TEST_SCOPE } from '..
 import { scrape } from '../testkit/metrics-text.ts';
 
 const METHODS = ['GET', 'PURGE', 'REPORT', 'MKCOL', 'PROPFIND'];
+const AGENTS = ['planning/abc123', 'inventory/def456', 'security/ghi789'];
 const ON = { metrics: { listen: '127.0.0.1:0' } };
 
 describe('the metrics of a sidecar', () => {
@@ -15,7 +16,7 @@ describe('the metrics of a sidecar', () => {
   const call = (url: string, more: object = { context }) => sendThrough(planning, url, more);
 
   beforeAll(async () => {
-    mesh = await makeMesh({ domain: { anchor: { scope: TEST_SCOPE } }, config: ON });
+    mesh = await makeMesh({ domain: { agents: AGENTS, anchor: { scope: TEST_SCOPE } }, config: ON });
     inventory = await mesh.start('inventory/def456');
     planning = await mesh.start('planning/abc123', { routes: { 'inventory.mesh': 'inventory/def456' } });
     context = await mesh.startTask(
@@ -34,6 +35,8 @@ describe('the metrics of a sidecar', () => {
       hopgate_trust_usable: 1,
       hopgate_audit_writable: 1,
       hopgate_live_hops: 0,
+      hopgate_agent_up: 1,
+      hopgate_config_last_reload_successful: 1,
     });
     const { 'hopgate_credential_expiry_timestamp_seconds{credential="svid"}': svid } =
       await figures(inventory);
@@ -108,6 +111,12 @@ describe('the metrics of a sidecar', () => {
       expect(Object.keys(await figures(member)).join('\n')).not.toMatch(
         /spiffe|alice|path-|host-|inventory|planning/,
       );
+  });
+
+  it('of a second sidecar on their address keep it from starting, and it says so', async () => {
+    const { addresses } = planning;
+    const again = mesh.start('security/ghi789', { config: { metrics: { listen: addresses.metrics } } });
+    await expect(again).rejects.toThrow(`can't listen on ${addresses.metrics} for metrics (EADDRINUSE)`);
   });
 
   it('are had from this machine alone unless configured, and by nothing but GET /metrics', async () => {

@@ -24,6 +24,18 @@ const textOf = (value: unknown): string | number | boolean =>
     ? value
     : (typeof value === 'string' ? value : (JSON.stringify(value) ?? '')).slice(0, MAX_VALUE);
 
+/** Undefined for what is no JSON object. */
+const fieldsOf = (line: string): Record<string, unknown> | undefined => {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
 export interface DecisionLogsOptions {
   readonly logger: Logger;
   readonly withPrincipal: boolean;
@@ -69,12 +81,8 @@ export class DecisionLogs {
 
   /** A line as it went to stderr. */
   line(text: string): void {
-    let fields: Record<string, unknown>;
-    try {
-      fields = JSON.parse(text) as Record<string, unknown>;
-    } catch {
-      return;
-    }
+    const fields = fieldsOf(text);
+    if (fields === undefined) return;
     const { level, time, msg, ...rest } = fields;
     const severityText = String(level);
     const attributes = Object.entries(rest)
