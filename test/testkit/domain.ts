@@ -131,7 +131,10 @@ export class TestDomain {
   readonly root: SigningKey;
   readonly policyKey: SigningKey;
   readonly issuer: SigningKey;
-  readonly authority: SvidCa;
+  /** Who issues SVIDs now. */
+  authority: SvidCa;
+  /** Who did before, and is still trusted. */
+  private formerAuthorities: SvidCa[] = [];
   readonly principals: ReadonlyMap<string, TestPrincipal>;
   private readonly agents = new Map<string, TestAgent>();
   private readonly svidTtlSeconds: number;
@@ -207,6 +210,17 @@ export class TestDomain {
     return agent;
   }
 
+  /** Another CA issues from now on; bundles name the former one too until it is dropped. */
+  async rotateAuthority(): Promise<void> {
+    const next = await issueSvidCa(this.trustDomain, { now: this.now, ttlSeconds: 86_400 });
+    this.formerAuthorities.push(this.authority);
+    this.authority = next;
+  }
+
+  dropFormerAuthorities(): void {
+    this.formerAuthorities = [];
+  }
+
   /** By `planning/abc123` or the whole ID. */
   agent(name: string): TestAgent {
     const agent = this.agents.get(agentIdOf(this.trustDomain, name));
@@ -233,7 +247,10 @@ export class TestDomain {
       domains: Object.fromEntries(
         [this, ...(options.federated ?? [])].map((domain: TestDomain) => [
           domain.trustDomain,
-          { x509: [domain.authority.certificateDer], issuers: [domain.issuer.x] },
+          {
+            x509: [domain.authority, ...domain.formerAuthorities].map(({ certificateDer }) => certificateDer),
+            issuers: [domain.issuer.x],
+          },
         ]),
       ),
       anchors: options.anchors ?? [...this.principals.values()].map(({ anchor }) => anchor),
