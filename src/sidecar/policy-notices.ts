@@ -1,7 +1,10 @@
 /** What an operator should hear of a policy that comes in force: what it lets through, and what it wants that is not here. */
 import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import type { Policy } from '../core/policy/model.ts';
+import type { HeldTrust } from '../edge/store/trust-state.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
+import type { Clock } from '../ports.ts';
+import type { ConfigInForce } from './config-in-force.ts';
 
 const when = (seconds: number): string => new Date(seconds * 1000).toISOString();
 
@@ -57,6 +60,17 @@ export class PolicyNotices {
   constructor(config: () => SidecarConfig, log: Logger) {
     this.config = config;
     this.log = log;
+  }
+
+  /** Says what there is to say now, and at each change of either. */
+  watch(trust: HeldTrust, configs: ConfigInForce, clock: Clock): void {
+    const hear = (): void => this.hear(trust.last.policy.policy, Math.floor(clock.now() / 1000));
+    hear();
+    trust.onChange(hear);
+    configs.onChange(() => {
+      this.again();
+      hear();
+    });
   }
 
   /** What is configured is something else now: what was said may be so no more. */

@@ -2,41 +2,35 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { SidecarConfig } from '../config/sidecar-schema.ts';
-import { type EgressNetwork, systemNetwork } from '../edge/egress/network.ts';
+import type { EgressNetwork } from '../edge/egress/network.ts';
 import { AuditLog } from '../edge/store/audit-log.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import type { Quarantine } from '../edge/store/quarantine.ts';
 import { FileUseCounter } from '../edge/store/use-counter.ts';
 import type { Logger, LogTap } from '../edge/telemetry/log.ts';
 import { LiveHops } from '../hop/forward.ts';
-import { ToolWatch } from '../hop/tool-watch.ts';
-import { ChainVerifier } from '../hop/verify-chain.ts';
 import type { ApprovalPort, Clock } from '../ports.ts';
 import { Admin, type AdminAddresses } from './admin.ts';
 import { AdminTokens, tokenFiles } from './admin-tokens.ts';
 import { paceIn } from './audit-pace.ts';
-import { ClockAlarm } from './clock-alarm.ts';
 import { ConfigInForce } from './config-in-force.ts';
 import { Contexts } from './contexts.ts';
 import { SidecarPoints } from './decision-points.ts';
-import { guardDoor } from './door-guard.ts';
 import { type DoorAddresses, Doors } from './doors.ts';
 import { Drain } from './drain.ts';
 import { Evidence } from './evidence.ts';
 import { figureSources } from './figure-sources.ts';
 import { Health } from './health.ts';
 import { Identities } from './identities.ts';
+import { makeParts } from './make-parts.ts';
 import { McpSessions } from './mcp-sessions.ts';
 import { SidecarMetrics } from './metrics.ts';
 import type { Parts } from './parts.ts';
 import { PolicyNotices } from './policy-notices.ts';
 import { loadQuarantine, type MakeQuarantine } from './quarantined.ts';
-import { Rebinding } from './rebinding.ts';
 import type { Reporter } from './reporter.ts';
 import type { Source } from './source.ts';
 import { loadSource, type MakeSource } from './sources.ts';
-import { TaskEnds } from './task-ends.ts';
-import { TaskLabels } from './task-labels.ts';
 import { SidecarTelemetry } from './telemetry.ts';
 
 const SWEEP_MS = 1000;
@@ -92,6 +86,7 @@ export class Sidecar {
   /** Trust and identity are there. */
   private isOpen = false;
   private isLogOpen = false;
+  private readonly fileAt = (name: string): string => resolve(dirname(this.options.configFile), name);
 
   /** Loads what this configuration needs of the program. Rejects with a sentence about the file at fault. Opens no port. */
   static async make(options: SidecarOptions): Promise<Sidecar> {
@@ -118,7 +113,7 @@ export class Sidecar {
     const sourced = makeSource(
       {
         config,
-        fileAt: (name) => this.fileAt(name),
+        fileAt: this.fileAt,
         stateDirectory: this.stateDirectory,
         clock,
         log,
@@ -134,7 +129,6 @@ export class Sidecar {
     );
     this.source = sourced.source;
     this.reporter = sourced.reporter;
-    const { trust, approvals } = this.source;
     const live = new LiveHops(evidence === undefined ? 0 : EXPLAINED_WITHIN_MS, () => clock.monotonic());
     const identity = (): SidecarIdentity => this.identities.current;
     this.audit = new AuditLog({
@@ -148,7 +142,7 @@ export class Sidecar {
     const uses = new FileUseCounter(this.stateFile('uses.log'), clock);
     this.quarantine = keep?.({
       directory: this.stateFile('quarantine'),
-      fileAt: (name) => this.fileAt(name),
+      fileAt: this.fileAt,
       audit: this.audit,
       uses,
       identities: this.identities,
@@ -157,14 +151,14 @@ export class Sidecar {
     });
     this.points = new SidecarPoints({
       config: config.decisionPoints,
-      fileAt: (name) => this.fileAt(name),
+      fileAt: this.fileAt,
       stateDirectory: this.stateDirectory,
       clock,
       log,
     });
     this.telemetry = new SidecarTelemetry({
       config: config.telemetry,
-      fileAt: (name) => this.fileAt(name),
+      fileAt: this.fileAt,
       version: options.version,
       log,
       tap: options.logTap,
@@ -172,46 +166,24 @@ export class Sidecar {
     this.metrics = new SidecarMetrics({ config: config.metrics, clock, log, points: this.points });
     const sessions = new McpSessions(config.limits.mcpSessionIdle * 1000, clock);
     this.sessions = sessions;
-    this.parts = {
-      get config() {
-        return configs.current;
-      },
-      log,
-      trust,
-      contexts,
-      labels: new TaskLabels(),
-      path: {
-        clock,
-        trust,
-        audit: this.audit,
-        chains: new ChainVerifier(),
-        uses,
-        live,
-        evidence,
-        meter: this.metrics.hopsIfOn,
-        approvals: options.approvals ?? approvals,
-        quarantine: this.quarantine,
-        points: this.metrics.pointsIfOn,
-        sessions,
-        turn: () => new Promise((resolve) => setImmediate(resolve)),
-        tools: new ToolWatch(),
-        get signedBodyBytes() {
-          return configs.current.limits.signedBodyBytes;
-        },
-        onFault: (error, what) => log.error({ err: error }, what),
-      },
+    this.parts = makeParts({
+      options,
+      configs,
+      source: this.source,
+      link: sourced.link,
       identities: this.identities,
-      rebinding: new Rebinding(contexts, this.identities, trust),
-      taskEnds: new TaskEnds({ link: sourced.link, contexts, live, clock, log }),
-      identity,
-      tracer: () => this.telemetry.tracer,
-      handshakes: this.metrics.handshakesIfOn,
-      clockAlarm: new ClockAlarm({ clock, log, facts: () => this.source.clockFacts() }),
-      guard: guardDoor(() => configs.current, clock, log),
+      audit: this.audit,
+      uses,
+      quarantine: this.quarantine,
+      metrics: this.metrics,
+      telemetry: this.telemetry,
+      sessions,
+      contexts,
+      live,
+      evidence,
       isDraining: () => this.drainage.isClosing,
-      fileAt: (name) => this.fileAt(name),
-      network: options.network ?? systemNetwork(),
-    };
+      fileAt: this.fileAt,
+    });
     this.doors = new Doors(this.parts);
     this.drainage = new Drain({
       live,
@@ -245,10 +217,7 @@ export class Sidecar {
           void this.drain(reason);
         },
       },
-      new AdminTokens(
-        tokenFiles(config, (name) => this.fileAt(name)),
-        log,
-      ),
+      new AdminTokens(tokenFiles(config, this.fileAt), log),
     );
     // In files all is there already, and what is wrong with it is said before any port is open.
     if (this.identities.newest !== undefined) this.doors.make();
@@ -286,10 +255,6 @@ export class Sidecar {
         isLeaving: () => this.drainage.isAsked,
       }),
     );
-  }
-
-  private fileAt(name: string): string {
-    return resolve(dirname(this.options.configFile), name);
   }
 
   private stateFile(name: string): string {
@@ -360,14 +325,9 @@ export class Sidecar {
     this.source.start();
     this.reporter?.start();
     this.configs.watch();
-    const notices = new PolicyNotices(() => this.configs.current, this.options.log);
-    const hear = (): void =>
-      notices.hear(this.source.trust.last.policy.policy, Math.floor(this.options.clock.now() / 1000));
-    hear();
-    this.source.trust.onChange(hear);
+    const { clock, log } = this.options;
+    new PolicyNotices(() => this.configs.current, log).watch(this.source.trust, this.configs, clock);
     this.source.trust.onChange(() => this.sweep());
-    this.configs.onChange(() => notices.again());
-    this.configs.onChange(hear);
     const timer = setInterval(() => this.sweep(), SWEEP_MS);
     timer.unref();
     this.stops.push(() => clearInterval(timer));
@@ -440,8 +400,8 @@ export class Sidecar {
     this.parts.guard.agent.stop();
     this.points.stop();
     for (const stop of this.stops.splice(0)) stop();
-    // While the log is open: what is cut here has its outcome in it.
-    this.parts.path.live.cutAll('draining');
+    // While the log is open: what is cut here has its outcome in it. Asked, then told; and last words are not waited for.
+    for (let turn = 0; turn < 3; turn++) this.parts.path.live.cutAll('draining');
     this.doors.destroy();
     this.health.close();
     this.metrics.stop();

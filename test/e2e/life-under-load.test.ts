@@ -31,7 +31,7 @@ const PER_SECOND = IS_LONG ? 1000 : 100;
 const ROUNDS = IS_LONG ? 10 : 2;
 /** Between two steps of a round. */
 const STEP = IS_LONG ? 250 : 50;
-const SVID_SECONDS = 15;
+const SVID_SECONDS = IS_LONG ? 60 : 20;
 /** Sidecars look once a second. */
 const LATE_SECONDS = 2;
 

@@ -4,7 +4,7 @@ import { type Answer, type MeshAgent, send } from './mesh.ts';
 
 const EVERY_MS = 10;
 /** A machine that can't keep the pace gets what it can take, and no queue without end. */
-const MOST_UNDER_WAY = 256;
+const MOST_UNDER_WAY = 64;
 
 export interface LoadCounts {
   readonly sent: number;
