@@ -340,7 +340,7 @@ export const REASONS = {
   policy_unavailable: row('decide', 503, true, 'no valid policy is loaded'),
 
   // HTTP and forwarding
-  http_malformed: row('forward', 400, true, 'not a request that HTTP/1.1 allows'),
+  http_malformed: row('forward', 400, true, 'not a request that HTTP allows'),
   http_header_duplicate: row('forward', 400, true, 'a header that may occur once occurs twice'),
   http_headers_too_large: row('forward', 431, true, 'more than 32 KiB of headers'),
   http_body_too_large: row('forward', 413, true, 'the body is larger than the limit'),
