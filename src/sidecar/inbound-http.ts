@@ -26,12 +26,20 @@ const MAX_PIPELINED = 16;
 /** What comes of a call on a line. */
 export type TakeCall = (call: Call, line: Line, hop: string, upgrade: UpgradeRequest | undefined) => void;
 
+/** Of a connection of HTTP/1.1. */
+interface Heard {
+  /** Octets that came before the first request. */
+  readonly before: number;
+  last: IncomingMessage | undefined;
+}
+
 export class InboundHttp {
   private readonly parts: Parts;
   private readonly take: TakeCall;
   private readonly h1: Server;
   private readonly h2 = new Set<H2Server>();
   private readonly lines = new WeakMap<object, Line>();
+  private readonly heard = new WeakMap<object, Heard>();
 
   constructor(parts: Parts, take: TakeCall) {
     this.parts = parts;
@@ -58,6 +66,7 @@ export class InboundHttp {
     if (http === 'h2') this.serveH2(socket, line);
     else {
       this.lines.set(socket, line);
+      this.heard.set(socket, { before: socket.bytesRead - socket.readableLength, last: undefined });
       this.h1.emit('connection', socket);
       // The frames were read paused; the parser waits for a socket that flows.
       socket.resume();
@@ -89,7 +98,6 @@ export class InboundHttp {
     );
     this.h2.add(server);
     socket.once('close', () => this.h2.delete(server));
-    if (this.parts.isDraining()) server.close();
   }
 
   private onH1(request: IncomingMessage, call: H1Call, upgrade?: UpgradeRequest): void {
@@ -106,6 +114,8 @@ export class InboundHttp {
       this.onBroken(socket, isBehind ? 'http_upgrade' : 'http_pipelined', call.method);
       return;
     }
+    const heard = this.heard.get(socket);
+    if (heard !== undefined) heard.last = request;
     line.unanswered++;
     call.onClose(() => {
       line.unanswered--;
@@ -118,6 +128,10 @@ export class InboundHttp {
       socket.destroy();
       return;
     }
+    if (this.isNoRequest(error, socket as TLSSocket)) {
+      socket.destroy();
+      return;
+    }
     const reason: ReasonCode =
       error.code === 'HPE_HEADER_OVERFLOW'
         ? 'http_headers_too_large'
@@ -125,6 +139,15 @@ export class InboundHttp {
           ? 'http_timeout'
           : 'http_malformed';
     this.onBroken(socket, reason, '');
+  }
+
+  /** Whether the caller has begun none: what it never counted would be a hole in its log, and a denial that it never earned. */
+  private isNoRequest({ code }: NodeJS.ErrnoException, socket: TLSSocket): boolean {
+    const heard = this.heard.get(socket);
+    if (heard === undefined) return false;
+    // It has broken off the one that is on record, or sent nothing at all.
+    if (code === 'HPE_INVALID_EOF_STATE') return heard.last?.complete === false;
+    return code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === heard.before;
   }
 
   /** A request that the parser refused, or one without a response object: it is on record, and the connection ends. */

@@ -126,7 +126,8 @@ const overH2 = (socket: TLSSocket): Speaker => {
     http: 'h2',
     upstream: connection,
     most: () => connection.mostStreams,
-    isAlive: () => connection.isAlive,
+    // The peer may be about to close it, and what is sent then is lost.
+    isAlive: () => connection.isAlive && connection.idleMs < KEEP_ALIVE_MS,
     close: () => connection.close(),
     destroy: () => connection.destroy(),
   };

@@ -13,6 +13,7 @@ import {
   openH2,
   requestFields,
   TYPE,
+  uint32,
 } from '../testkit/raw-h2.ts';
 import { headersFrame, RawH2Agent } from '../testkit/raw-h2-agent.ts';
 import { eachRequest, type RawUpstream, rawUpstream } from '../testkit/raw-upstream.ts';
@@ -172,5 +173,18 @@ describe('a caller that sends trailers', () => {
     const fields = [...spoofed.map((name) => [name, 'a'] as const), ['x-sum', '1'] as const];
     expect(await post(overH1, fields)).toMatchObject({ status: 200, whole: true });
     expect(h1Requests.at(-1)).toMatch(/\r\n4\r\nbody\r\n0\r\nx-sum: 1\r\n\r\n$/);
+  });
+});
+
+describe('a caller that takes no answer', () => {
+  it('has each refused stream taken from it', async () => {
+    const peer = await openH2(overH1, caller());
+    const noRoom = Buffer.concat([Buffer.of(0, 4), uint32(0)]);
+    peer.write(h2Frame(TYPE.settings, 0, 0, noRoom));
+    const streams = Array.from({ length: 20 }, () => peer.newStream());
+    for (const stream of streams) peer.write(headersFrame(stream, requestFields({ method: 'POST' })));
+    for (const stream of streams)
+      expect(await peer.answerOn(stream)).toMatchObject({ status: 401, whole: false, reset: 2 });
+    peer.close();
   });
 });

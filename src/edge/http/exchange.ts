@@ -303,6 +303,7 @@ class RunningExchange implements UpstreamHandler {
     }
     this.sendHead();
     if (this.ended) return;
+    this.stopBody();
     call.end(undefined, trailers.length === 0 ? trailers : readTrailers(trailers));
     this.finish('ok');
   }

@@ -179,6 +179,7 @@ export class H2Call implements Call {
   /** An answer that comes before the end of the request asks for no more of it (RFC 9113 §8.1). */
   private letGo(): void {
     if (!this.isComplete) setImmediate(() => this.stream.close(NO_ERROR));
+    this.discard();
   }
 
   flush(): void {}
@@ -198,10 +199,19 @@ export class H2Call implements Call {
     this.isEnded = true;
     if (chunk === undefined) stream.end();
     else stream.end(chunk);
+    this.discard();
   }
 
   abort(): void {
-    if (!this.stream.destroyed) this.stream.close(INTERNAL_ERROR);
+    const { stream } = this;
+    if (stream.destroyed) return;
+    stream.close(INTERNAL_ERROR);
+    this.discard();
+  }
+
+  /** What of the body nobody has read is not kept for whoever takes his time to hear the answer, nor is the stream for its sake. */
+  private discard(): void {
+    if (!this.stream.readableEnded) this.stream.resume();
   }
 
   retire(): void {

@@ -1,6 +1,7 @@
 /** The client's end of an HTTP/2 connection: many requests at once, each a stream. */
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
+import { watchPulse } from './h2-pulse.ts';
 import { CONNECTION_WINDOW, headerObject, http2, sessionOptions } from './node-http2.ts';
 import type {
   ComingBody,
@@ -22,7 +23,7 @@ const NO_STREAMS = 0;
 
 /** As over HTTP/1.1: without an end they are an attack. */
 const MAX_INFORMATIONS = 256;
-/** Milliseconds that what is left of a request has to go, once it is answered. */
+/** Milliseconds that what is left of a request has to go once it is answered, and that the other side has to hang up. */
 const LINGER_MS = 1000;
 
 export interface H2ConnectionOptions {
@@ -34,27 +35,41 @@ export interface H2ConnectionOptions {
 
 export class H2Connection implements Upstream {
   private readonly session: ClientHttp2Session;
+  private readonly socket: Duplex;
   private open = 0;
   private sent = 0;
+  /** The ordinal that Node would give to the next request by itself; 0 where that isn't known. */
+  private next = 1;
   private isRetired = false;
+  private late: NodeJS.Timeout | undefined;
+  /** ms, as `performance.now()`: when the last stream ended. */
+  private idleSince = performance.now();
 
   /** What was read of the socket before is not lost; no write may be pending on it. */
   constructor(socket: Duplex, { onEnd, onRetired }: H2ConnectionOptions = {}) {
+    this.socket = socket;
     this.session = http2().connect('http://peer', {
       ...sessionOptions(NO_STREAMS),
       createConnection: () => socket,
     });
     const { session } = this;
-    session.on('error', () => session.destroy());
+    session.on('error', () => this.end());
+    // It has nothing to say of other origins, and older versions of Node keep as many as come.
+    session.on('origin', () => this.destroy());
     session.setLocalWindowSize(CONNECTION_WINDOW);
     const retire = (): void => {
       if (this.isRetired) return;
       this.isRetired = true;
       onRetired?.();
     };
-    session.on('goaway', retire);
+    session.once('goaway', () => {
+      retire();
+      this.endIfDone();
+      watchPulse(session, () => this.destroy());
+    });
     session.once('close', () => {
       retire();
+      clearTimeout(this.late);
       socket.destroy();
       onEnd?.();
     });
@@ -62,6 +77,11 @@ export class H2Connection implements Upstream {
 
   get isAlive(): boolean {
     return !this.isRetired && !this.session.closed && !this.session.destroyed;
+  }
+
+  /** Milliseconds without a stream. */
+  get idleMs(): number {
+    return this.open > 0 ? 0 : performance.now() - this.idleSince;
   }
 
   /** Streams under way. */
@@ -91,16 +111,20 @@ export class H2Connection implements Upstream {
       exchange.fail({ kind: 'unreachable', detail: 'a request of this number was sent before' });
       return exchange;
     }
-    if (ordinal > this.sent + 1) skipTo(session, ordinal);
+    if (ordinal !== this.next) skipTo(session, ordinal);
     this.sent = ordinal;
+    this.next = 0;
     this.open++;
     try {
       const stream = session.request(headersOf(request), {
         endStream: request.body === null,
         waitForTrailers: request.body !== null && !Buffer.isBuffer(request.body),
       });
+      this.next = ordinal + 1;
       stream.once('close', () => {
         this.open--;
+        this.idleSince = performance.now();
+        this.endIfDone();
       });
       exchange.begin(stream, request);
     } catch {
@@ -115,10 +139,23 @@ export class H2Connection implements Upstream {
   close(): void {
     this.isRetired = true;
     if (!this.session.destroyed) this.session.close();
+    this.endIfDone();
+  }
+
+  private endIfDone(): void {
+    if (this.isRetired && this.open === 0) this.end();
+  }
+
+  /** INVARIANT: the socket goes with the session. Node waits for the other side to read what is on its way to it, and to hang up. */
+  private end(): void {
+    if (!this.session.destroyed) this.session.close();
+    this.late ??= setTimeout(() => this.destroy(), LINGER_MS).unref();
   }
 
   destroy(): void {
+    clearTimeout(this.late);
     this.session.destroy();
+    this.socket.destroy();
   }
 }
 
@@ -202,14 +239,14 @@ class H2Exchange implements UpstreamExchange {
   private letGo(): void {
     const { stream } = this;
     if (stream === undefined || stream.writableFinished) return;
-    const late = setTimeout(() => stream.close(CANCEL), LINGER_MS).unref();
+    const late = setTimeout(() => reset(stream), LINGER_MS).unref();
     stream.once('close', () => clearTimeout(late));
     if (!stream.writableEnded) stream.close(NO_ERROR);
   }
 
   private giveUp(kind: UpstreamFailure['kind'], detail: string): void {
     this.fail({ kind, detail });
-    this.stream?.close(CANCEL);
+    if (this.stream !== undefined) reset(this.stream);
   }
 
   private onClose({ rstCode }: ClientHttp2Stream): void {
@@ -279,9 +316,16 @@ class H2Exchange implements UpstreamExchange {
     this.ended = true;
     clearTimeout(this.late);
     this.stopBody();
-    if (this.stream !== undefined && !this.stream.destroyed) this.stream.close(CANCEL);
+    if (this.stream !== undefined) reset(this.stream);
   }
 }
+
+/** What came of it and was not read yet would keep it. */
+const reset = (stream: ClientHttp2Stream): void => {
+  if (stream.destroyed) return;
+  stream.close(CANCEL);
+  stream.resume();
+};
 
 const splitStatus = (raw: readonly string[]): readonly [number, readonly string[]] => {
   let status = 0;

@@ -2,6 +2,7 @@
 import type { ServerHttp2Session } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { H2Call, retireSession } from './h2-call.ts';
+import { watchPulse } from './h2-pulse.ts';
 import { CONNECTION_WINDOW, http2, sessionOptions } from './node-http2.ts';
 
 export interface H2Limits {
@@ -9,6 +10,8 @@ export interface H2Limits {
   readonly streams: number;
   /** Milliseconds without an open stream. */
   readonly idleMs: number;
+  /** Milliseconds that a client which has said goodbye may take to say that it is still there. */
+  readonly pulseMs?: number | undefined;
 }
 
 /** What the door hears of a connection. */
@@ -25,6 +28,8 @@ export interface H2Listener {
 /** So many streams may be reset by a client at once, and so many a second after that (CVE-2023-44487). */
 const RESET_BURST = 200;
 const RESETS_PER_SECOND = 50;
+/** Milliseconds that a client has to hang up. */
+const LINGER_MS = 1000;
 /** SETTINGS entries in one frame, and PINGs that wait to be answered. */
 const MAX_SETTINGS = 32;
 const MAX_PINGS = 10;
@@ -36,15 +41,18 @@ const FAULTS: ReadonlySet<string> = new Set(['ERR_HTTP2_ERROR', 'ERR_HTTP2_TOO_M
 
 export class H2Server {
   readonly session: ServerHttp2Session;
+  private readonly socket: Duplex;
   private readonly listener: H2Listener;
   private readonly idle: NodeJS.Timeout;
   private open = 0;
   /** Ordinal of the last stream that was a request. */
   private seen = 0;
   private isRetired = false;
+  private late: NodeJS.Timeout | undefined;
 
   /** What was read of the socket before is not lost; no write may be pending on it (Node would abort). */
-  constructor(socket: Duplex, { streams, idleMs }: H2Limits, listener: H2Listener) {
+  constructor(socket: Duplex, { streams, idleMs, pulseMs }: H2Limits, listener: H2Listener) {
+    this.socket = socket;
     this.listener = listener;
     // Before Node's own listener, which forgets the session's state.
     socket.once('close', () => this.lookForRefused());
@@ -61,7 +69,13 @@ export class H2Server {
     const { session } = this;
     session.on('error', (error: NodeJS.ErrnoException) => {
       if (FAULTS.has(error.code ?? '')) listener.onRefused(++this.seen, error.message);
-      session.destroy();
+      this.end();
+    });
+    // The client wants no more: Node ends the session with its last stream.
+    session.once('goaway', () => {
+      this.isRetired = true;
+      this.closeIfDone();
+      watchPulse(session, () => this.destroy(), pulseMs);
     });
     session.on('stream', (stream, _headers, _flags, raw) => {
       this.open++;
@@ -76,8 +90,11 @@ export class H2Server {
     session.setLocalWindowSize(CONNECTION_WINDOW);
     // Octets are no sign of life: a header block can be sent one at a time, and pings say nothing.
     this.idle = setTimeout(() => this.endIfIdle(), idleMs).unref();
-    session.once('close', () => clearTimeout(this.idle));
-    session.once('close', () => socket.destroy());
+    session.once('close', () => {
+      clearTimeout(this.idle);
+      clearTimeout(this.late);
+      socket.destroy();
+    });
   }
 
   /**
@@ -96,7 +113,7 @@ export class H2Server {
   private endIfIdle(): void {
     if (this.open > 0) return;
     this.lookForRefused();
-    this.session.close();
+    this.end();
   }
 
   /** Streams under way. */
@@ -117,10 +134,18 @@ export class H2Server {
   }
 
   private closeIfDone(): void {
-    if (this.isRetired && this.open === 0 && !this.session.destroyed) this.session.close();
+    if (this.isRetired && this.open === 0) this.end();
+  }
+
+  /** INVARIANT: the socket goes with the session. Node waits for a client to read what is on its way to it, and to hang up. */
+  private end(): void {
+    if (!this.session.destroyed) this.session.close();
+    this.late ??= setTimeout(() => this.destroy(), LINGER_MS).unref();
   }
 
   destroy(): void {
+    clearTimeout(this.late);
     this.session.destroy();
+    this.socket.destroy();
   }
 }

@@ -74,7 +74,7 @@ const GRPC_UNKNOWN = 2;
 /** gRPC clients read no HTTP status and no body: they are told in their own way (trailers alone, with the code first). */
 const grpcHeaders = ({ status, body }: Problem): string[] => {
   const { code, detail, title } = JSON.parse(body) as Record<string, string>;
-  const message = encodeURIComponent(`${code}: ${detail ?? title}`).replaceAll('%20', ' ');
+  const message = encodeURIComponent(`${code}: ${detail ?? title}`.toWellFormed()).replaceAll('%20', ' ');
   return [
     'content-type',
     'application/grpc',
@@ -91,6 +91,9 @@ const isGrpc = ({ rawHeaders, version }: Call): boolean =>
     (name, at) =>
       at % 2 === 0 && name === 'content-type' && rawHeaders[at + 1]?.startsWith('application/grpc') === true,
   );
+
+/** Milliseconds that a refusal over HTTP/2 has to be taken. */
+const UNREAD_MS = 5000;
 
 /** Answers with a refusal, if anything can still be answered. */
 export const sendProblem = (call: Call, denial: Refused, hop: string, trusted: boolean): void => {
@@ -125,4 +128,8 @@ export const sendProblem = (call: Call, denial: Refused, hop: string, trusted: b
     false,
   );
   call.end(octets);
+  if (call.version !== '2') return;
+  // Who lets no octet of an answer through would keep each refused stream for ever, on a connection that has room for more.
+  const late = setTimeout(() => call.abort(), UNREAD_MS).unref();
+  call.onClose(() => clearTimeout(late));
 };
