@@ -19,6 +19,7 @@ const agentData = (dir: string, state: DomainState, name: string, notAfter: numb
     inbound: `127.0.0.1:${ports.inbound}`,
     outbound: `127.0.0.1:${ports.outbound}`,
     health: `127.0.0.1:${ports.health}`,
+    metrics: `127.0.0.1:${ports.metrics}`,
     agent: `127.0.0.1:${ports.agent}`,
     notAfter: formatTime(notAfter),
   };

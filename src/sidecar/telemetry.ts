@@ -40,6 +40,10 @@ export class SidecarTelemetry {
     const { tap } = this.options;
     const otlp = await this.open(id);
     if (otlp === undefined) return;
+    if (this.closing !== undefined) {
+      await otlp.close(0);
+      return;
+    }
     this.otlp = otlp;
     if (tap !== undefined) tap.line = otlp.line;
   }
