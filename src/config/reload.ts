@@ -9,6 +9,7 @@ export const LIVE_FIELDS: readonly string[] = [
   'log.level',
   'inbound.withoutSidecar',
   'outbound.routes',
+  'outbound.egress',
   'decisionPoints',
   'audit.checkpointRecords',
   'audit.checkpointInterval',

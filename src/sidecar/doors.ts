@@ -38,6 +38,11 @@ export class Doors implements DrainDoors {
     this.outbound?.peers.renew();
   }
 
+  /** Throws where something of another configuration can't be had. */
+  prepare(next: SidecarConfig): ReturnType<Outbound['prepare']> | undefined {
+    return this.outbound?.prepare(next);
+  }
+
   follow(config: SidecarConfig): void {
     this.inbound?.follow(config);
     this.outbound?.follow(config);

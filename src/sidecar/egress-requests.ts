@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { EgressEntry } from '../config/egress-schema.ts';
+import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import { type Destination, splitDestination } from '../core/policy/destination.ts';
 import { isEgress } from '../core/policy/routes.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
@@ -147,6 +148,11 @@ export class EgressRequests {
       refuse,
       exchange: (permit, hop, held) => this.tunnel(permit, hop, held, socket, head),
     });
+  }
+
+  /** Another configuration. Throws with a sentence about a file that can't be used. */
+  prepare(next: SidecarConfig): ReturnType<EgressDoors['prepare']> {
+    return this.doors.prepare(next);
   }
 
   destroy(): void {

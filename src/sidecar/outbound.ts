@@ -235,6 +235,11 @@ export class Outbound {
     );
   }
 
+  /** What has to be made ready for another configuration, and can fail at it. */
+  prepare(next: SidecarConfig): ReturnType<EgressRequests['prepare']> {
+    return this.egress.prepare(next);
+  }
+
   /** Routes and bounds as they are configured now; a request that has found its route keeps it. */
   follow(config: SidecarConfig): void {
     this.places = new Places(config.outbound);

@@ -193,6 +193,7 @@ export class Sidecar {
       log,
     });
     configs.beforeChange(this.points.prepare);
+    configs.beforeChange(async (next) => this.doors.prepare(next));
     configs.onChange((now, before) => {
       this.audit.follow(paceIn(now));
       contexts.idleMs = now.limits.contextIdle * 1000;

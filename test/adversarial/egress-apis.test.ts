@@ -3,8 +3,10 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
+import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { parse, stringify } from 'yaml';
 import { API_KEY, EGRESS_POLICY, EGRESS_SCOPE, EgressWorld } from '../testkit/egress-world.ts';
 import { type Answer, type ProxyRequest, sendThrough } from '../testkit/mesh.ts';
 import { codeOf, statusOf } from '../testkit/raw-http.ts';
@@ -276,6 +278,43 @@ describe('an API beyond the mesh', () => {
     expect(world.seen[0]?.headers.authorization).toBe('Bearer sk-another-0123456789');
     writeFileSync(world.secret('api-key'), API_KEY);
   });
+  it('is spoken to by WebSocket on a route that is for it, with the credential, until what permitted it ends', async () => {
+    const { hostname, port, username, password } = new URL(world.agent.proxyUrl);
+    const socket = connect(Number(port), hostname);
+    socket.on('error', () => undefined);
+    socket.write(
+      [
+        'GET http://api.llm.example/realtime HTTP/1.1',
+        'Host: api.llm.example',
+        `Proxy-Authorization: Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`,
+        `Hopgate-Context: ${world.context}`,
+        'Connection: Upgrade',
+        'Upgrade: websocket',
+        'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+        'Sec-WebSocket-Version: 13',
+        'Authorization: Bearer theirs-0123456789',
+        '',
+        '',
+      ].join('\r\n'),
+    );
+    const [head] = (await once(socket, 'data')) as [Buffer];
+    expect(statusOf(String(head))).toBe(101);
+    expect(String(head).toLowerCase()).not.toContain('cookie');
+    expect(world.seen[0]?.headers).toMatchObject({
+      authorization: `Bearer ${API_KEY}`,
+      upgrade: 'websocket',
+    });
+    socket.write('frames');
+    const [back] = (await once(socket, 'data')) as [Buffer];
+    expect(String(back)).toBe('frames');
+    world.mesh.writeBundle({ seq: 40, revoked: [{ agent: world.agent.agent.id }] as never });
+    void world.agent.sidecar.reload();
+    await once(socket, 'close');
+    await lastOutcome({ result: 'revoked_agent', status: 101, received: 6, sent: 6 });
+    world.mesh.writeBundle({ seq: 41 });
+    await world.agent.sidecar.reload();
+    expect((await ask('http://api.llm.example/realtime')).code).toBe('http_upgrade');
+  });
   it('that streams is cut when what permitted it ends', async () => {
     world.answer = (_, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -289,6 +328,34 @@ describe('an API beyond the mesh', () => {
     await lastOutcome({ result: 'revoked_agent' });
     world.mesh.writeBundle({ seq: 51 });
     await world.agent.sidecar.reload();
+  });
+});
+
+describe('another configuration', () => {
+  it('opens and shuts destinations under way, and is refused whole where a file of it can’t be used', async () => {
+    const world = await EgressWorld.start();
+    const file = path.join(world.agent.directory, 'sidecar.yaml');
+    const before = readFileSync(file, 'utf8');
+    const ask = (url: string): Promise<Answer> => sendThrough(world.agent, url, { context: world.context });
+    const follow = async (change: (egress: Record<string, unknown>[]) => Record<string, unknown>[]) => {
+      const document = parse(before) as { outbound: { egress: Record<string, unknown>[] } };
+      document.outbound.egress = change(document.outbound.egress);
+      writeFileSync(file, stringify(document));
+      await world.agent.sidecar.reload();
+    };
+    const elsewhere = { destination: 'elsewhere.example:443', caFile: 'secrets/web-ca' };
+    world.outside.put('elsewhere.example', 443, world.apiPort, '8.8.8.8');
+    expect((await ask(MODELS)).status).toBe(200);
+    await follow((egress) => [...egress, { ...elsewhere, caFile: 'secrets/api-key' }]);
+    expect(world.said).toContain('caFile of elsewhere.example:443: holds no certificate');
+    expect((await ask('http://elsewhere.example/')).code).toBe('egress_host_unknown');
+    await follow((egress) => [...egress.slice(1), elsewhere]);
+    // The name is another one's than the certificate's; that it is dialled at all is what counts here.
+    expect((await ask('http://elsewhere.example/')).code).toBe('egress_certificate');
+    expect((await ask(MODELS)).code).toBe('egress_host_unknown');
+    await follow((egress) => egress);
+    expect((await ask(MODELS)).status).toBe(200);
+    world.stop();
   });
 });
 

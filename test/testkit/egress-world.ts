@@ -37,6 +37,13 @@ export const EGRESS_POLICY = {
       path: '/v1/*',
       scopes: ['llm:models'],
     },
+    {
+      name: 'talk',
+      destination: 'api.llm.example:443',
+      path: '/realtime',
+      protocol: 'websocket',
+      scopes: ['llm:chat'],
+    },
     { name: 'partner', destination: 'db.partner.example:5432', mode: 'tunnel', scopes: ['partner:query'] },
     {
       name: 'partner-raw',
@@ -109,6 +116,15 @@ export class EgressWorld {
         this.seen.push(seen);
         this.answer(seen, response);
       });
+    });
+    // A WebSocket as far as a proxy can see: what comes is sent back.
+    this.api.on('upgrade', ({ method = '', url = '', rawHeaders, headers }, socket) => {
+      this.seen.push({ method, url, rawHeaders, headers, body: '' });
+      socket.on('error', () => undefined);
+      socket.write(
+        `HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSet-Cookie: session=ours\r\nSec-WebSocket-Accept: ${headers['sec-websocket-key']}\r\n\r\n`,
+      );
+      socket.pipe(socket);
     });
     this.echo = createServer((socket) => {
       this.echoed.push(socket.on('error', () => undefined));

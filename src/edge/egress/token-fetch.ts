@@ -52,6 +52,7 @@ export const tokenFetch = (endpoint: string, caFile: string | undefined): TokenF
         headers: { 'content-type': Array.isArray(type) ? type.join(', ') : (type ?? '') },
       });
     },
-    close: () => void pool.destroy(),
+    // An exchange that is under way has its own time limit.
+    close: () => void pool.close(),
   };
 };
