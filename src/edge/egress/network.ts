@@ -17,12 +17,13 @@ const DNS_TRIES = 2;
 const NONE = new Set(['ENODATA', 'ENOTFOUND']);
 
 /**
- * The system's name servers, asked directly: search lists would let whoever may make names in this cluster take the place of a
+ * The system's name servers (or `servers`, each `address:port`), asked directly: search lists would let whoever may make names in this cluster take the place of a
  * name outside, and the hosts file is this machine's. Not `dns.lookup`, which holds up a thread of the pool that also writes files.
  */
-export const systemNetwork = (): EgressNetwork => ({
+export const systemNetwork = (servers?: readonly string[]): EgressNetwork => ({
   async resolve(host) {
     const resolver = new Resolver({ timeout: DNS_TIMEOUT_MS, tries: DNS_TRIES });
+    if (servers !== undefined) resolver.setServers(servers);
     const asked = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)]);
     const found = asked.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
     const fault = asked.find((one) => one.status === 'rejected' && !NONE.has(codeOf(one.reason)));
