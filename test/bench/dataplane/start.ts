@@ -1,4 +1,4 @@
-/** From exec to ready: the sidecar as it ships, compiled, with files, its agent beside it. */
+/** From exec to ready: the sidecar as its image has it, compiled, with files, its agent beside it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -69,6 +69,8 @@ class Installation {
     const args = [...(process.env.BENCH_NODE_ARGS?.split(' ') ?? []), this.program];
     return spawn(process.execPath, [...args, 'sidecar', '--config', this.config], {
       stdio: ['ignore', 'ignore', process.env.BENCH_STDERR === undefined ? 'ignore' : 'inherit'],
+      // As the image has it; the warming run fills it.
+      env: { ...process.env, NODE_COMPILE_CACHE: path.join(this.directory, 'compile-cache') },
     });
   }
 

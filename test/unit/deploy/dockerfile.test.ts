@@ -41,6 +41,18 @@ test('carries built code and production packages, no sources and no package mana
   expect(final.some((line) => line.includes('rm -rf /usr/local/lib/node_modules'))).toBe(true);
 });
 
+test('brings what V8 made of the code that a sidecar starts with, and leaves it to root', () => {
+  const made = final.findIndex((line) => line.startsWith('RUN NODE_COMPILE_CACHE=/app/compile-cache '));
+  expect(made).toBeGreaterThan(final.indexOf('COPY --chmod=0755 bin bin'));
+  expect(made).toBeLessThan(final.indexOf('USER 65532:65532'));
+  const [, names = ''] = /const one of \[(.*?)\]/.exec(final[made] ?? '') ?? [];
+  const modules = names.split(', ').map((name) => name.slice(1, -1));
+  expect(modules).toContain('cli/sidecar');
+  for (const name of modules) expect(existsSync(path.join(ROOT, 'src', `${name}.ts`)), name).toBe(true);
+  expect(final[made]).toContain('-65532"');
+  expect(final).toContain('ENV NODE_COMPILE_CACHE=/app/compile-cache');
+});
+
 test('gives large buffers back', () => {
   expect(final).toContain('ENV MALLOC_MMAP_THRESHOLD_=131072');
 });
