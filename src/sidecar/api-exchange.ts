@@ -2,6 +2,7 @@
 import type { VerifiedChain } from '../core/delegation/chain.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
+import { withoutExtensions } from '../edge/egress/api-headers.ts';
 import type { Credential } from '../edge/egress/credential.ts';
 import { guardEcho } from '../edge/egress/echo-guard.ts';
 import { withReturnedHeaders } from '../edge/egress/returned.ts';
@@ -53,6 +54,8 @@ class RunningApiExchange {
   private ended = false;
   private returned: readonly string[] = [];
   private leaveUploads: (() => void) | undefined;
+  /** The credential came back over a WebSocket. */
+  private isShown = false;
 
   constructor(options: ApiExchangeOptions, done: (result: ExchangeResult) => void) {
     this.options = options;
@@ -128,14 +131,18 @@ class RunningApiExchange {
     const sent =
       credential === undefined && watch?.readsBody !== true
         ? [...this.options.sent]
-        : withoutCodings(this.options.sent);
+        : withoutCodings(credential === undefined ? this.options.sent : withoutExtensions(this.options.sent));
     if (credential !== undefined) sent.push(credential.header, credential.value);
     const shared = {
       call,
       upstream: withReturnedHeaders(connection, {
         secret: credential?.secret,
+        header: door.header,
         onUnauthorized: () => {
           if (credential !== undefined) door.credential?.refused(credential);
+        },
+        onShown: () => {
+          this.isShown = true;
         },
       }),
       target,
@@ -160,7 +167,9 @@ class RunningApiExchange {
             watch: credential === undefined ? watch : guardEcho(credential.secret, watch),
           })
         : upgradeExchange({ ...shared, upgrade });
-    this.inner = exchange.start((result) => this.finish(result));
+    this.inner = exchange.start((result) =>
+      this.finish(this.isShown ? { ...result, result: 'egress_credential_shown' } : result),
+    );
     const streams = upgrade !== undefined || (body === undefined && headers.hasBody);
     if (!streams || this.ended || call.isComplete) return;
     this.leaveUploads = uploads.add(permit, this.inner);

@@ -144,9 +144,19 @@ export class EgressRequests {
       this.refuse(leaving, early, () => refuse(early));
       return;
     }
+    // From here on and not from when it is opened: many that come at once would each find room.
+    this.tunnels++;
+    let hasPlace = true;
+    const leavePlace = (): void => {
+      if (hasPlace) this.tunnels--;
+      hasPlace = false;
+    };
     this.leave(leaving, headers, {
-      refuse,
-      exchange: (permit, hop, held) => this.tunnel(permit, hop, held, socket, head),
+      refuse: (denial) => {
+        leavePlace();
+        refuse(denial);
+      },
+      exchange: (permit, hop, held) => this.tunnel(permit, hop, held, { agent: socket, head, leavePlace }),
     });
   }
 
@@ -233,7 +243,12 @@ export class EgressRequests {
     refuseHop(parts.path, facts, denial, undefined, reply, span);
   }
 
-  private tunnel(permit: Permit, hop: string, { chain }: HeldChain, agent: Socket, head: Buffer): Exchange {
+  private tunnel(
+    permit: Permit,
+    hop: string,
+    { chain }: HeldChain,
+    { agent, head, leavePlace }: TunnelPlace,
+  ): Exchange {
     const { parts } = this;
     const { limits } = parts.config;
     const { route, input } = permit;
@@ -262,12 +277,11 @@ export class EgressRequests {
     });
     return {
       start: (done) => {
-        this.tunnels++;
         let isOver = false;
         let leave: (() => void) | undefined;
         const cut = exchange.start((result) => {
           isOver = true;
-          this.tunnels--;
+          leavePlace();
           leave?.();
           done(returned.length === 0 ? result : { ...result, labels: returned });
         });
@@ -277,6 +291,14 @@ export class EgressRequests {
       },
     };
   }
+}
+
+/** A CONNECT among those that are open or being decided on. */
+interface TunnelPlace {
+  readonly agent: Socket;
+  readonly head: Buffer;
+  /** More than once is once. */
+  readonly leavePlace: () => void;
 }
 
 /** As {@link HopReply}, for a hop that has no other sidecar. */

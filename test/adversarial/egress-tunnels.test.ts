@@ -1,6 +1,6 @@
 /** Attacks on the way out by a tunnel: by authorities, names, addresses, and by whoever holds one that is open. */
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AGENT, EGRESS_POLICY, EGRESS_SCOPE, EgressWorld } from '../testkit/egress-world.ts';
@@ -273,6 +273,40 @@ describe('tunnels', () => {
     await drained;
     clearInterval(stay);
     expect(world.records('outcome').at(-1)).toMatchObject({ result: 'draining', status: 200 });
+    world.stop();
+  });
+  it('that are asked for all at once are no more than that either', async () => {
+    const world = await EgressWorld.start({ config: { limits: { tunnels: 2 } } });
+    const proxy = new URL(world.agent.proxyUrl);
+    const authorization = Buffer.from(`${proxy.username}:${proxy.password}`).toString('base64');
+    const sockets = Array.from({ length: 20 }, () => connect(Number(proxy.port), proxy.hostname));
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+    const answers = Promise.all(sockets.map((socket) => once(socket, 'data') as Promise<[Buffer]>));
+    for (const socket of sockets)
+      socket.write(
+        `CONNECT ${RAW} HTTP/1.1\r\nHost: ${RAW}\r\nProxy-Authorization: Basic ${authorization}\r\nHopgate-Context: ${world.context}\r\n\r\n`,
+      );
+    const heads = (await answers).map(([chunk]) => chunk.toString('latin1'));
+    expect(heads.filter((head) => statusOf(head) === 200)).toHaveLength(2);
+    expect(world.outside.dialled).toHaveLength(2);
+    for (const socket of sockets) socket.destroy();
+    // And their places are free again, those of the refused ones too.
+    await vi.waitFor(async () => {
+      const { socket, head } = await world.connect(RAW);
+      socket.destroy();
+      expect(statusOf(head)).toBe(200);
+    });
+    world.stop();
+  });
+  it('into which a ClientHello comes an octet at a time, each in a record of its own, are ended before that costs anything', async () => {
+    const world = await EgressWorld.start();
+    const { socket } = await world.connect('db.partner.example:5432');
+    const drip = setInterval(() => socket.write(Buffer.from([22, 3, 1, 0, 1, 1])), 1);
+    await once(socket, 'close');
+    clearInterval(drip);
+    await vi.waitFor(() =>
+      expect(world.records('outcome').at(-1)).toMatchObject({ result: 'egress_sni', received: 0, sent: 0 }),
+    );
     world.stop();
   });
   it(`of ${AGENT} are nobody's where the configuration lists none`, async () => {

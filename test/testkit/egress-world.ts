@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import path from 'node:path';
+import type { Duplex } from 'node:stream';
 import pino from 'pino';
 import { type Mesh, type MeshAgent, makeMesh } from './mesh.ts';
 import { Outside } from './outside.ts';
@@ -95,6 +96,13 @@ export class EgressWorld {
   readonly seen: SeenByApi[] = [];
   /** How the API answers. */
   answer: (request: SeenByApi, response: ServerResponse) => void = (_, response) => response.end('fine');
+  /** What the API does with a request for a WebSocket. As far as a proxy can see: what comes is sent back. */
+  onUpgrade = (request: IncomingMessage, socket: Duplex): void => {
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSet-Cookie: session=ours\r\nSec-WebSocket-Accept: ${request.headers['sec-websocket-key']}\r\n\r\n`,
+    );
+    socket.pipe(socket);
+  };
   /** What the sidecar says. */
   said = '';
   mesh!: Mesh;
@@ -117,14 +125,11 @@ export class EgressWorld {
         this.answer(seen, response);
       });
     });
-    // A WebSocket as far as a proxy can see: what comes is sent back.
-    this.api.on('upgrade', ({ method = '', url = '', rawHeaders, headers }, socket) => {
+    this.api.on('upgrade', (request, socket: Duplex) => {
+      const { method = '', url = '', rawHeaders, headers } = request;
       this.seen.push({ method, url, rawHeaders, headers, body: '' });
       socket.on('error', () => undefined);
-      socket.write(
-        `HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSet-Cookie: session=ours\r\nSec-WebSocket-Accept: ${headers['sec-websocket-key']}\r\n\r\n`,
-      );
-      socket.pipe(socket);
+      this.onUpgrade(request, socket);
     });
     this.echo = createServer((socket) => {
       this.echoed.push(socket.on('error', () => undefined));

@@ -8,6 +8,9 @@ export const MOST_NONCES_OF_CALLER = 65_536;
 export const MOST_NONCES = 262_144;
 /** Forgotten together. */
 const BUCKET_SECONDS = 8;
+/** From here on, of all that is remembered, only those get more who have little: this part of what one may have. */
+const OPEN_PART = 3 / 4;
+const LITTLE_PART = 1 / 16;
 
 export class SeenNonces {
   private readonly mostOfCaller: number;
@@ -16,6 +19,8 @@ export class SeenNonces {
   private readonly buckets = new Map<number, Map<AgentId, Set<string>>>();
   private readonly counts = new Map<AgentId, number>();
   private total = 0;
+  /** Seconds: of proofs that were over by then nobody knows any more whether they were used. */
+  private forgottenTo = 0;
 
   constructor(mostOfCaller = MOST_NONCES_OF_CALLER, most = MOST_NONCES) {
     this.mostOfCaller = mostOfCaller;
@@ -32,12 +37,18 @@ export class SeenNonces {
    */
   take(caller: AgentId, nonce: string, until: number, now: number): Denial | undefined {
     this.forget(now);
+    // INVARIANT: a proof whose nonce was forgotten is good for nobody, though the clock was set back since.
+    if (until <= this.forgottenTo)
+      return deny(
+        'request_proof_replayed',
+        'nobody knows any more whether it was used: the clock was set back',
+      );
     // Of one length, and no part of the header that it came in, which it would keep in memory.
     const name = hash('sha256', nonce, 'base64url');
     for (const callers of this.buckets.values())
       if (callers.get(caller)?.has(name)) return deny('request_proof_replayed', 'the nonce was used before');
     const mine = this.counts.get(caller) ?? 0;
-    if (mine >= this.mostOfCaller || this.total >= this.most)
+    if (!this.hasRoom(mine))
       return {
         ...deny('request_proof_busy', `${mine} nonces of ${caller} and ${this.total} in all are remembered`),
         retryAfterSeconds: BUCKET_SECONDS,
@@ -52,10 +63,16 @@ export class SeenNonces {
     return undefined;
   }
 
+  private hasRoom(mine: number): boolean {
+    if (mine >= this.mostOfCaller || this.total >= this.most) return false;
+    return this.total < this.most * OPEN_PART || mine < Math.max(1, this.mostOfCaller * LITTLE_PART);
+  }
+
   private forget(now: number): void {
     for (const [end, callers] of this.buckets) {
       if (end > now) continue;
       this.buckets.delete(end);
+      this.forgottenTo = Math.max(this.forgottenTo, end);
       for (const [caller, names] of callers) {
         this.total -= names.size;
         const rest = (this.counts.get(caller) ?? 0) - names.size;

@@ -27,7 +27,7 @@ const apiFaults = function* ({ methods = [], inside }: EgressRule): Iterable<Pol
   if (inside !== undefined)
     yield { path: ['inside'], message: 'is for tunnels: to an API the sidecar itself speaks TLS' };
   for (const [at, method] of methods.entries())
-    if (method === 'CONNECT' || method === 'TRACE')
+    if (['CONNECT', 'TRACE'].includes(method.toUpperCase()))
       yield {
         path: ['methods', at],
         message: `${method} is never sent to an API, so that no request could match`,

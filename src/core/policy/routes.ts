@@ -41,9 +41,12 @@ export const isEgress = (rule: RouteRule): rule is EgressRule => 'destination' i
 const calleesOf = (rule: RouteRule): readonly string[] =>
   isEgress(rule) ? [rule.destination] : (rule.callees ?? [ANY_CALLEE]);
 
+/** Of HTTP/2 a method is any word, and to some servers `trace` is TRACE. */
+const NOT_SENT: ReadonlySet<string> = new Set(['CONNECT', 'TRACE']);
+
 /** A tunnel carries no requests and an API no tunnel; TRACE would send back the credential that the sidecar adds. */
 const isOfMode = ({ mode }: EgressRule, method: string): boolean =>
-  mode === 'tunnel' ? method === 'CONNECT' : method !== 'CONNECT' && method !== 'TRACE';
+  mode === 'tunnel' ? method === 'CONNECT' : !NOT_SENT.has(method.toUpperCase());
 
 /** And a request: what leaves the mesh by no route that is for agents. */
 const namesOf = (callee: Callee): readonly string[] =>

@@ -41,8 +41,10 @@ const NEVER_IPV6: readonly Range[] = [
   ['2001:db8::', 32],
   ['2002::', 16],
   ['3fff::', 20],
-  // The metadata service of EC2, in private space.
-  ['fd00:ec2::254', 128],
+  // In private space: what EC2 has at its machines (metadata, pod identities), and the metadata of Google Cloud and Scaleway.
+  ['fd00:ec2::', 32],
+  ['fd20:ce::254', 128],
+  ['fd00:42::42', 128],
 ];
 
 const listOf = (...families: readonly (readonly [family: 'ipv4' | 'ipv6', ranges: readonly Range[]])[]) => {

@@ -45,6 +45,17 @@ export const apiHeaders = (
   return out;
 };
 
+/** Trailers as they go out: a server may join them to its headers (RFC 9110 §6.5.1), so nothing is in them that is not there. */
+export const apiTrailers = (trailers: readonly string[], header: string | undefined): readonly string[] =>
+  trailers.filter((_, at) => {
+    const folded = foldName(trailers[at - (at % 2)] as string);
+    return !DROPPED.has(folded) && !isOfMesh(folded) && folded !== header;
+  });
+
+/** Frames as they are: a compressed one could hold anything. */
+export const withoutExtensions = (headers: readonly string[]): string[] =>
+  headers.filter((_, at) => foldName(headers[at - (at % 2)] as string) !== 'sec-websocket-extensions');
+
 /** Would let the agent go on in our session without us, or shows how we are known there. */
 const NOT_RETURNED = new Set([
   'set-cookie',

@@ -56,19 +56,20 @@ class Fields {
   }
 }
 
-/** The handshake message in the records so far; undefined while it isn't whole. */
+const MESSAGE_HEADER = 4;
+
+/** The handshake message in the records so far; undefined while it isn't whole. One pass, however small the records are. */
 const messageIn = (octets: Buffer): Buffer | undefined => {
-  const parts: Buffer[] = [];
+  const joined = Buffer.alloc(Math.min(octets.length, MAX_CLIENT_HELLO + MAX_RECORD));
   let length = 0;
   for (let at = 0; ; ) {
-    const joined = length >= 4 ? Buffer.concat(parts) : undefined;
-    if (joined !== undefined) {
+    if (length >= MESSAGE_HEADER) {
       if (joined[0] !== CLIENT_HELLO) throw new Malformed('does not begin with a ClientHello');
-      const whole = 4 + joined.readUIntBE(1, 3);
+      const whole = MESSAGE_HEADER + joined.readUIntBE(1, 3);
       if (whole > MAX_CLIENT_HELLO) throw new Malformed('is too long');
       // In the records of a ClientHello stands nothing else (RFC 8446 §5.1).
       if (length > whole) throw new Malformed('has something behind it');
-      if (length === whole) return joined;
+      if (length === whole) return joined.subarray(0, whole);
     }
     if (at < octets.length && octets[at] !== HANDSHAKE) throw new Malformed('is no TLS handshake');
     if (at + 1 < octets.length && octets[at + 1] !== 3) throw new Malformed('is of no version of TLS');
@@ -76,8 +77,7 @@ const messageIn = (octets: Buffer): Buffer | undefined => {
     const size = octets.readUInt16BE(at + 3);
     if (size === 0 || size > MAX_RECORD) throw new Malformed('has a record of a wrong size');
     if (at + RECORD_HEADER + size > octets.length) return undefined;
-    parts.push(octets.subarray(at + RECORD_HEADER, at + RECORD_HEADER + size));
-    length += size;
+    length += octets.copy(joined, length, at + RECORD_HEADER, at + RECORD_HEADER + size);
     at += RECORD_HEADER + size;
   }
 };

@@ -11,7 +11,7 @@ const SHOWN = deny(
  * Passes octets on until the secret is whole. What could be its beginning is held back from half of it on and not before: whoever can
  * have guesses sent back and sees what is late would else find it letter by letter.
  */
-class SecretSearch implements BodyInspector {
+export class SecretSearch implements BodyInspector {
   private readonly secret: Buffer;
   private readonly least: number;
   /** The last octets, one less than the secret has. */

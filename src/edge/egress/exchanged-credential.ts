@@ -34,7 +34,8 @@ const PAUSE_MS = 1000;
 
 interface Kept {
   readonly credential: Credential;
-  /** Milliseconds, monotonic. */
+  /** Milliseconds, monotonic: when it was got, and until when it is good. */
+  readonly since: number;
   readonly until: number;
 }
 
@@ -66,10 +67,10 @@ export class ExchangedCredential implements CredentialSource {
   }
 
   refused(credential: Credential): void {
-    // One that was got since is not the one that was refused.
-    if (this.kept?.credential !== credential) return;
-    this.kept = undefined;
-    this.pausedUntil = this.options.clock.monotonic() + PAUSE_MS;
+    const now = this.options.clock.monotonic();
+    // One that was got since is not the one that was refused; and a destination that refuses all, or one task that asks for what is
+    // refused, must neither keep the endpoint busy nor take the token from the others.
+    if (this.kept?.credential === credential && now >= this.kept.since + PAUSE_MS) this.kept = undefined;
   }
 
   close(): void {
@@ -82,7 +83,8 @@ export class ExchangedCredential implements CredentialSource {
       const { token, lifeSeconds } = await this.exchange();
       const credential = credentialOf(config, token);
       const keptSeconds = Math.max(lifeSeconds - SPARE_SECONDS, lifeSeconds / 2);
-      this.kept = { credential, until: clock.monotonic() + keptSeconds * 1000 };
+      const since = clock.monotonic();
+      this.kept = { credential, since, until: since + keptSeconds * 1000 };
       this.fault = '';
       return grant(credential);
     } catch (error) {

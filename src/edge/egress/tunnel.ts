@@ -33,6 +33,8 @@ export const tunnelExchange = (options: TunnelOptions): Exchange => ({
 
 /** A fatal `access_denied` (RFC 8446 §6.2): a TLS client says so, where a bare end would read like a fault of the network. */
 const ACCESS_DENIED = Buffer.from([21, 3, 3, 0, 2, 2, 49]);
+/** An honest client sends its hello in a few: each is a look at all that has come. */
+const MOST_PIECES = 64;
 const CUT = 'the tunnel was ended while it was being opened';
 
 class RunningTunnel {
@@ -107,7 +109,7 @@ class RunningTunnel {
     const { serverName = '' } = this.options;
     this.held.push(chunk);
     const hello = readClientHello(this.held.length === 1 ? chunk : Buffer.concat(this.held));
-    if (hello.state === 'partial') return;
+    if (hello.state === 'partial' && this.held.length < MOST_PIECES) return;
     const isGood =
       hello.state === 'whole' && !hello.isEncrypted && hello.serverName?.toLowerCase() === serverName;
     if (isGood) this.join();

@@ -208,7 +208,15 @@ export const readRequestHeaders = (raw: readonly string[], framed?: boolean): Re
 export const withoutCodings = (headers: readonly string[]): string[] =>
   headers.filter((_, at) => headers[at - (at % 2)]?.toLowerCase() !== 'accept-encoding');
 
-const KEPT = new Set(['host', 'content-length', 'content-type', 'authorization']);
+const KEPT = new Set([
+  'host',
+  'content-length',
+  'content-type',
+  'authorization',
+  // What a request proof covers: nobody signs `Connection`.
+  'content-digest',
+  'txn-token',
+]);
 
 /** Drops what `Connection` names (RFC 9110 §7.6.1); it can't be used to drop what we or the agent rely on. */
 const withoutNamed = (headers: string[], connection: string): string[] => {

@@ -339,6 +339,27 @@ describe('nonces', () => {
     expect(seen.size).toBe(1);
   });
 
+  test('of proofs that were over before some were forgotten are good for nobody, whatever the clock says then', () => {
+    const seen = new SeenNonces();
+    seen.take(caller.id, 'one', NOW + 50, NOW);
+    expect(seen.take(caller.id, 'two', NOW + 200, NOW + 150)).toBeUndefined();
+    expect(seen.take(caller.id, 'one', NOW + 50, NOW)).toMatchObject({ reason: 'request_proof_replayed' });
+    expect(seen.take(callee.id, 'new', NOW + 50, NOW)).toMatchObject({ reason: 'request_proof_replayed' });
+    expect(seen.take(callee.id, 'new', NOW + 150, NOW + 100)).toBeUndefined();
+  });
+
+  test('of a few who sign all they can leave room for those who sign little', () => {
+    const seen = new SeenNonces(32, 64);
+    const agents = ['one', 'two', 'three', 'four'].map((name) => testAgent(name).id);
+    for (const agent of agents)
+      for (let nonce = 0; nonce < 40; nonce++) seen.take(agent, `${nonce}`, NOW + 50, NOW);
+    expect(seen.size).toBeLessThan(64);
+    expect(seen.take(caller.id, 'one', NOW + 50, NOW)).toBeUndefined();
+    expect(seen.take(agents[0] ?? caller.id, 'more', NOW + 50, NOW)).toMatchObject({
+      reason: 'request_proof_busy',
+    });
+  });
+
   test('that fill the memory are refused and push nothing out', () => {
     const seen = new SeenNonces(2, 3);
     for (const nonce of ['one', 'two']) expect(seen.take(caller.id, nonce, NOW + 50, NOW)).toBeUndefined();

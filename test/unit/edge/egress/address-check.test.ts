@@ -71,6 +71,9 @@ describe('an address that is dialled for an agent', () => {
     'fec0::1',
     'ff02::1',
     'fd00:ec2::254',
+    'fd00:ec2::23',
+    'fd20:ce::254',
+    'fd00:42::42',
     '5f00::1',
   ])('%s is refused, whatever policy opens', (address) => {
     expect(isIP(address.replace(/%.*/, ''))).not.toBe(0);
