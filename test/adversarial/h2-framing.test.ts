@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { REASONS, type ReasonCode } from '../../src/core/reasons.ts';
 import { recordsOf } from '../testkit/attack.ts';
 import { forgeChain } from '../testkit/forge.ts';
-import { type HttpDoors, startHttpDoors } from '../testkit/http-doors.ts';
+import { type HttpDoors, SPOOFED, startHttpDoors } from '../testkit/http-doors.ts';
 import {
   END_HEADERS,
   END_STREAM,
@@ -218,6 +218,48 @@ describe('streams that are reset, and on record', () => {
   });
 });
 
+describe('headers that claim what only we may say', () => {
+  /** Those of HTTP/1.1's connections are malformed here, and so is TE. */
+  const OF_CONNECTIONS = new Set(['keep-alive', 'proxy-connection', 'te']);
+
+  it('do not get through in any spelling, and what was verified stands once', async () => {
+    const peer = await openH2(doors.target, planning());
+    peers.push(peer);
+    const spoofed = SPOOFED.map((name) => name.toLowerCase()).filter((name) => !OF_CONNECTIONS.has(name));
+    const answer = await peer.ask(good([...new Set(spoofed)].map((name) => [name, 'spoofed'] as const)));
+    expect(answer).toMatchObject({ status: 200, whole: true });
+    const seen = doors.target.seen.at(-1);
+    expect(JSON.stringify(seen)).not.toContain('spoofed');
+    expect(seen?.headers).toMatchObject({
+      host: 'inventory.mesh',
+      'hopgate-principal': 'mailto:alice@company.com',
+      'hopgate-caller': planning().id,
+      'hopgate-hop': peer.peer.hop,
+    });
+    const names = (seen?.rawHeaders ?? []).filter((_, at) => at % 2 === 0).map((name) => name.toLowerCase());
+    expect(names).toHaveLength(new Set(names).size);
+    expect(names.filter((name) => name.includes('_') || name.startsWith(':'))).toEqual([]);
+  });
+
+  it('TE: trailers is an affair of this connection', async () => {
+    const peer = await open();
+    expect(await peer.ask(good([['te', 'trailers']]))).toMatchObject({ status: 200, whole: true });
+    // What we say to the agent of ours.
+    expect(doors.wire.text.toLowerCase()).toMatch(/^te: trailers\r\nconnection: te\r$/m);
+  });
+
+  it('crumbs of a cookie are one cookie', async () => {
+    const peer = await open();
+    await peer.ask(
+      good([
+        ['cookie', 'a=1'],
+        ['cookie', 'b=2'],
+      ]),
+    );
+    expect(doors.wire.text).toMatch(/^cookie: a=1; b=2\r$/m);
+  });
+});
+
 describe('connections that end, on record', () => {
   const many = (count: number, one: (at: number) => Buffer): Buffer[] =>
     Array.from({ length: count }, (_, at) => one(at));
@@ -343,6 +385,30 @@ describe('bodies that are not what was announced', () => {
     expect(doors.wire.text).not.toContain('smuggled');
     await expectServes();
   });
+
+  it.each([
+    ['announced', RST.cancel],
+    ['not announced', RST.cancel],
+    ['announced', 0],
+    ['not announced', 0],
+  ])(
+    'a client that resets its stream in a body whose length is %s, with code %i: the agent has no whole request of it',
+    async (length, code) => {
+      const peer = await open();
+      const fields = requestFields({ chain: chain(), method: 'POST' });
+      peer.write(length === 'announced' ? post('5') : headers(fields, END_HEADERS));
+      peer.write(h2Frame(TYPE.data, 0, 1, 'ab'));
+      await doors.wire.has('ab');
+      peer.write(h2Frame(TYPE.reset, 0, 1, uint32(code)));
+      await expect
+        .poll(() => outcomesOn(peer), { timeout: 5000 })
+        .toMatchObject([{ result: 'client_aborted' }]);
+      expect(doors.wire.text).not.toMatch(/\r\n0\r\n/);
+      peer.close();
+      doors.wire.text = '';
+      await expectServes();
+    },
+  );
 
   it('headers behind the trailers end the connection', async () => {
     const peer = await open();

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expectAllowed, expectDenied } from '../testkit/attack.ts';
 import { forgeChain } from '../testkit/forge.ts';
-import { type HttpDoors, startHttpDoors } from '../testkit/http-doors.ts';
+import { type HttpDoors, SPOOFED, startHttpDoors } from '../testkit/http-doors.ts';
 import { openSession, type RawRequest, requestText } from '../testkit/raw-peer.ts';
 
 let doors: HttpDoors;
@@ -16,39 +16,6 @@ const chain = (): string =>
 const ask = (request: RawRequest): string => requestText({ chain: chain(), ...request });
 
 describe('headers that claim what only we may say', () => {
-  const SPOOFED = [
-    'Hopgate-Principal',
-    'hopgate-caller',
-    'HOPGATE-TASK',
-    'Hopgate_Scope',
-    'hopgate_hop',
-    'Hopgate-Assertion',
-    'hOpGaTe-CoNtExT',
-    'Hopgate_Context',
-    'Hopgate-Delegate',
-    'hopgate-anything',
-    'Delegation_Chain',
-    'delegation-other',
-    'X-Forwarded-Client-Cert',
-    'x_forwarded_client_cert',
-    'X-Forwarded_Client-Cert',
-    'Proxy-Authorization',
-    'Proxy_Authorization',
-    'Keep-Alive',
-    'TE',
-    'Trailer',
-    'Proxy-Connection',
-    'Content_Length',
-    'Transfer_Encoding',
-    'X-HTTP-Method-Override',
-    'x_http_method_override',
-    'X-Original-URL',
-    'X-Rewrite-Url',
-    'Script-Name',
-    'SCRIPT_NAME',
-    'PATH_INFO',
-  ];
-
   it('none of them gets through in any spelling, and what was verified stands once', async () => {
     const peer = await openSession(doors.target, planning());
     const text = ask({ headers: SPOOFED.map((name) => `${name}: spoofed`) });

@@ -4,6 +4,40 @@ import { type Mesh, type MeshAgent, makeMesh } from './mesh.ts';
 
 export const BODY_LIMIT = 4096;
 
+/** Names of headers that only we may send to an agent, or nobody, in spellings that somebody reads as these. */
+export const SPOOFED = [
+  'Hopgate-Principal',
+  'hopgate-caller',
+  'HOPGATE-TASK',
+  'Hopgate_Scope',
+  'hopgate_hop',
+  'Hopgate-Assertion',
+  'hOpGaTe-CoNtExT',
+  'Hopgate_Context',
+  'Hopgate-Delegate',
+  'hopgate-anything',
+  'Delegation_Chain',
+  'delegation-other',
+  'X-Forwarded-Client-Cert',
+  'x_forwarded_client_cert',
+  'X-Forwarded_Client-Cert',
+  'Proxy-Authorization',
+  'Proxy_Authorization',
+  'Keep-Alive',
+  'TE',
+  'Trailer',
+  'Proxy-Connection',
+  'Content_Length',
+  'Transfer_Encoding',
+  'X-HTTP-Method-Override',
+  'x_http_method_override',
+  'X-Original-URL',
+  'X-Rewrite-Url',
+  'Script-Name',
+  'SCRIPT_NAME',
+  'PATH_INFO',
+];
+
 /** What reached the agent's port, as octets. It answers what looks like the end of a request. */
 export class Wire {
   text = '';

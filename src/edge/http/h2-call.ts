@@ -87,9 +87,12 @@ export class H2Call implements Call {
     this.endsWithHead = stream.endAfterHeaders;
     this.waits = !this.endsWithHead && waits;
     stream.on('error', () => undefined);
-    stream.once('close', () => {
+    const onGone = (): void => {
       for (const heard of this.closeListeners.splice(0)) heard();
-    });
+    };
+    // INVARIANT: who reads the body of a stream that its client has reset hears so before Node ends it as if it were whole.
+    stream.once('aborted', onGone);
+    stream.once('close', onGone);
     stream.on('trailers', (_headers: unknown, _flags: number, rawTrailers?: readonly string[]) => {
       this.requestTrailers = rawTrailers ?? [];
     });
@@ -102,7 +105,7 @@ export class H2Call implements Call {
     return this.requestTrailers;
   }
   get isComplete(): boolean {
-    return this.endsWithHead || this.stream.readableEnded;
+    return this.endsWithHead || (this.stream.readableEnded && !this.stream.aborted);
   }
   get isClosed(): boolean {
     return this.stream.destroyed || this.stream.closed;

@@ -16,6 +16,7 @@ export const readRequestBody = (call: Call, { mostBytes, idleMs }: BodyBounds): 
     const request = call.body;
     const end = (verdict: Verdict<Buffer>): void => {
       request.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone);
+      call.offClose(onGone);
       call.watchBody(0);
       resolve(verdict);
     };
@@ -35,5 +36,7 @@ export const readRequestBody = (call: Call, { mostBytes, idleMs }: BodyBounds): 
     const onEnd = (): void => end(grant(Buffer.concat(chunks, size)));
     const onGone = (): void => end(deny('client_aborted', 'the client went away'));
     call.watchBody(idleMs, () => end(deny('http_timeout', 'the body came too slowly')));
+    // Of HTTP/2 the body of a client that has gone ends like any other.
+    call.onClose(onGone);
     request.on('data', onData).once('end', onEnd).once('error', onGone).once('close', onGone);
   });

@@ -13,6 +13,7 @@ const arrange = (contentLength: number | undefined, mostBytes = 1000) => {
     body: request,
     isClosed: false,
     onClose: (listener: () => void) => listeners.push(listener),
+    offClose: () => undefined,
     watchBody: () => undefined,
   };
   const budget = {
