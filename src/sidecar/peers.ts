@@ -174,12 +174,13 @@ export class PeerPool {
 
   /** Ends connections whose time is over or whose peer was revoked. */
   sweep(trust: TrustSnapshot, now: number): void {
-    for (const connection of this.connections)
+    for (const connection of this.connections) {
       if (checkSession(connection.session, trust, now) !== undefined) connection.destroy();
-      else if (!connection.isAlive()) this.forget(connection);
+      if (!connection.isAlive()) this.forget(connection);
+    }
   }
 
-  /** It has ended by itself. */
+  /** It has ended: what nobody has a place on is not counted any more. */
   private forget(connection: PeerConnection): void {
     const place = this.places.get(connection);
     if (place === undefined || place.taken > 0) return;
