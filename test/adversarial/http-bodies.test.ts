@@ -44,18 +44,18 @@ describe('pipelining', () => {
   it('garbage behind a request that is not answered yet is not answered in its place', async () => {
     const peer = await openSession(doors.target, planning());
     peer.write(`${ask({})}GARBAGE\r\n\r\n`);
+    expect(await peer.readResponse()).toMatchObject({ status: 200 });
+    expect(await peer.readResponse()).toMatchObject({ status: 400, code: 'http_malformed' });
     await peer.ended();
-    const text = peer.pending.toString('latin1');
-    if (text !== '') expect(text).toMatch(/^HTTP\/1\.1 200 /);
-    expect(text).not.toContain('http_malformed');
     expect(hopsOf(peer).map(({ reason }) => reason)).toEqual(['ok', 'http_malformed']);
   });
 
   it('CONNECT behind a request that is not answered yet neither', async () => {
     const peer = await openSession(doors.target, planning());
     peer.write(`${ask({})}CONNECT evil:80 HTTP/1.1\r\nHost: evil\r\n\r\n`);
+    expect(await peer.readResponse()).toMatchObject({ status: 200 });
+    expect(await peer.readResponse()).toMatchObject({ status: 501, code: 'http_upgrade' });
     await peer.ended();
-    expect(peer.pending.toString('latin1')).not.toContain('http_upgrade');
     expect(hopsOf(peer).map(({ reason }) => reason)).toEqual(['ok', 'http_upgrade']);
   });
 
