@@ -36,6 +36,11 @@ const ZERO = 0x30;
 const MAX_METHOD = 32;
 const NO_FIELDS: readonly string[] = [];
 
+/** Absolute form (RFC 9112 §3.2.2); authority form is for CONNECT alone. */
+const ABSOLUTE = /^[A-Za-z]+:\/\/[-\w.~:[\]%@!$&'()*+,;=]+(?:[/?]|$)/;
+const isTarget = (method: string, target: string): boolean =>
+  target[0] === '/' || target === '*' || method === 'CONNECT' || ABSOLUTE.test(target);
+
 /** What a target may be made of (RFC 3986 §2, and what agents send besides): visible US-ASCII. */
 const isVisible = (octet: number): boolean => octet > SP && octet < 0x7f;
 
@@ -172,6 +177,11 @@ export class RequestParser {
       return;
     }
     this.method = octets.toString('latin1', from, methodEnd);
+    const target = octets.toString('latin1', methodEnd + 1, targetEnd);
+    if (!isTarget(this.method, target)) {
+      this.refuse('malformed');
+      return;
+    }
     const headers: string[] = [];
     const { framing } = this;
     const text = octets.toString('latin1', lineEnd + 2, to - 2);
@@ -194,7 +204,7 @@ export class RequestParser {
     if (!hasBody) framing.chunked = false;
     this.sink.onHead({
       method: this.method,
-      target: octets.toString('latin1', methodEnd + 1, targetEnd),
+      target,
       version: `1.${minor}`,
       headers,
       hasBody,

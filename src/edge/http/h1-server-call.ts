@@ -264,7 +264,7 @@ export class H1ServerCall implements Call {
     if (!this.isWhole && this.stream !== undefined) {
       // Nobody may be listening any more to a body that nobody wants.
       this.stream.on('error', () => undefined);
-      if (!this.handedOver) this.stream.destroy(new Error('the client went away'));
+      this.stream.destroy(this.handedOver ? undefined : new Error('the client went away'));
     }
     for (const heard of this.closeListeners.splice(0)) heard();
   }

@@ -181,7 +181,8 @@ class H1ServerConnection<Context> implements RequestSink, CallLine {
   }
 
   onData(chunk: Buffer): void {
-    if (this.call?.pushBody(chunk) === false) this.pause();
+    // Behind the answer nobody wants it.
+    if (this.call?.isAnswered === false && !this.call.pushBody(chunk)) this.pause();
   }
 
   private takeSpecial(head: RequestHead, behind: Buffer): void {
