@@ -37,6 +37,9 @@ const LOOK_MS = 1000;
 const MAX_PIPELINED = 16;
 /** Octets that wait behind an unanswered request before the client is made to wait. */
 const MAX_BEHIND = 64 * 1024;
+/** The same in pieces: each costs more than its octets. */
+const MAX_PIECES = 256;
+const NOTHING = Buffer.alloc(0);
 
 export class H1Server<Context> {
   readonly handlers: H1ServerHandlers<Context>;
@@ -107,6 +110,9 @@ class H1ServerConnection<Context> implements RequestSink, CallLine {
   private special: RequestHead | undefined;
   private behind: Buffer[] = [];
   private behindLength = 0;
+  /** Of what is behind: at most so many requests as there are empty lines, and its last octets. */
+  private headsBehind = 0;
+  private behindTail: Buffer = NOTHING;
   private isPaused = false;
   private ended = false;
   /** Milliseconds, monotonic: when a head has to be whole or, where none has begun, to have begun. */
@@ -137,7 +143,11 @@ class H1ServerConnection<Context> implements RequestSink, CallLine {
   };
 
   /** Whoever says no more has left: an answer to half a connection is one that nobody can be sure of. */
-  private readonly onSocketEnd = (): void => this.destroy();
+  private readonly onSocketEnd = (): void => {
+    // A request that was begun is on record.
+    if (this.call === undefined && this.parser.isInHead && !this.ended) this.fail('http_malformed');
+    else this.destroy();
+  };
 
   private readonly onSocketClose = (): void => {
     this.leave();
@@ -147,8 +157,10 @@ class H1ServerConnection<Context> implements RequestSink, CallLine {
   private holdBehind(chunk: Buffer): void {
     this.behind.push(chunk);
     this.behindLength += chunk.length;
-    if (countHeads(this.behind) > MAX_PIPELINED) this.fail('http_pipelined');
-    else if (this.behindLength > MAX_BEHIND) this.pause();
+    this.headsBehind += countHeads(this.behindTail, chunk);
+    this.behindTail = Buffer.concat([this.behindTail, chunk.subarray(-3)]).subarray(-3);
+    if (this.headsBehind > MAX_PIPELINED) this.fail('http_pipelined');
+    else if (this.behindLength > MAX_BEHIND || this.behind.length > MAX_PIECES) this.pause();
   }
 
   private feed(chunk: Buffer): void {
@@ -221,8 +233,11 @@ class H1ServerConnection<Context> implements RequestSink, CallLine {
       this.leave();
       this.socket.destroySoon();
     } else if (this.parser.isWhole) this.next();
-    // The rest of a body that nobody wants is read, and goes nowhere.
-    else this.resume();
+    else {
+      // The rest of a body that nobody wants is read, and goes nowhere; and not for ever.
+      this.due = this.server.now + this.server.idleMs;
+      this.resume();
+    }
   };
 
   private next(): void {
@@ -235,6 +250,8 @@ class H1ServerConnection<Context> implements RequestSink, CallLine {
     if (behind.length === 0) return;
     this.behind = [];
     this.behindLength = 0;
+    this.headsBehind = 0;
+    this.behindTail = NOTHING;
     this.feed(behind.length === 1 ? (behind[0] as Buffer) : Buffer.concat(behind));
   }
 
@@ -260,7 +277,7 @@ class H1ServerConnection<Context> implements RequestSink, CallLine {
   }
 
   look(now: number): void {
-    if (this.ended || this.call !== undefined || now < this.due) return;
+    if (this.ended || now < this.due || this.call?.isAnswered === false) return;
     if (this.parser.isInHead) this.fail('http_timeout');
     else this.destroy();
   }
@@ -290,9 +307,9 @@ const awaitsContinue = ({ headers }: RequestHead): boolean =>
       at % 2 === 1 && headers[at - 1]?.toLowerCase() === 'expect' && value.toLowerCase() === '100-continue',
   );
 
-/** At most so many requests as there are empty lines. */
-const countHeads = (chunks: readonly Buffer[]): number => {
-  const octets = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+/** Empty lines that end in `chunk`, which follows `tail`. */
+const countHeads = (tail: Buffer, chunk: Buffer): number => {
+  const octets = tail.length === 0 ? chunk : Buffer.concat([tail, chunk]);
   let heads = 0;
   for (let at = octets.indexOf(END_OF_LINES); at !== -1; at = octets.indexOf(END_OF_LINES, at + 4)) heads++;
   return heads;
