@@ -303,6 +303,11 @@ class RunningExchange implements UpstreamHandler {
     }
     this.sendHead();
     if (this.ended) return;
+    // INVARIANT: an answer has a head, or there is none. Node would make one up.
+    if (!call.isHeadSent && !call.isClosed) {
+      this.finish(failures.broken);
+      return;
+    }
     this.stopBody();
     call.end(undefined, trailers.length === 0 ? trailers : readTrailers(trailers));
     this.finish('ok');

@@ -2,7 +2,7 @@
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Readable } from 'node:stream';
 import type { Call } from './call.ts';
-import { headerObject } from './node-http2.ts';
+import { endOnlyWhole, headerObject } from './node-http2.ts';
 
 /** RFC 9113 §7. */
 const NO_ERROR = 0;
@@ -86,6 +86,7 @@ export class H2Call implements Call {
     this.stream = stream;
     this.endsWithHead = stream.endAfterHeaders;
     this.waits = !this.endsWithHead && waits;
+    if (!this.endsWithHead) endOnlyWhole(stream);
     stream.on('error', () => undefined);
     const onGone = (): void => {
       for (const heard of this.closeListeners.splice(0)) heard();

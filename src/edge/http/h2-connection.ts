@@ -2,7 +2,7 @@
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { watchPulse } from './h2-pulse.ts';
-import { CONNECTION_WINDOW, headerObject, http2, sessionOptions } from './node-http2.ts';
+import { CONNECTION_WINDOW, endOnlyWhole, headerObject, http2, sessionOptions } from './node-http2.ts';
 import type {
   ComingBody,
   Upstream,
@@ -73,6 +73,8 @@ export class H2Connection implements Upstream {
       socket.destroy();
       onEnd?.();
     });
+    // Node waits for a socket to close that has closed before, and what is sent would wait with it.
+    if (socket.destroyed) setImmediate(() => this.destroy());
   }
 
   get isAlive(): boolean {
@@ -196,6 +198,7 @@ class H2Exchange implements UpstreamExchange {
       () => this.giveUp('timeout', `no response within ${headersTimeoutMs} ms`),
       headersTimeoutMs,
     );
+    endOnlyWhole(stream);
     stream.on('error', () => undefined);
     stream.on('headers', (_headers: unknown, _flags: number, raw: readonly string[]) => {
       if (this.ended) return;
@@ -219,8 +222,7 @@ class H2Exchange implements UpstreamExchange {
       if (!this.ended) this.handler.onData(chunk);
     });
     stream.once('end', () => {
-      // A stream that is reset ends too, and says so as it closes.
-      if (!this.ended && stream.rstCode === NO_ERROR) this.finish();
+      if (!this.ended) this.finish();
     });
     stream.once('close', () => this.onClose(stream));
     if (Buffer.isBuffer(body)) stream.end(body);

@@ -1,4 +1,6 @@
 /** `node:http2`, loaded when the first connection speaks it: 2 MiB that most sidecars never use. */
+import type { Http2Stream } from 'node:http2';
+
 type Http2 = typeof import('node:http2');
 
 let loaded: Http2 | undefined;
@@ -46,4 +48,25 @@ export const headerObject = (flat: readonly string[]): Record<string, string | s
       before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value];
   }
   return headers;
+};
+
+/**
+ * Node ends what can be read of a stream where the other side has ended it (END_STREAM), but also where it was reset with NO_ERROR,
+ * or destroyed here: half a body would look like a whole one. From here on such a stream closes without having ended. That Node
+ * ends streams by `push(null)`, before it marks them closed, is held by tests.
+ */
+export const endOnlyWhole = (stream: Http2Stream): void => {
+  const push = stream.push.bind(stream);
+  let isWhole = false;
+  stream.push = (chunk: unknown, encoding?: BufferEncoding): boolean => {
+    if (chunk === null) {
+      isWhole ||= !stream.closed && !stream.destroyed;
+      if (!isWhole) {
+        // Node is in the middle of closing it.
+        process.nextTick(() => stream.destroy());
+        return false;
+      }
+    }
+    return push(chunk, encoding);
+  };
 };
