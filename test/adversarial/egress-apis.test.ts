@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { parse, stringify } from 'yaml';
 import { API_KEY, EGRESS_POLICY, EGRESS_SCOPE, EgressWorld } from '../testkit/egress-world.ts';
 import { type Answer, type ProxyRequest, sendThrough } from '../testkit/mesh.ts';
-import { codeOf, statusOf } from '../testkit/raw-http.ts';
+import { closed, codeOf, statusOf } from '../testkit/raw-http.ts';
 
 const MODELS = 'http://api.llm.example/v1/models';
 
@@ -309,7 +309,7 @@ describe('an API beyond the mesh', () => {
     expect(String(back)).toBe('frames');
     world.mesh.writeBundle({ seq: 40, revoked: [{ agent: world.agent.agent.id }] as never });
     void world.agent.sidecar.reload();
-    await once(socket, 'close');
+    await closed(socket);
     await lastOutcome({ result: 'revoked_agent', status: 101, received: 6, sent: 6 });
     world.mesh.writeBundle({ seq: 41 });
     await world.agent.sidecar.reload();

@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { API_KEY, EgressWorld } from '../testkit/egress-world.ts';
 import { sendThrough } from '../testkit/mesh.ts';
+import { closed } from '../testkit/raw-http.ts';
 
 const POLICY = {
   egress: [
@@ -91,7 +92,7 @@ describe('an agent that wants the credential', () => {
 
     it('does not get it back, and the connection ends', async () => {
       const { socket, text, asked } = await open((key, other) => other.write(frameOf(key)));
-      await once(socket, 'close');
+      await closed(socket);
       expect(text()).toContain('101 Switching Protocols');
       expect(text()).not.toContain(API_KEY.slice(0, 13));
       // A compressed frame could hold it.
@@ -109,7 +110,7 @@ describe('an agent that wants the credential', () => {
         other.write(frame.subarray(0, 18));
         setImmediate(() => other.write(frame.subarray(18)));
       });
-      await once(socket, 'close');
+      await closed(socket);
       expect(text()).not.toContain(API_KEY.slice(0, 13));
     });
     it('gets all else, at once, though a message ends as the credential begins', async () => {

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { AGENT, EGRESS_POLICY, EGRESS_SCOPE, EgressWorld } from '../testkit/egress-world.ts';
 import { sendThrough } from '../testkit/mesh.ts';
 import { PUBLIC } from '../testkit/outside.ts';
-import { codeOf, statusOf } from '../testkit/raw-http.ts';
+import { closed, codeOf, statusOf } from '../testkit/raw-http.ts';
 
 const RAW = 'raw.partner.example:7000';
 
@@ -219,7 +219,7 @@ describe('a tunnel out of the mesh', () => {
       const { socket, hop } = await openTunnel();
       await echo(socket, 'hello');
       bundle([{ agent: world.agent.agent.id }]);
-      await once(socket, 'close');
+      await closed(socket);
       expect(await outcomeOf(hop)).toMatchObject({ result: 'revoked_agent', received: 5, sent: 5 });
       expect(codeOf((await world.connect(RAW)).head)).toBe('revoked_agent');
     });
@@ -227,7 +227,7 @@ describe('a tunnel out of the mesh', () => {
       const one = await openTunnel();
       world.mesh.writePolicy({ egress: EGRESS_POLICY.egress.slice(0, 1), revision: 'shorter' });
       void world.agent.sidecar.reload();
-      await once(one.socket, 'close');
+      await closed(one.socket);
       expect(await outcomeOf(one.hop)).toMatchObject({ result: 'route_unmatched' });
     });
     it('is cut when its task gets labels that may not leave', async () => {
@@ -247,7 +247,7 @@ describe('a tunnel out of the mesh', () => {
       const context = await world.task(EGRESS_SCOPE);
       const { socket, hop } = await openTunnel(RAW, context);
       expect((await sendThrough(world.agent, 'http://api.llm.example/v1/a', { context })).status).toBe(200);
-      await once(socket, 'close');
+      await closed(socket);
       expect(await outcomeOf(hop)).toMatchObject({ result: 'rule_denied' });
     });
   });
@@ -263,7 +263,7 @@ describe('tunnels', () => {
     expect(codeOf((await world.connect(RAW)).head)).toBe('egress_busy');
     expect(world.records('decision').at(-1)).toMatchObject({ reason: 'egress_busy', destination: RAW });
     one.socket.destroy();
-    await once(two.socket, 'close');
+    await closed(two.socket);
     const outcomes = world.records('outcome').map(({ result }) => result);
     expect(outcomes).toContain('egress_idle');
     const three = await world.connect(RAW);
@@ -302,7 +302,7 @@ describe('tunnels', () => {
     const world = await EgressWorld.start();
     const { socket } = await world.connect('db.partner.example:5432');
     const drip = setInterval(() => socket.write(Buffer.from([22, 3, 1, 0, 1, 1])), 1);
-    await once(socket, 'close');
+    await closed(socket);
     clearInterval(drip);
     await vi.waitFor(() =>
       expect(world.records('outcome').at(-1)).toMatchObject({ result: 'egress_sni', received: 0, sent: 0 }),

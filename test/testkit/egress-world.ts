@@ -9,6 +9,7 @@ import type { Duplex } from 'node:stream';
 import pino from 'pino';
 import { type Mesh, type MeshAgent, makeMesh } from './mesh.ts';
 import { Outside } from './outside.ts';
+import { closed } from './raw-http.ts';
 import { makeWebCa, type WebCa } from './web-ca.ts';
 
 export const AGENT = 'planning/abc123';
@@ -208,11 +209,9 @@ export class EgressWorld {
     );
     let text = '';
     while (!isAnswered(text)) {
-      const [chunk] = (await Promise.race([once(socket, 'data'), once(socket, 'close')])) as [
-        Buffer | boolean,
-      ];
-      if (!Buffer.isBuffer(chunk)) break;
-      text += chunk.toString('latin1');
+      const got = await Promise.race([once(socket, 'data').catch(() => undefined), closed(socket)]);
+      if (got === undefined) break;
+      text += (got[0] as Buffer).toString('latin1');
     }
     return { socket, head: text };
   }

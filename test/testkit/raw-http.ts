@@ -1,4 +1,5 @@
 /** Octets to a local port and what comes back, for requests that no HTTP client would send. */
+import type { EventEmitter } from 'node:events';
 import { connect } from 'node:net';
 
 /** Writes `octets`, and reads until the other side closes or `enough` is true of what came. */
@@ -30,3 +31,9 @@ export const statusOf = (text: string): number => Number(/^HTTP\/1\.1 (\d{3})/.e
 
 /** The reason code of a refusal. */
 export const codeOf = (text: string): string | undefined => /"code":"([a-z0-9_]+)"/.exec(text)?.[1];
+
+/** Resolves when a socket is closed, with a fault or without: `once` would reject with what came before it. */
+export const closed = (socket: EventEmitter): Promise<void> =>
+  new Promise((resolve) => {
+    socket.once('close', () => resolve());
+  });

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deny, grant, type Verdict } from '../../../../src/core/verdict.ts';
 import { type TunnelOptions, tunnelExchange } from '../../../../src/edge/egress/tunnel.ts';
 import type { ExchangeResult } from '../../../../src/ports.ts';
+import { closed } from '../../../testkit/raw-http.ts';
 import { makeWebCa } from '../../../testkit/web-ca.ts';
 
 const listening = async (server: Server): Promise<number> => {
@@ -102,7 +103,7 @@ describe('a tunnel', () => {
     while (!String(await once(client, 'data')).includes('hello'));
     cut();
     expect(await result).toMatchObject({ result: 'revoked_task', status: 200, received: 5, sent: 5 });
-    await once(client, 'close');
+    await closed(client);
   });
   it('is not opened when that happens while it is being opened', async () => {
     let give: (dialled: Verdict<Socket>) => void = () => undefined;
@@ -112,12 +113,12 @@ describe('a tunnel', () => {
     expect(await readAll(client)).toMatch(/^HTTP\/1.1 403 /);
     const late = await toEcho();
     give(late);
-    if (late.ok) await once(late.value, 'close');
+    if (late.ok) await closed(late.value);
   });
   it('ends when nothing goes through it', async () => {
     const { client, result } = await begin({ idleMs: 30 });
     expect(await result).toMatchObject({ result: 'egress_idle' });
-    await once(client.resume(), 'close');
+    await closed(client.resume());
   });
   it('says when the destination breaks off', async () => {
     const { result } = await begin({
