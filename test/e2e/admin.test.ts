@@ -17,23 +17,30 @@ const JOB = 'job-0123456789-0123456789-0123456789';
 
 /** Of text in a configuration. A new one belongs here once somebody has thought about whether it can be a secret. */
 const FORMS = [
+  'OAuth scopes',
   'TCP address',
   'agent ID or type',
+  'authentication scheme',
   'client ID',
+  'destination',
   'duration',
   'file',
+  'header name',
   'host name',
   'issuer URL',
   'key id or scope',
   'local address',
   'long duration',
   'name',
+  // Client id, audience and resource of a token exchange.
+  'printable text',
   'scope pattern or set',
   // Its query is left out.
   'service URL',
   'short time',
   'size',
   'thumbprint',
+  'token type',
   'trust domain',
 ];
 

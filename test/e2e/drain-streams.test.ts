@@ -175,7 +175,7 @@ describe.concurrent.each(['callee', 'caller'])('when the %s’s sidecar is told 
   it('a long poll is told to come again', async () => {
     const world = await World.of(createServer(() => undefined));
     const asked = world.open('/poll');
-    await expect.poll(() => world.inventory.log().length).toBeGreaterThan(1);
+    await expect.poll(() => world.inventory.log().length, { timeout: 10_000 }).toBeGreaterThan(1);
     await world.drain(who);
     const response = await asked;
     expect(response.statusCode).toBe(503);
