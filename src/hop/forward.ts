@@ -22,6 +22,11 @@ interface Broken {
   readonly until: number;
 }
 
+const taskOf = ({ permit }: LiveHop): string => {
+  const { task, principal } = permit.delegated.chain;
+  return `${task} ${principal}`;
+};
+
 /** How an exchange ends when the other sidecar has cut it. */
 const OTHER_SIDE = new Set<ExchangeResult['result']>(['peer_failed', 'client_aborted']);
 /** So many may wait to be explained. */
@@ -55,11 +60,13 @@ export class LiveHops {
   /** `task principal` of those that have something under way. */
   tasks(): ReadonlySet<string> {
     const found = new Set<string>();
-    for (const { permit, broken } of this.hops) {
-      const { task, principal } = permit.delegated.chain;
-      if (broken === undefined) found.add(`${task} ${principal}`);
-    }
+    for (const hop of this.hops) if (hop.broken === undefined) found.add(taskOf(hop));
     return found;
+  }
+
+  /** Cuts what is under way for a task, named as in {@link tasks}. */
+  cutTask(name: string, reason: ReasonCode): void {
+    for (const hop of [...this.hops]) if (hop.broken === undefined && taskOf(hop) === name) hop.cut(reason);
   }
 
   add(permit: Permit, cut: LiveHop['cut'], generation: number): LiveHop {

@@ -17,7 +17,7 @@ export interface TaskEndsOptions {
   /** Undefined where trust comes from files: a task then ends here alone. */
   readonly link: Pick<VerifierLink, 'run'> | undefined;
   readonly contexts: Contexts;
-  readonly live: Pick<LiveHops, 'tasks'>;
+  readonly live: Pick<LiveHops, 'tasks' | 'cutTask'>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -82,6 +82,8 @@ export class TaskEnds {
     if (context === undefined) return undefined;
     const name = nameOf(context);
     for (const other of [...this.begun.values()]) if (nameOf(other) === name) this.drop(other);
+    // Beyond the mesh nobody else would hear that it is over, and a tunnel lasts.
+    this.options.live.cutTask(name, 'revoked_task');
     if (this.options.link === undefined) return { where: 'here', isPending: false };
     const told = new Promise<TaskEnded>((resolve) => this.tell(context, outcome, resolve));
     const late = delay(ANSWER_WITHIN_MS, this.stopping.signal).then(

@@ -1,5 +1,6 @@
 /** Attacks on the way out by a tunnel: by authorities, names, addresses, and by whoever holds one that is open. */
 import { once } from 'node:events';
+import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -229,6 +230,19 @@ describe('a tunnel out of the mesh', () => {
       void world.agent.sidecar.reload();
       await closed(one.socket);
       expect(await outcomeOf(one.hop)).toMatchObject({ result: 'route_unmatched' });
+    });
+    it('is cut when its task is ended here, and no other task with it', async () => {
+      const context = await world.task(EGRESS_SCOPE);
+      const one = await openTunnel(RAW, context);
+      const other = await openTunnel();
+      const ending = request({
+        socketPath: world.agent.addresses.admin,
+        method: 'DELETE',
+        path: `/tasks/${context}`,
+      }).end();
+      await Promise.all([once(one.socket, 'close'), once(ending, 'response')]);
+      expect(await outcomeOf(one.hop)).toMatchObject({ result: 'revoked_task' });
+      await echo(other.socket, 'still here');
     });
     it('is cut when its task gets labels that may not leave', async () => {
       const labels = {
