@@ -69,6 +69,12 @@ export class LiveHops {
     for (const hop of [...this.hops]) if (hop.broken === undefined && taskOf(hop) === name) hop.cut(reason);
   }
 
+  /** Cuts what came from clients without a sidecar. */
+  cutPlain(reason: ReasonCode): void {
+    for (const hop of [...this.hops])
+      if (hop.broken === undefined && hop.permit.input.proof === 'request') hop.cut(reason);
+  }
+
   add(permit: Permit, cut: LiveHop['cut'], generation: number): LiveHop {
     const hop = { permit, cut, generation, place: this.hops.length, broken: undefined };
     this.hops.push(hop);

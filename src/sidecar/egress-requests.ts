@@ -9,6 +9,7 @@ import type { EgressEntry } from '../config/egress-schema.ts';
 import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import { type Destination, splitDestination } from '../core/policy/destination.ts';
 import { isEgress } from '../core/policy/routes.ts';
+import type { ReasonCode } from '../core/reasons.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import { apiHeaders } from '../edge/egress/api-headers.ts';
 import { dial } from '../edge/egress/dial.ts';
@@ -54,6 +55,7 @@ export class EgressRequests {
   private readonly id = randomBytes(HOP_BYTES).toString('base64url');
   private hops = 0;
   private tunnels = 0;
+  private readonly open = new Set<OpenTunnel>();
 
   constructor(parts: Parts, uploads: OpenUploads, bodies: BodyBudget) {
     this.parts = parts;
@@ -163,6 +165,13 @@ export class EgressRequests {
   /** Another configuration. Throws with a sentence about a file that can't be used. */
   prepare(next: SidecarConfig): ReturnType<EgressDoors['prepare']> {
     return this.doors.prepare(next);
+  }
+
+  /** Tunnels to what the configuration names no more end; requests to an API come to their end. */
+  follow({ outbound }: SidecarConfig): void {
+    const named = (outbound?.egress ?? []).filter(({ mode }) => mode === 'tunnel');
+    for (const { destination, cut } of [...this.open])
+      if (!named.some((entry) => entry.destination === destination)) cut('egress_host_unknown');
   }
 
   destroy(): void {
@@ -279,18 +288,29 @@ export class EgressRequests {
       start: (done) => {
         let isOver = false;
         let leave: (() => void) | undefined;
+        let open: OpenTunnel | undefined;
         const cut = exchange.start((result) => {
           isOver = true;
           leavePlace();
+          if (open !== undefined) this.open.delete(open);
           leave?.();
           done(returned.length === 0 ? result : { ...result, labels: returned });
         });
         // What its task reads elsewhere may go out through it.
-        if (!isOver) leave = this.uploads.add(permit, cut);
+        if (!isOver) {
+          leave = this.uploads.add(permit, cut);
+          open = { destination, cut };
+          this.open.add(open);
+        }
         return cut;
       },
     };
   }
+}
+
+interface OpenTunnel {
+  readonly destination: Destination;
+  readonly cut: (reason: ReasonCode) => void;
 }
 
 /** A CONNECT among those that are open or being decided on. */

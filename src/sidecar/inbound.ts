@@ -97,9 +97,12 @@ export class Inbound {
     });
   }
 
-  /** Goes by these bounds from now on. */
-  follow({ limits }: SidecarConfig): void {
+  /** Goes by these bounds from now on. Who came without a sidecar and may not any more hangs on to nothing. */
+  follow({ limits, inbound }: SidecarConfig): void {
     this.requests.follow(limits);
+    if (inbound?.withoutSidecar === true) return;
+    this.parts.path.live.cutPlain('request_proof_not_allowed');
+    for (const [socket, session] of this.sessions) if (!isSession(session)) socket.destroy();
   }
 
   /** New connections use the new SVID and CAs; the old ones end with their own deadlines. */

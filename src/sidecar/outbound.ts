@@ -245,6 +245,7 @@ export class Outbound {
     this.places = new Places(config.outbound);
     this.peers.follow(config.outbound?.routes ?? []);
     this.http.follow(config.limits);
+    this.egress.follow(config);
   }
 
   destroy(): void {

@@ -1,9 +1,12 @@
 /** Attacks on the way out by a tunnel: by authorities, names, addresses, and by whoever holds one that is open. */
 import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import path from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { parse, stringify } from 'yaml';
 import { AGENT, EGRESS_POLICY, EGRESS_SCOPE, EgressWorld } from '../testkit/egress-world.ts';
 import { sendThrough } from '../testkit/mesh.ts';
 import { PUBLIC } from '../testkit/outside.ts';
@@ -321,6 +324,25 @@ describe('tunnels', () => {
     await vi.waitFor(() =>
       expect(world.records('outcome').at(-1)).toMatchObject({ result: 'egress_sni', received: 0, sent: 0 }),
     );
+    world.stop();
+  });
+  it('end when the configuration names their destination no more, and those to others go on', async () => {
+    const world = await EgressWorld.start();
+    const gone = await world.connect(RAW);
+    const stays = await world.connect('db.partner.example:5432');
+    const file = path.join(world.agent.directory, 'sidecar.yaml');
+    const document = parse(readFileSync(file, 'utf8')) as {
+      outbound: { egress: { destination: string }[] };
+    };
+    document.outbound.egress = document.outbound.egress.filter(({ destination }) => destination !== RAW);
+    writeFileSync(file, stringify(document));
+    void world.agent.sidecar.reload();
+    await once(gone.socket, 'close');
+    await vi.waitFor(() =>
+      expect(world.records('outcome').at(-1)).toMatchObject({ result: 'egress_host_unknown', status: 200 }),
+    );
+    expect(stays.socket.destroyed).toBe(false);
+    stays.socket.destroy();
     world.stop();
   });
   it(`of ${AGENT} are nobody's where the configuration lists none`, async () => {

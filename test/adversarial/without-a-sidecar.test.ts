@@ -1,10 +1,13 @@
 /** Clients without a sidecar take no places of others, and what they have under way ends as everybody's does. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
 import { recordsOf } from '../testkit/attack.ts';
-import { type Mesh, makeMesh, TEST_SCOPE } from '../testkit/mesh.ts';
+import { type Mesh, type MeshAgent, makeMesh, TEST_SCOPE } from '../testkit/mesh.ts';
 import { openPlainTo, signedText } from '../testkit/plain-client.ts';
 import { openSession, type RawPeer, requestText } from '../testkit/raw-peer.ts';
 
@@ -31,7 +34,7 @@ describe('places', () => {
 });
 
 describe('what ends while it goes on', () => {
-  const cutBy = async (change: (own: Mesh) => void): Promise<unknown> => {
+  const cutBy = async (change: (own: Mesh, target: MeshAgent) => void): Promise<unknown> => {
     const own = await makeMesh({
       domain: { agents: [PLANNING, INVENTORY], anchor: { scope: TEST_SCOPE } },
       policy: { withoutSidecar: [{ name: 'planners', callerTypes: ['planning'] }] },
@@ -49,7 +52,7 @@ describe('what ends while it goes on', () => {
     peer.requests++;
     peer.write(signedText(peer, target, agent, { chain: held }));
     await peer.until(() => peer.pending.includes('data: one'));
-    change(own);
+    change(own, target);
     target.sidecar.reload();
     await peer.ended();
     const code = recordsOf(target, peer.hop).find(({ kind }) => kind === 'outcome')?.result;
@@ -69,6 +72,16 @@ describe('what ends while it goes on', () => {
       own.writeBundle({ epoch: 2, seq: 6, revoked: [{ agent: own.domain.agent(PLANNING).id }] }),
     );
     expect(code).toBe('revoked_agent');
+  });
+
+  it('so does a configuration that takes nobody without a sidecar any more', async () => {
+    const code = await cutBy((_, { directory }) => {
+      const file = path.join(directory, 'sidecar.yaml');
+      const document = parse(readFileSync(file, 'utf8')) as { inbound: Record<string, unknown> };
+      document.inbound.withoutSidecar = false;
+      writeFileSync(file, stringify(document));
+    });
+    expect(code).toBe('request_proof_not_allowed');
   });
 
   it('so does a policy that lets nobody come so any more', async () => {
