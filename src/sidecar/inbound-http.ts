@@ -64,6 +64,7 @@ export class InboundHttp {
           ),
       },
     );
+    line.close = () => server.close();
     this.h2.add(server);
     socket.once('close', () => this.h2.delete(server));
   }

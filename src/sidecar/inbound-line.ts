@@ -37,6 +37,8 @@ export interface Line {
   unanswered: number;
   /** It ends; what still comes on it is nobody's request. */
   broken: boolean;
+  /** Over HTTP/2: takes no further request, and ends with those that are under way. */
+  close?: (() => void) | undefined;
 }
 
 export const lineName = (session: Session | PlainConnection): string =>

@@ -177,11 +177,12 @@ export class InboundRequests {
   /** On record under the name that TLS has shown; and a client without a session that can't prove itself begins anew. */
   private refuseUnproven(
     call: Call,
-    { session, own }: Line,
+    line: Line,
     hop: string,
     denial: Denial,
     span: HopSpan | undefined,
   ): void {
+    const { session, own } = line;
     const { method, target } = call;
     const proof = isSession(session) ? undefined : 'none';
     const facts = {
@@ -193,7 +194,10 @@ export class InboundRequests {
       target,
     } as const;
     // Who only comes too fast may go on where it is.
-    if (proof !== undefined && denial.retryAfterSeconds === undefined) call.retire();
+    if (proof !== undefined && denial.retryAfterSeconds === undefined) {
+      call.retire();
+      line.close?.();
+    }
     const reply = (): void => {
       this.parts.clockAlarm.hear(denial, session.identified.id);
       sendProblem(call, denial, hop, false);

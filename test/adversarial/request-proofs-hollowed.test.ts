@@ -3,7 +3,15 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { expectProblem, recordsOf } from '../testkit/attack.ts';
 import type { TestAgent } from '../testkit/domain.ts';
 import { type Mesh, type MeshAgent, makeMesh, TEST_SCOPE } from '../testkit/mesh.ts';
-import { openPlainTo, plusLine, type SignedPlan, signedText, withLine } from '../testkit/plain-client.ts';
+import {
+  openPlainTo,
+  plusLine,
+  proofHeaders,
+  type SignedPlan,
+  signedText,
+  withLine,
+} from '../testkit/plain-client.ts';
+import { H2Peer, requestFields } from '../testkit/raw-h2.ts';
 import type { RawPeer } from '../testkit/raw-peer.ts';
 import { TestClock } from '../testkit/test-clock.ts';
 
@@ -117,4 +125,24 @@ it('a proof is good once though the clock was set ahead, so that its nonce was f
     { verdict: 'deny', reason: 'request_proof_replayed' },
   ]);
   expect(inventory.seen).toHaveLength(before);
+});
+
+it('who has no agent key and goes on over HTTP/2 after a refused proof, whatever GOAWAY says, is heard no more', async () => {
+  const plain = await openPlainTo(inventory, planning, { alpn: ['h2'] });
+  peers.push(plain);
+  const peer = new H2Peer(plain);
+  await peer.start();
+  const ask = (): ReturnType<H2Peer['ask']> => {
+    const headers = proofHeaders(plain.exporter, inventory.agent.id, planning, {
+      chain,
+      now: clock.seconds,
+      by: mesh.domain.agent(INVENTORY),
+    });
+    return peer.ask(requestFields({ fields: Object.entries(headers) }));
+  };
+  expect((await ask()).code).toBe('request_proof_signature');
+  expect((await ask()).status).toBe(0);
+  await plain.ended();
+  const refused = inventory.log().filter(({ hop }) => String(hop).startsWith(plain.session));
+  expect(refused).toHaveLength(1);
 });
