@@ -73,6 +73,12 @@ export class BenchWorld {
 
   constructor(domain: TestDomain) {
     this.domain = domain;
+    // However a run ends, nothing of it goes on.
+    process.once('exit', () => {
+      for (const child of this.children) child.kill('SIGTERM');
+      rmSync(this.directory, { recursive: true, force: true });
+    });
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
     this.caller = domain.agent('inventory/def456');
     this.callee = domain.agent('cloud/api');
     this.chain = domain.mintChain(['client/alice', 'planning/abc123', 'inventory/def456'], {
