@@ -51,6 +51,7 @@ export class H1ServerCall implements Call {
   private readonly closeListeners: (() => void)[] = [];
   private stream: RequestStream | undefined;
   private readTrailers: readonly string[] = [];
+  private onStill: (() => void) | undefined;
   private isWhole: boolean;
   private over = false;
   private isEnded = false;
@@ -120,14 +121,17 @@ export class H1ServerCall implements Call {
   }
 
   watchBody(idleMs: number, onStill?: () => void): void {
+    // The socket is the next request's by now.
+    if (this.over) return;
     const { socket } = this.line;
+    if (this.onStill !== undefined) socket.off('timeout', this.onStill);
+    this.onStill = idleMs === 0 ? undefined : onStill;
     socket.setTimeout(idleMs);
-    if (idleMs === 0) socket.removeAllListeners('timeout');
-    else if (onStill !== undefined) socket.once('timeout', onStill);
+    if (this.onStill !== undefined) socket.once('timeout', this.onStill);
   }
 
   sendContinue(): void {
-    this.line.socket.write('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
+    if (!this.over) this.line.socket.write('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
   }
 
   sendInformation(status: number, headers: readonly string[]): void {
@@ -236,7 +240,8 @@ export class H1ServerCall implements Call {
   };
 
   abort(): void {
-    this.line.socket.destroy();
+    // What was answered whole has nothing left to break off, and the socket may be another request's.
+    if (!this.over) this.line.socket.destroy();
   }
 
   retire(): void {
@@ -260,6 +265,8 @@ export class H1ServerCall implements Call {
   /** The answer is done, or the client has gone: nobody hears anything of it any more. */
   close(): void {
     if (this.over) return;
+    // An answer may come before the body that is waited for.
+    if (this.onStill !== undefined) this.watchBody(0);
     this.over = true;
     if (!this.isWhole && this.stream !== undefined) {
       // Nobody may be listening any more to a body that nobody wants.

@@ -172,6 +172,8 @@ class H1ServerConnection<Context> implements RequestSink, CallLine {
     else if (this.special !== undefined) this.takeSpecial(this.special, chunk.subarray(taken));
     else if (parser.isWhole) {
       this.call?.endBody(parser.trailers);
+      // A body that waits to be read holds up nothing that comes behind it: not the end of its client either.
+      this.resume();
       if (taken < chunk.length) this.holdBehind(chunk.subarray(taken));
       if (this.call?.isAnswered === true) this.next();
     } else if (parser.isInHead && !this.isHeadDue) {
@@ -213,7 +215,8 @@ class H1ServerConnection<Context> implements RequestSink, CallLine {
       socket,
       keepAlive: this.keepAlive,
       onBodyWanted: () => undefined,
-      onAnswered: () => socket.end(),
+      // Paused, it would never hear its client hang up.
+      onAnswered: () => socket.destroySoon(),
     };
     const call = new H1ServerCall(line, head, false);
     call.retire();

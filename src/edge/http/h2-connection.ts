@@ -212,7 +212,7 @@ class H2Exchange implements UpstreamExchange {
       const [status, headers] = splitStatus(raw as readonly string[]);
       this.hasHead = true;
       // Three digits are enough for nghttp2; no other reader takes them all.
-      if (status > 599) this.giveUp('malformed', 'a status beyond 599');
+      if (!(status >= 200 && status <= 599)) this.giveUp('malformed', 'no status of a response');
       else this.handler.onHead(status, headers, (flags & END_STREAM) !== 0);
     });
     stream.on('trailers', (_headers: unknown, _flags: number, raw: unknown) => {
