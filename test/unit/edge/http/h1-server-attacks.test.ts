@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { deny } from '../../../../src/core/verdict.ts';
 import { H1Server } from '../../../../src/edge/http/h1-server.ts';
 import type { H1ServerCall } from '../../../../src/edge/http/h1-server-call.ts';
 import { sendProblem } from '../../../../src/edge/http/problem.ts';
-import { deny } from '../../../../src/core/verdict.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const post = (length: number): string => `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`;
@@ -54,7 +54,7 @@ beforeEach(async () => {
   client.setEncoding('latin1').on('data', (chunk) => {
     text += chunk;
   });
-  client.on('error', () => undefined);
+  client.on('error', () => undefined).setNoDelay(true);
   await once(client, 'connect');
 });
 
@@ -85,7 +85,7 @@ test('a client is heard leaving while a body of its that came whole waits to be 
   await until(() => call.body.readableLength === 65_535);
   client.write('x');
   await until(() => call.isComplete);
-  client.end();
+  client.end('GET');
   await until(() => call.isClosed);
   expect(call.isAnswered).toBe(false);
 });
