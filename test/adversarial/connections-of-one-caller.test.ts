@@ -35,3 +35,23 @@ it('refuses one agent a further connection, lets another in, and the first again
     .poll(() => openSession(target, greedy).then((again) => open.push(again)), { timeout: 5000 })
     .toBeGreaterThan(0);
 });
+
+it('a client that is refused another protocol, and does not hang up, has no place any more', async () => {
+  mesh = await makeMesh({
+    domain: { agents: ['planning/abc123', 'inventory/def456'] },
+    config: { limits: { connections: 4, connectionsPerCaller: 2 } },
+  });
+  const target = await mesh.start('inventory/def456');
+  const caller = mesh.domain.agent('planning/abc123');
+  const headers = ['Upgrade: websocket', 'Connection: upgrade'];
+  for (let refused = 0; refused < 4; refused++) {
+    // The door's end of the connection before may close a moment after ours.
+    await expect
+      .poll(() => openSession(target, caller).then((peer) => open.push(peer)), { timeout: 5000 })
+      .toBe(refused + 1);
+    const peer = open.at(-1) as RawPeer;
+    peer.socket.allowHalfOpen = true;
+    expect((await peer.ask(requestText({ headers }))).code).toBe('chain_missing');
+    await peer.ended();
+  }
+});

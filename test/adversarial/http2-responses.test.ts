@@ -107,7 +107,7 @@ describe('an agent that answers over HTTP/2', () => {
     expect(await ask(overH2)).toMatchObject({ status: 200, body: 'ok', whole: true });
   });
 
-  it.each(['600', '999'])('sends the status %s, which is none', async (status) => {
+  it.each(['000', '099', '600', '999'])('sends the status %s, which is none', async (status) => {
     h2Answer = (stream) => [head(stream, [[':status', status]])];
     expect(await ask(overH2)).toMatchObject({ status: 502, code: 'upstream_failed' });
   });

@@ -28,7 +28,8 @@ export class H1Call implements Call {
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket as Socket);
-    response.once('finish', () => socket.end());
+    // Nothing reads it any more: it would never hear its client hang up.
+    response.once('finish', () => (socket as Socket).destroySoon());
     return new H1Call(request, response);
   }
 

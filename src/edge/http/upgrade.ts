@@ -193,7 +193,8 @@ class RunningUpgrade implements UpstreamHandler {
     } else {
       if (reason !== 'ok') sendProblem(call, deny(reason, 'the connection was not upgraded'), hop, trusted);
       this.running?.abort();
-      upgrade.socket.end();
+      // Nothing reads it any more: it would never hear its client hang up.
+      (upgrade.socket as Socket).destroySoon();
     }
     this.done({
       status: upgraded ? 101 : call.status,
