@@ -29,7 +29,7 @@ export class H1Call implements Call {
     response.shouldKeepAlive = false;
     response.assignSocket(socket as Socket);
     // Nothing reads it any more: it would never hear its client hang up.
-    response.once('finish', () => (socket as Socket).destroySoon());
+    response.once('finish', () => socket.end(() => socket.destroy()));
     return new H1Call(request, response);
   }
 

@@ -194,7 +194,7 @@ class RunningUpgrade implements UpstreamHandler {
       if (reason !== 'ok') sendProblem(call, deny(reason, 'the connection was not upgraded'), hop, trusted);
       this.running?.abort();
       // Nothing reads it any more: it would never hear its client hang up.
-      (upgrade.socket as Socket).destroySoon();
+      upgrade.socket.end(() => upgrade.socket.destroy());
     }
     this.done({
       status: upgraded ? 101 : call.status,
