@@ -15,7 +15,7 @@ const arrived: (() => void)[] = [];
 beforeAll(async () => {
   mesh = await makeMesh({
     domain: { agents: ['planning/abc123', 'inventory/def456'] },
-    config: { limits: { headersTimeout: '1s' } },
+    config: { limits: { headersTimeout: '1s', idleTimeout: '1s' } },
   });
   callee = await mesh.start('inventory/def456', { handler: () => arrived.shift()?.() });
   caller = await mesh.start('planning/abc123', { routes: { 'inventory.mesh': 'inventory/def456' } });

@@ -234,6 +234,25 @@ const withoutSidecar = named(
   2,
 );
 
+const egress = fc.subarray([
+  {
+    name: 'out-api',
+    destination: 'api.example.com:443',
+    mode: 'api',
+    methods: ['GET', 'POST'],
+    path: '/v1/*',
+    scopes: ['cloud:read'],
+    allowPrivate: ['10.0.0.0/8'],
+  },
+  {
+    name: 'out-tunnel',
+    destination: 'db.example.com:5432',
+    mode: 'tunnel',
+    scopes: ['cloud:read'],
+    inside: 'any',
+  },
+]);
+
 const limits = fc.record(
   {
     maxDepth: fc.integer({ min: 1, max: 8 }),
@@ -262,6 +281,7 @@ export const writtenPolicies: fc.Arbitrary<object> = fc
       content,
       decisionPoints,
       withoutSidecar,
+      egress,
     },
     { requiredKeys: ['revision', 'routes', 'rules'] },
   )
