@@ -344,7 +344,8 @@ class RunningExchange implements UpstreamHandler {
     const why = this.cutReason;
     // Where it may end it looks whole, and is.
     const leaves = this.isLeaving && this.edge?.isBetween === true;
-    const isSilent = why === undefined || (SILENT.has(why) && !leaves);
+    // Within a length that was announced there is no room for a word of ours.
+    const isSilent = why === undefined || this.expected !== undefined || (SILENT.has(why) && !leaves);
     const denial = isSilent ? undefined : (this.denial ?? deny(why, 'it was cut'));
     const last = denial && watch?.closing(problemOf(denial, hop, trusted).body);
     if (last === undefined && !leaves) {

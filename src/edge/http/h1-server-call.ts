@@ -59,7 +59,8 @@ export class H1ServerCall implements Call {
   private sentStatus = 0;
   /** The head, as long as nobody knows how the body goes. */
   private pending: string | undefined;
-  private hasLength = false;
+  /** Octets that the head announced and that are still to come; -1 where it announced none. */
+  private left = -1;
   private isChunked = false;
   private isRetired: boolean;
 
@@ -140,6 +141,10 @@ export class H1ServerCall implements Call {
     if (text !== undefined) this.line.socket.write(`${text}\r\n`, 'latin1');
   }
 
+  private get hasLength(): boolean {
+    return this.left !== -1;
+  }
+
   private get hasNoBody(): boolean {
     return this.method === 'HEAD' || this.sentStatus === 204 || this.sentStatus === 304;
   }
@@ -149,7 +154,7 @@ export class H1ServerCall implements Call {
     if (text === undefined) return false;
     for (let at = 0; at < headers.length; at += 2)
       if (headers[at]?.length === 14 && headers[at]?.toLowerCase() === 'content-length')
-        this.hasLength = true;
+        this.left = Number(headers[at + 1]);
     this.sentStatus = status;
     this.pending = text;
     return true;
@@ -186,6 +191,7 @@ export class H1ServerCall implements Call {
       if (head !== '') socket.write(head, 'latin1');
       return !socket.writableNeedDrain;
     }
+    if (!this.mayFollow(chunk.length, false)) return true;
     socket.cork();
     const before = this.isChunked ? `${head}${chunk.length.toString(16)}\r\n` : head;
     if (before !== '') socket.write(before, 'latin1');
@@ -204,6 +210,7 @@ export class H1ServerCall implements Call {
     this.isEnded = true;
     const { socket } = this.line;
     const octets = chunk === undefined || this.hasNoBody ? 0 : chunk.length;
+    if (!this.hasNoBody && !this.mayFollow(octets, true)) return;
     const goesWithTrailers = trailers.length > 0 && !this.hasLength && this.readsTrailers();
     const head = this.takeHead(goesWithTrailers ? undefined : octets);
     let before = head;
@@ -223,6 +230,15 @@ export class H1ServerCall implements Call {
       if (after !== '') socket.write(after, 'latin1', this.onHandedOver);
       socket.uncork();
     }
+  }
+
+  /** INVARIANT: what would be read as the next response is not written, and no next one is read as what is missing here. */
+  private mayFollow(octets: number, isLast: boolean): boolean {
+    if (!this.hasLength) return true;
+    this.left -= octets;
+    if (isLast ? this.left === 0 : this.left >= 0) return true;
+    this.abort();
+    return false;
   }
 
   /** RFC 9110 §6.5.1: only who says so is sent trailers. */

@@ -1,5 +1,5 @@
 /** What looks at bodies may have a fault: then nothing of the body goes on, and only this exchange ends. */
-import { createServer, request as httpRequest, type Server } from 'node:http';
+import { createServer, request as httpRequest, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type ExchangeOptions, httpExchange } from '../../../../src/edge/http/exchange.ts';
@@ -26,6 +26,7 @@ let door: Server;
 let pool: H1Pool;
 let asked: Partial<ExchangeOptions> = {};
 let received = '';
+let answer: (response: ServerResponse) => void;
 const results: ExchangeResult['result'][] = [];
 
 const listen = (server: Server): Promise<number> =>
@@ -38,7 +39,7 @@ beforeAll(async () => {
     request.on('data', (chunk: Buffer) => {
       received += chunk.toString();
     });
-    request.on('end', () => response.end('secret'));
+    request.on('end', () => answer(response));
   });
   pool = new H1Pool({
     address: { host: '127.0.0.1', port: await listen(agent) },
@@ -74,6 +75,7 @@ afterAll(async () => {
   door.close();
 });
 beforeEach(() => {
+  answer = (response) => response.end('secret');
   received = '';
 });
 
@@ -113,4 +115,19 @@ test.each([AT_ONCE, AT_THE_END])('a fault in what looks at the response', async 
 test('without one', async () => {
   expect(await send({})).toEqual({ status: 200, body: 'secret' });
   expect(received).toBe('question');
+});
+
+test('an answer of an announced length that is cut ends without a word of ours in it', async () => {
+  answer = (response) => {
+    response.writeHead(200, { 'content-length': 1000 }).write('half');
+  };
+  const found = { ok: false as const, reason: 'content_denied' as const, detail: 'found' };
+  const cuts: BodyInspector = { push: (chunk) => ({ pass: [chunk], denial: found }), end: fails };
+  const closings: string[] = [];
+  const closing = (problem: string): Buffer => {
+    closings.push(problem);
+    return Buffer.from(problem);
+  };
+  await expect(send({ watch: { ...watching(cuts), closing } })).rejects.toThrow();
+  expect([results.at(-1), closings]).toEqual(['content_denied', []]);
 });

@@ -124,3 +124,25 @@ test('a request that is over has no say in the next one', async () => {
   await until(() => text.split('200 OK').length === 3);
   expect(text).not.toContain(' 100 ');
 });
+
+test.each<readonly [string, readonly string[], string]>([
+  ['less', ['abc'], 'abc'],
+  ['nothing', [], ''],
+  ['more', ['abcde', 'HTTP/1.1 200 OK\r\n\r\n'], 'abcde'],
+  ['more at once', ['abcdeHTTP/1.1 200 OK\r\n\r\n'], ''],
+])(
+  '%s than an answer has announced is no answer, and the next one is not read with it',
+  async (_, pieces, sent) => {
+    client.write(GET.repeat(2));
+    const call = await nextCall(0);
+    call.sendHead(200, ['content-length', '5']);
+    call.flush();
+    await until(() => text.endsWith('\r\n\r\n'));
+    const head = text.length;
+    for (const piece of pieces) call.write(Buffer.from(piece));
+    await until(() => text.length === head + sent.length || served.destroyed);
+    call.end();
+    await until(() => call.isClosed && client.readableEnded);
+    expect([text.slice(head), call.isAnswered, calls.length]).toEqual([sent, false, 1]);
+  },
+);
