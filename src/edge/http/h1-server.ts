@@ -39,6 +39,8 @@ const MAX_PIPELINED = 16;
 const MAX_BEHIND = 64 * 1024;
 /** The same in pieces: each costs more than its octets. */
 const MAX_PIECES = 256;
+/** Milliseconds that a client has to hear an answer that came before its body was whole. */
+const LINGER_MS = 1000;
 const NOTHING = Buffer.alloc(0);
 
 export class H1Server<Context> {
@@ -234,7 +236,8 @@ class H1ServerConnection<Context> implements RequestSink, CallLine {
     if (this.ended || this.call !== call) return;
     if (call.closes) {
       this.leave();
-      this.socket.destroySoon();
+      if (this.parser.isWhole) this.socket.destroySoon();
+      else this.linger();
     } else if (this.parser.isWhole) this.next();
     else {
       // The rest of a body that nobody wants is read, and goes nowhere; and not for ever.
@@ -242,6 +245,15 @@ class H1ServerConnection<Context> implements RequestSink, CallLine {
       this.resume();
     }
   };
+
+  /** Who still sends its body would hear of a reset instead of the answer: what comes is dropped, and not for long. */
+  private linger(): void {
+    const { socket } = this;
+    const late = setTimeout(() => socket.destroy(), LINGER_MS).unref();
+    socket.once('close', () => clearTimeout(late));
+    socket.end();
+    this.resume();
+  }
 
   private next(): void {
     const { behind } = this;

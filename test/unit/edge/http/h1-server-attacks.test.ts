@@ -146,3 +146,17 @@ test.each<readonly [string, readonly string[], string]>([
     expect([text.slice(head), call.isAnswered, calls.length]).toEqual([sent, false, 1]);
   },
 );
+
+test('a client that is refused in the midst of its body hears why, and then the end', async () => {
+  const faults: Error[] = [];
+  client.on('error', (fault) => faults.push(fault));
+  client.write(post(20_000_000));
+  const call = await nextCall(0);
+  client.write(Buffer.alloc(10_000_000, 'x'));
+  sendProblem(call, deny('http_body_too_large', ''), '', false);
+  await until(() => client.readableEnded || client.destroyed);
+  expect([text.slice(0, 12), faults]).toEqual(['HTTP/1.1 413', []]);
+  // It does not hang up: it is hung up on.
+  await once(served, 'close');
+  expect(calls).toHaveLength(1);
+});
