@@ -25,6 +25,8 @@ beforeAll(async () => {
         idleTimeout: '3s',
         requestsPerCaller: 500,
         connectionsPerCaller: 500,
+        requestsPerSecond: 1_000_000,
+        taskRequestsPerSecond: 1_000_000,
       },
       audit: { denialsPerCaller: 1000 },
     },

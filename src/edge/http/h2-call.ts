@@ -1,5 +1,5 @@
 /** A request over HTTP/2: one stream (RFC 9113). What is malformed for every reader, nghttp2 has refused before. */
-import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { ServerHttp2Stream } from 'node:http2';
 import type { Readable } from 'node:stream';
 import type { Call } from './call.ts';
 import { endOnlyWhole, headerObject } from './node-http2.ts';
@@ -7,18 +7,6 @@ import { endOnlyWhole, headerObject } from './node-http2.ts';
 /** RFC 9113 §7. */
 const NO_ERROR = 0;
 const INTERNAL_ERROR = 2;
-/** RFC 9113 §6.8: says that the connection will end, and refuses nothing yet. */
-const EVERY_STREAM = 2 ** 31 - 1;
-
-const retired = new WeakSet<ServerHttp2Session>();
-
-/** Tells the client to take its next request elsewhere; what is under way goes on, and so does what is on the way. */
-export const retireSession = (session: ServerHttp2Session): void => {
-  if (session.destroyed || session.closed || retired.has(session)) return;
-  retired.add(session);
-  session.goaway(NO_ERROR, EVERY_STREAM);
-};
-
 interface Head {
   readonly method: string;
   readonly target: string;
@@ -73,11 +61,14 @@ export class H2Call implements Call {
   readonly stream: ServerHttp2Stream;
   private requestTrailers: readonly string[] = [];
   private answerTrailers: readonly string[] = [];
+  private readonly onRetire: () => void;
   private isEnded = false;
   private onStill: (() => void) | undefined;
   private readonly closeListeners: (() => void)[] = [];
 
-  constructor(stream: ServerHttp2Stream, raw: readonly string[]) {
+  /** `onRetire`: the connection is to end when nothing is under way on it. */
+  constructor(stream: ServerHttp2Stream, raw: readonly string[], onRetire: () => void) {
+    this.onRetire = onRetire;
     const { method, target, rawHeaders, malformed, waits } = readHead(raw);
     this.method = method;
     this.target = target;
@@ -219,7 +210,6 @@ export class H2Call implements Call {
   }
 
   retire(): void {
-    const { session } = this.stream;
-    if (session !== undefined) retireSession(session as ServerHttp2Session);
+    this.onRetire();
   }
 }

@@ -1,7 +1,7 @@
 /** The server's end of an HTTP/2 connection, on a socket that is there already. */
 import type { ServerHttp2Session } from 'node:http2';
 import type { Duplex } from 'node:stream';
-import { H2Call, retireSession } from './h2-call.ts';
+import { H2Call } from './h2-call.ts';
 import { watchPulse } from './h2-pulse.ts';
 import { CONNECTION_WINDOW, http2, sessionOptions } from './node-http2.ts';
 
@@ -85,7 +85,7 @@ export class H2Server {
         this.closeIfDone();
       });
       this.seen = ((stream.id ?? 1) + 1) / 2;
-      listener.onCall(new H2Call(stream, raw as unknown as readonly string[]), this.seen);
+      listener.onCall(new H2Call(stream, raw as unknown as readonly string[], this.onRetire), this.seen);
     });
     session.setLocalWindowSize(CONNECTION_WINDOW);
     // Octets are no sign of life: a header block can be sent one at a time, and pings say nothing.
@@ -121,15 +121,11 @@ export class H2Server {
     return this.open;
   }
 
-  /** Takes what is still on the way, and no more after that; {@link close} ends it. */
-  retire(): void {
-    retireSession(this.session);
-  }
+  private readonly onRetire = (): void => this.close();
 
-  /** Ends when nothing is under way any more. */
+  /** Ends when nothing is under way any more, and says GOAWAY then: after one, nghttp2 drops what comes without a word. */
   close(): void {
     this.isRetired = true;
-    retireSession(this.session);
     this.closeIfDone();
   }
 
