@@ -2,8 +2,9 @@
  * HTTP/1.1 connections to one address: the one used last is used first, new ones are made while all are busy, up to a bound, and
  * behind it requests wait their turn. Nothing is tried twice: what failed may have been done.
  */
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { H1Connection } from './h1-connection.ts';
+import { connectPlain } from './plain-connect.ts';
 import type {
   Upstream,
   UpstreamExchange,
@@ -188,7 +189,7 @@ export class H1Pool implements Upstream {
 
   private connect(): void {
     const { address, connectTimeoutMs } = this.options;
-    const socket = connect({ ...address, noDelay: true });
+    const socket = connectPlain({ ...address, noDelay: true });
     this.sockets.add(socket);
     let fault = 'the connection was not made';
     const late = setTimeout(() => {
