@@ -6,6 +6,7 @@ import { decodeBase64url, isBase64urlOf } from './encoding/base64url.ts';
 import type { Json } from './encoding/json.ts';
 import { sha256Base64url } from './encoding/jws.ts';
 import { isObject } from './encoding/members.ts';
+import { upTo } from './lru.ts';
 import { type Denial, deny, grant, type Verdict } from './verdict.ts';
 
 /** RFC 8037 §2, with exactly these members. */
@@ -107,5 +108,5 @@ const admit = (x: string): Verdict<AdmittedKey> => {
 };
 
 // Both depend on nothing but their key, so that remembering them changes no answer.
-const admittedKeys = new LRUCache<string, Verdict<AdmittedKey>>({ max: 4096 });
-const thumbprints = new LRUCache<string, string>({ max: 4096 });
+const admittedKeys = new LRUCache<string, Verdict<AdmittedKey>>(upTo(4096));
+const thumbprints = new LRUCache<string, string>(upTo(4096));

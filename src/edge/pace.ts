@@ -1,5 +1,6 @@
 /** How fast somebody may go on asking for what costs others something: a bucket each, that empties with time. */
 import { LRUCache } from 'lru-cache';
+import { upTo } from '../core/lru.ts';
 import type { Clock } from '../ports.ts';
 
 export interface PaceLimits {
@@ -26,7 +27,7 @@ export class Pace {
   constructor(limits: PaceLimits, clock: Clock, maxMembers = MAX_MEMBERS) {
     this.limits = limits;
     this.clock = clock;
-    this.members = new LRUCache({ max: maxMembers });
+    this.members = new LRUCache(upTo(maxMembers));
   }
 
   /** Takes note of one more, or of a large one as of several; false when it is too much. */

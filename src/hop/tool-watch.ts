@@ -1,6 +1,7 @@
 /** What definitions of tools were seen last, so that a changed one is known before it is called (rug pull; SPEC.md section 13). */
 import { LRUCache } from 'lru-cache';
 import type { ToolNote } from '../core/audit/record.ts';
+import { upTo } from '../core/lru.ts';
 import type { OfferedTool } from '../core/message/mcp-server.ts';
 import type { Callee } from '../core/policy/destination.ts';
 import type { RouteRule } from '../core/policy/model.ts';
@@ -25,7 +26,7 @@ export const isBarred = ({ tools }: RouteRule, change: ToolNote['change'] | unde
   change !== undefined && (change === 'changed' ? tools?.changed : tools?.unlisted) === 'deny';
 
 export class ToolWatch {
-  private readonly seen = new LRUCache<string, string>({ max: MOST_SEEN });
+  private readonly seen = new LRUCache<string, string>(upTo(MOST_SEEN));
 
   /** A server offers this now. Of what nobody approved nothing is kept, so that no server can crowd out what was. */
   see(callee: Callee, route: RouteRule, { name, digest }: OfferedTool): void {

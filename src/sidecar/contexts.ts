@@ -6,6 +6,7 @@ import { randomFillSync } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { VerifiedChain } from '../core/delegation/chain.ts';
 import { CLOCK_SKEW_SECONDS } from '../core/limits.ts';
+import { upTo } from '../core/lru.ts';
 import { deny, grant, type Verdict } from '../core/verdict.ts';
 import type { Clock } from '../ports.ts';
 
@@ -48,7 +49,7 @@ export class Contexts {
     this.clock = clock;
     this.share = Math.max(1, Math.floor(most * SHARE));
     this.contexts = new LRUCache({
-      max: most,
+      ...upTo(most),
       dispose: (held, handle, why) => this.forget(held, handle, why),
       ttl: idleMs,
       updateAgeOnGet: true,

@@ -14,6 +14,7 @@ import {
 } from '../core/delegation/scope.ts';
 import type { Party } from '../core/handshake/proof.ts';
 import { MAX_CHAIN_BYTES } from '../core/limits.ts';
+import { upTo } from '../core/lru.ts';
 import { deny, grant, type Verdict } from '../core/verdict.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 
@@ -69,7 +70,7 @@ interface Minted {
 const FRESH_SHARE = 0.8;
 
 export class Grants {
-  private readonly minted = new LRUCache<string, Minted>({ max: 4096 });
+  private readonly minted = new LRUCache<string, Minted>(upTo(4096));
 
   /**
    * The grant for one callee, or undefined when there is nothing to grant: no overlap of scope, no depth or no room left.

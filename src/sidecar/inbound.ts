@@ -5,6 +5,7 @@ import { createServer, type TLSSocket, type Server as TlsServer } from 'node:tls
 import { LRUCache } from 'lru-cache';
 import type { SidecarConfig } from '../config/sidecar-schema.ts';
 import { Responder } from '../core/handshake/machine.ts';
+import { upTo } from '../core/lru.ts';
 import { admitsWithoutSidecar } from '../core/policy/proofs.ts';
 import { REASONS, type ReasonCode } from '../core/reasons.ts';
 import { deny, type Verdict } from '../core/verdict.ts';
@@ -49,7 +50,7 @@ export class Inbound {
   private readonly admission: Admission;
   private readonly arrivals = new Map<string, Arrival>();
   private readonly sessions = new Map<TLSSocket, Session | PlainConnection>();
-  private readonly nonces = new LRUCache<string, true>({ max: REMEMBERED_NONCES });
+  private readonly nonces = new LRUCache<string, true>(upTo(REMEMBERED_NONCES));
 
   constructor(parts: Parts) {
     this.parts = parts;

@@ -1,5 +1,6 @@
 /** MCP sessions of the agent behind this sidecar. An id is no bearer token: it is good for the caller and the task that began it. */
 import { LRUCache } from 'lru-cache';
+import { upTo } from '../core/lru.ts';
 import { type Denial, deny } from '../core/verdict.ts';
 import type { Clock, McpSessionPort, SessionOwner } from '../ports.ts';
 
@@ -14,7 +15,7 @@ export class McpSessions implements McpSessionPort {
 
   constructor(idleMs: number, clock: Clock) {
     this.sessions = new LRUCache({
-      max: MOST_SESSIONS,
+      ...upTo(MOST_SESSIONS),
       ttl: idleMs,
       updateAgeOnGet: true,
       ttlResolution: 0,

@@ -4,21 +4,21 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { VerifiedChain } from '../core/delegation/chain.ts';
+import { upTo } from '../core/lru.ts';
 
 /** Tasks with labels at one agent, at one time. */
 const MOST_TASKS = 65_536;
 const NONE: readonly string[] = [];
 
 export class TaskLabels {
-  // Made with the first label: it takes a megabyte, and most sidecars never see one.
-  private tasks: LRUCache<string, readonly string[]> | undefined;
+  private readonly tasks = new LRUCache<string, readonly string[]>(upTo(MOST_TASKS));
 
   get size(): number {
-    return this.tasks?.size ?? 0;
+    return this.tasks.size;
   }
 
   of(chain: Pick<VerifiedChain, 'task' | 'principal'>): readonly string[] {
-    return this.tasks?.get(keyOf(chain)) ?? NONE;
+    return this.tasks.get(keyOf(chain)) ?? NONE;
   }
 
   add(chain: Pick<VerifiedChain, 'task' | 'principal'>, labels: readonly string[]): void {
@@ -26,7 +26,6 @@ export class TaskLabels {
     const known = this.of(chain);
     const all = new Set([...known, ...labels]);
     if (all.size === known.length) return;
-    this.tasks ??= new LRUCache({ max: MOST_TASKS });
     this.tasks.set(keyOf(chain), [...all].sort());
   }
 }

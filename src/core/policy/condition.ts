@@ -5,6 +5,7 @@
 import { type ASTNode, Environment } from '@marcbachmann/cel-js';
 import { LRUCache } from 'lru-cache';
 import { RE2JS } from 're2js';
+import { upTo } from '../lru.ts';
 import { type Attribute, ENVIRONMENT, type Lasts, NOW } from './environment.ts';
 
 /** Values by variable; members are read only when a condition asks for them. */
@@ -37,7 +38,7 @@ const LIMITS = {
 const LINEAR_MATCHES = 'reMatch';
 
 /** Bounded by what policies in force say: only patterns that stand in a condition come here. */
-const patterns = new LRUCache<string, RE2JS>({ max: 4096 });
+const patterns = new LRUCache<string, RE2JS>(upTo(4096));
 /** Characters times instructions of the pattern: half a second at worst. */
 const MAX_MATCH_STEPS = 100_000_000;
 const patternOf = (text: string): RE2JS => {
@@ -232,7 +233,7 @@ const compile = (text: string): Condition | ConditionFault => {
   }
 };
 
-const compiled = new LRUCache<string, Condition | ConditionFault>({ max: 4096 });
+const compiled = new LRUCache<string, Condition | ConditionFault>(upTo(4096));
 
 /** A condition, or why the text is none. Remembered by its text: policies change, most of their conditions don't. */
 export const compileCondition = (text: string): Condition | ConditionFault => {

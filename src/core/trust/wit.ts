@@ -8,6 +8,7 @@ import { jwsHeader, parseJws, type Sign, signJws, verifyJws } from '../encoding/
 import { checkMembers, isDigest, isJti, isObject, isString, isTime, optional } from '../encoding/members.ts';
 import { type AdmittedKey, type AgentJwk, admitKey, jwkFault, jwkOf, thumbprintOf } from '../keys.ts';
 import { CLOCK_SKEW_SECONDS } from '../limits.ts';
+import { upTo } from '../lru.ts';
 import { type AgentId, isAgentId, trustDomainOf } from '../spiffe-id.ts';
 import { deny, grant, type Verdict } from '../verdict.ts';
 
@@ -24,7 +25,7 @@ export interface Wit {
 }
 
 /** Which issuer key has verified a token: the same few come with every connection and every chain. */
-const proven = new LRUCache<string, AdmittedKey>({ max: 2048 });
+const proven = new LRUCache<string, AdmittedKey>(upTo(2048));
 
 const isProven = (
   text: string,
