@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { ConfigError } from '../config/load.ts';
 import { systemClock } from '../edge/clock.ts';
-import { releaseMemory } from '../edge/memory.ts';
+import { idleness, MemoryRelief, releaseMemory } from '../edge/memory.ts';
 import { type LogTap, makeLogger } from '../edge/telemetry/log.ts';
 import { type ReadConfig, readConfigFile } from '../sidecar/config-file.ts';
 import { Sidecar } from '../sidecar/sidecar.ts';
@@ -43,6 +43,8 @@ const build = async (file: string): Promise<Sidecar> => {
     throw error instanceof CommandError ? error : new CommandError((error as Error).message);
   }
 };
+
+const monotonic = (): number => systemClock.monotonic();
 
 export const command: Command = {
   name: 'sidecar',
@@ -91,7 +93,8 @@ export const command: Command = {
       throw new CommandError((error as Error).message);
     }
     started = true;
-    releaseMemory();
+    // Ready first: it would answer its first probe 40 ms later.
+    new MemoryRelief(monotonic, releaseMemory, idleness(monotonic)).soon();
     await Promise.race([asked.then((signal) => sidecar.drain(signal)), drained]);
     return EXIT.ok;
   },

@@ -1,6 +1,6 @@
 /** Memory is given back once large work is over, and seldom. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { MemoryRelief } from '../../../src/edge/memory.ts';
+import { idleness, MemoryRelief } from '../../../src/edge/memory.ts';
 
 let now = 0;
 let released: number[] = [];
@@ -51,4 +51,33 @@ it('does nothing after its end', () => {
   memory.stop();
   pass(100_000);
   expect(released).toEqual([]);
+});
+
+it('leaves a process alone that has something to do', () => {
+  let busy = true;
+  const memory = new MemoryRelief(
+    () => now,
+    () => released.push(now),
+    () => !busy,
+  );
+  memory.soon();
+  pass(60_000);
+  expect(released).toEqual([]);
+  busy = false;
+  pass(60_000);
+  expect(released).toEqual([62_000]);
+});
+
+it('tells by the time that it used since it was asked last', () => {
+  let used = 700;
+  const isIdle = idleness(
+    () => now,
+    () => used,
+  );
+  now += 2000;
+  used += 101;
+  expect(isIdle()).toBe(false);
+  now += 2000;
+  used += 99;
+  expect(isIdle()).toBe(true);
 });
