@@ -1,7 +1,7 @@
 /** What our parser of requests, and Node's own server, make of the same octets. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { duplexPair } from 'node:stream';
-import { type RequestFault, type RequestHead, RequestParser } from '../../src/edge/http/h1-request-parser.ts';
+import { type RequestHead, RequestParser } from '../../src/edge/http/h1-request-parser.ts';
 
 export interface ReadRequest {
   readonly method: string;
@@ -15,7 +15,7 @@ export interface ReadRequest {
 
 export interface Reading {
   readonly requests: readonly ReadRequest[];
-  readonly fault: RequestFault | undefined;
+  readonly fault: 'malformed' | 'too-large' | undefined;
   /** What follows the last whole request: the beginning of another, or what another protocol says. */
   readonly isInHead: boolean;
 }
@@ -45,7 +45,8 @@ export const readRequests = (chunks: readonly Buffer[]): Reading => {
       parser.begin();
     }
   }
-  return { requests, fault: parser.fault, isInHead: parser.isInHead };
+  const { fault, isTooLarge, isInHead } = parser;
+  return { requests, fault: fault === undefined ? fault : isTooLarge ? 'too-large' : 'malformed', isInHead };
 };
 
 /** What Node's server reads: requests that came whole, and whether it refused what came. */

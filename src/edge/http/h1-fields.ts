@@ -12,6 +12,7 @@ const DEL = 0x7f;
 
 /** Of one message, its trailer section apart. */
 export const MAX_FIELDS = 200;
+export const TOO_MANY_FIELDS = `more than ${MAX_FIELDS} fields`;
 
 const TOKEN_TEXT = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -48,15 +49,20 @@ export const readFields = (
     let valueEnd = at;
     while (valueEnd > valueAt && (octets[valueEnd - 1] === SP || octets[valueEnd - 1] === HTAB)) valueEnd--;
     at += 2;
-    if (into.length === 2 * MAX_FIELDS) return `more than ${MAX_FIELDS} fields`;
+    if (into.length === 2 * MAX_FIELDS) return TOO_MANY_FIELDS;
     into.push(text.slice(nameAt - from, nameEnd - from), text.slice(valueAt - from, valueEnd - from));
   }
   return undefined;
 };
 
+const LOWER_CASE = 0x20;
+
 /** Whether `name` is `known`, which is in lower case and of the same length; `usual` is how most servers spell it. */
 const is = (name: string, known: string, usual: string): boolean =>
-  name === usual || name === known || name.toLowerCase() === known;
+  name === usual ||
+  name === known ||
+  // A first letter is enough to tell most others of the length, as User-Agent.
+  ((name.charCodeAt(0) | LOWER_CASE) === known.charCodeAt(0) && name.toLowerCase() === known);
 
 /** How the body of a response ends, and whether the connection outlives it (RFC 9112 §6, §9). */
 export interface Framing {

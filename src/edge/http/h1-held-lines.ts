@@ -3,6 +3,7 @@ import { CR, IS_TEXT, LF } from './h1-fields.ts';
 
 /** Octets of a head or of a trailer section, the empty line at its end with them. */
 export const MAX_LINES_OCTETS = 32 * 1024;
+export const TOO_MANY_OCTETS = `more than ${MAX_LINES_OCTETS} octets of fields`;
 
 export const END_OF_LINES = Buffer.from('\r\n\r\n');
 const NOTHING = Buffer.alloc(0);
@@ -28,7 +29,7 @@ export class HeldLines {
       this.length = end;
       return at + end - before;
     }
-    if (this.length === MAX_LINES_OCTETS) this.fault = `more than ${MAX_LINES_OCTETS} octets of fields`;
+    if (this.length === MAX_LINES_OCTETS) this.fault = TOO_MANY_OCTETS;
     else this.fault = this.faultIn(before);
     return -1;
   }

@@ -170,7 +170,7 @@ class H1ServerConnection<Context> implements RequestSink, CallLine {
     const taken = parser.push(chunk);
     if (this.ended) return;
     if (parser.fault !== undefined)
-      this.fail(parser.fault === 'too-large' ? 'http_headers_too_large' : 'http_malformed');
+      this.fail(parser.isTooLarge ? 'http_headers_too_large' : 'http_malformed');
     else if (this.special !== undefined) this.takeSpecial(this.special, chunk.subarray(taken));
     else if (parser.isWhole) {
       this.call?.endBody(parser.trailers);

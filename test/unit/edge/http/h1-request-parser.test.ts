@@ -83,6 +83,12 @@ describe('refuses', () => {
     expect(read(`${GET}${'A: b\r\n'.repeat(201)}\r\n`).fault).toBe('too-large');
     expect(read(`${GET}${'A: b\r\n'.repeat(200)}\r\n`).fault).toBeUndefined();
   });
+
+  test('as malformed, and not for its size, what is as large as it may be or no head', () => {
+    expect(read(`${GET}${'A: b\r\n'.repeat(199)}Content-Length: x\r\n\r\n`).fault).toBe('malformed');
+    expect(read(`${CHUNKED}0\r\nA: ${'b'.repeat(32 * 1024)}`).fault).toBe('malformed');
+    expect(read(`${CHUNKED}0\r\n${'A: b\r\n'.repeat(201)}\r\n`).fault).toBe('malformed');
+  });
 });
 
 const WHOLE = [
