@@ -1,7 +1,7 @@
 /** The client's end of an HTTP/2 connection: many requests at once, each a stream. */
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
-import { watchPulse } from './h2-pulse.ts';
+import { H2Ending } from './h2-ending.ts';
 import { CONNECTION_WINDOW, endOnlyWhole, headerObject, http2, sessionOptions } from './node-http2.ts';
 import type {
   ComingBody,
@@ -23,7 +23,7 @@ const NO_STREAMS = 0;
 
 /** As over HTTP/1.1: without an end they are an attack. */
 const MAX_INFORMATIONS = 256;
-/** Milliseconds that what is left of a request has to go once it is answered, and that the other side has to hang up. */
+/** Milliseconds that what is left of a request has to go once it is answered. */
 const LINGER_MS = 1000;
 
 export interface H2ConnectionOptions {
@@ -35,60 +35,47 @@ export interface H2ConnectionOptions {
 
 export class H2Connection implements Upstream {
   private readonly session: ClientHttp2Session;
-  private readonly socket: Duplex;
-  private open = 0;
+  private readonly ending: H2Ending;
   private sent = 0;
   /** The ordinal that Node would give to the next request by itself; 0 where that isn't known. */
   private next = 1;
-  private isRetired = false;
-  private late: NodeJS.Timeout | undefined;
   /** ms, as `performance.now()`: when the last stream ended. */
   private idleSince = performance.now();
 
   /** What was read of the socket before is not lost; no write may be pending on it. */
   constructor(socket: Duplex, { onEnd, onRetired }: H2ConnectionOptions = {}) {
-    this.socket = socket;
     this.session = http2().connect('http://peer', {
       ...sessionOptions(NO_STREAMS),
       createConnection: () => socket,
     });
     const { session } = this;
-    session.on('error', () => this.end());
+    this.ending = new H2Ending(session, socket, {
+      onRetired,
+      onStreamEnd: () => {
+        this.idleSince = performance.now();
+      },
+    });
+    session.on('error', () => this.ending.end());
     // It has nothing to say of other origins, and older versions of Node keep as many as come.
     session.on('origin', () => this.destroy());
     session.setLocalWindowSize(CONNECTION_WINDOW);
-    const retire = (): void => {
-      if (this.isRetired) return;
-      this.isRetired = true;
-      onRetired?.();
-    };
-    session.once('goaway', () => {
-      retire();
-      this.endIfDone();
-      watchPulse(session, () => this.destroy());
-    });
-    session.once('close', () => {
-      retire();
-      clearTimeout(this.late);
-      socket.destroy();
-      onEnd?.();
-    });
+    if (onEnd !== undefined) session.once('close', onEnd);
     // Node waits for a socket to close that has closed before, and what is sent would wait with it.
     if (socket.destroyed) setImmediate(() => this.destroy());
   }
 
   get isAlive(): boolean {
-    return !this.isRetired && !this.session.closed && !this.session.destroyed;
+    return !this.ending.isRetired && !this.session.closed && !this.session.destroyed;
   }
 
   /** Milliseconds without a stream. */
   get idleMs(): number {
-    return this.open > 0 ? 0 : performance.now() - this.idleSince;
+    return this.streams > 0 ? 0 : performance.now() - this.idleSince;
   }
 
   /** Streams under way. */
   get streams(): number {
-    return this.open;
+    return this.ending.streams;
   }
 
   /** How many the other side lets us have; its word may still be on the way. */
@@ -116,22 +103,16 @@ export class H2Connection implements Upstream {
     if (ordinal !== this.next) skipTo(session, ordinal);
     this.sent = ordinal;
     this.next = 0;
-    this.open++;
     try {
       const stream = session.request(headersOf(request), {
         endStream: request.body === null,
         waitForTrailers: request.body !== null && !Buffer.isBuffer(request.body),
       });
       this.next = ordinal + 1;
-      stream.once('close', () => {
-        this.open--;
-        this.idleSince = performance.now();
-        this.endIfDone();
-      });
+      this.ending.add(stream);
       exchange.begin(stream, request);
     } catch {
       // A header that can't be sent: nothing of the request has gone.
-      this.open--;
       exchange.fail({ kind: 'broken', detail: 'the request can’t be sent over HTTP/2' });
     }
     return exchange;
@@ -139,25 +120,12 @@ export class H2Connection implements Upstream {
 
   /** Ends when nothing is under way any more. */
   close(): void {
-    this.isRetired = true;
+    this.ending.retire();
     if (!this.session.destroyed) this.session.close();
-    this.endIfDone();
-  }
-
-  private endIfDone(): void {
-    if (this.isRetired && this.open === 0) this.end();
-  }
-
-  /** INVARIANT: the socket goes with the session. Node waits for the other side to read what is on its way to it, and to hang up. */
-  private end(): void {
-    if (!this.session.destroyed) this.session.close();
-    this.late ??= setTimeout(() => this.destroy(), LINGER_MS).unref();
   }
 
   destroy(): void {
-    clearTimeout(this.late);
-    this.session.destroy();
-    this.socket.destroy();
+    this.ending.destroy();
   }
 }
 

@@ -2,7 +2,7 @@
 import type { ServerHttp2Session } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { H2Call } from './h2-call.ts';
-import { watchPulse } from './h2-pulse.ts';
+import { H2Ending } from './h2-ending.ts';
 import { CONNECTION_WINDOW, http2, sessionOptions } from './node-http2.ts';
 
 export interface H2Limits {
@@ -28,8 +28,6 @@ export interface H2Listener {
 /** So many streams may be reset by a client at once, and so many a second after that (CVE-2023-44487). */
 const RESET_BURST = 200;
 const RESETS_PER_SECOND = 50;
-/** Milliseconds that a client has to hang up. */
-const LINGER_MS = 1000;
 /** SETTINGS entries in one frame, and PINGs that wait to be answered. */
 const MAX_SETTINGS = 32;
 const MAX_PINGS = 10;
@@ -41,18 +39,14 @@ const FAULTS: ReadonlySet<string> = new Set(['ERR_HTTP2_ERROR', 'ERR_HTTP2_TOO_M
 
 export class H2Server {
   readonly session: ServerHttp2Session;
-  private readonly socket: Duplex;
+  private readonly ending: H2Ending;
   private readonly listener: H2Listener;
   private readonly idle: NodeJS.Timeout;
-  private open = 0;
   /** Ordinal of the last stream that was a request. */
   private seen = 0;
-  private isRetired = false;
-  private late: NodeJS.Timeout | undefined;
 
   /** What was read of the socket before is not lost; no write may be pending on it (Node would abort). */
   constructor(socket: Duplex, { streams, idleMs, pulseMs }: H2Limits, listener: H2Listener) {
-    this.socket = socket;
     this.listener = listener;
     // Before Node's own listener, which forgets the session's state.
     socket.once('close', () => this.lookForRefused());
@@ -69,32 +63,23 @@ export class H2Server {
     const { session } = this;
     session.on('error', (error: NodeJS.ErrnoException) => {
       if (FAULTS.has(error.code ?? '')) listener.onRefused(++this.seen, error.message);
-      this.end();
+      this.ending.end();
     });
-    // The client wants no more: Node ends the session with its last stream.
-    session.once('goaway', () => {
-      this.isRetired = true;
-      this.closeIfDone();
-      watchPulse(session, () => this.destroy(), pulseMs);
+    this.ending = new H2Ending(session, socket, {
+      pulseMs,
+      onStreamEnd: () => {
+        if (this.streams === 0) this.idle.refresh();
+      },
     });
     session.on('stream', (stream, _headers, _flags, raw) => {
-      this.open++;
-      stream.once('close', () => {
-        this.open--;
-        if (this.open === 0) this.idle.refresh();
-        this.closeIfDone();
-      });
+      this.ending.add(stream);
       this.seen = ((stream.id ?? 1) + 1) / 2;
       listener.onCall(new H2Call(stream, raw as unknown as readonly string[], this.onRetire), this.seen);
     });
     session.setLocalWindowSize(CONNECTION_WINDOW);
     // Octets are no sign of life: a header block can be sent one at a time, and pings say nothing.
     this.idle = setTimeout(() => this.endIfIdle(), idleMs).unref();
-    session.once('close', () => {
-      clearTimeout(this.idle);
-      clearTimeout(this.late);
-      socket.destroy();
-    });
+    session.once('close', () => clearTimeout(this.idle));
   }
 
   /**
@@ -111,37 +96,24 @@ export class H2Server {
   }
 
   private endIfIdle(): void {
-    if (this.open > 0) return;
+    if (this.streams > 0) return;
     this.lookForRefused();
-    this.end();
+    this.ending.end();
   }
 
   /** Streams under way. */
   get streams(): number {
-    return this.open;
+    return this.ending.streams;
   }
 
   private readonly onRetire = (): void => this.close();
 
   /** Ends when nothing is under way any more, and says GOAWAY then: after one, nghttp2 drops what comes without a word. */
   close(): void {
-    this.isRetired = true;
-    this.closeIfDone();
-  }
-
-  private closeIfDone(): void {
-    if (this.isRetired && this.open === 0) this.end();
-  }
-
-  /** INVARIANT: the socket goes with the session. Node waits for a client to read what is on its way to it, and to hang up. */
-  private end(): void {
-    if (!this.session.destroyed) this.session.close();
-    this.late ??= setTimeout(() => this.destroy(), LINGER_MS).unref();
+    this.ending.retire();
   }
 
   destroy(): void {
-    clearTimeout(this.late);
-    this.session.destroy();
-    this.socket.destroy();
+    this.ending.destroy();
   }
 }
