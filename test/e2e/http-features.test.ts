@@ -1,22 +1,11 @@
 /** What HTTP has besides plain requests, through two sidecars, with every version on either end. */
-import {
-  createServer,
-  request as httpRequest,
-  type IncomingMessage,
-  type RequestOptions,
-  type ServerResponse,
-} from 'node:http';
-import {
-  connect as connectH2,
-  createServer as createH2,
-  type Http2ServerRequest,
-  type Http2ServerResponse,
-  type OutgoingHttpHeaders,
-} from 'node:http2';
-import { connect, type Server } from 'node:net';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createH2, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
+import type { Server } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Mesh, makeMesh } from '../testkit/mesh.ts';
+import { type Asked, askUnix, type Heard, openUnixDoor, type UnixDoor } from '../testkit/unix-client.ts';
 
 const TEXT = 'the whole of it';
 
@@ -69,22 +58,6 @@ const handle = (
   }
 };
 
-interface Heard {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, unknown>>;
-  readonly body: string;
-  readonly trailers: Readonly<Record<string, unknown>>;
-  /** 1xx, with their headers. */
-  readonly information: readonly (readonly [number, Readonly<Record<string, unknown>>])[];
-}
-
-interface Asked {
-  readonly method?: string;
-  readonly headers?: Readonly<Record<string, string | string[]>>;
-  readonly body?: string;
-  readonly trailers?: Readonly<Record<string, string>>;
-}
-
 describe.each([
   ['h1', 'h1'],
   ['h1', 'h2c'],
@@ -93,12 +66,10 @@ describe.each([
 ])('a client of %s, an agent of %s', (spoken, agentHttp) => {
   let mesh: Mesh;
   let agent: Server;
-  let socketPath: string;
-  let context: string;
+  let door: UnixDoor;
 
   beforeAll(async () => {
     mesh = await makeMesh({});
-    socketPath = path.join(mesh.directory, 'out.sock');
     // A unix socket behind one of them: the other is on a port.
     const listen = agentHttp === 'h1' ? path.join(mesh.directory, 'agent.sock') : 0;
     agent = agentHttp === 'h1' ? createServer(handle) : createH2(handle);
@@ -106,105 +77,18 @@ describe.each([
     const address = agent.address();
     const at = typeof address === 'string' ? `unix:${address}` : `127.0.0.1:${address?.port}`;
     await mesh.start('inventory/def456', { agentPort: 1, config: { inbound: { agent: at, agentHttp } } });
-    await mesh.start('planning/abc123', {
-      routes: { 'inventory.mesh': 'inventory/def456' },
-      delegate: null,
-      config: { outbound: { listen: `unix:${socketPath}` } },
-    });
-    context = await mesh.startTask(
-      'planning/abc123',
-      mesh.domain.mintChain(['planning/abc123'], { scope: ['cloud:read', 'cloud:write'] }),
-    );
+    door = await openUnixDoor(mesh, ['cloud:read', 'cloud:write']);
   });
   afterAll(() => {
     mesh.stop();
     agent.close();
   });
 
-  const overH1 = (target: string, { method = 'GET', headers = {}, body, trailers }: Asked): Promise<Heard> =>
-    new Promise((resolve, reject) => {
-      const options: RequestOptions = {
-        socketPath,
-        method,
-        path: target,
-        agent: false,
-        headers: {
-          host: 'inventory.mesh',
-          'hopgate-context': context,
-          te: 'trailers',
-          connection: 'te',
-          ...headers,
-        },
-      };
-      const information: [number, Record<string, unknown>][] = [];
-      const request = httpRequest(options, (response) => {
-        let text = '';
-        response.on('data', (chunk: Buffer) => {
-          text += chunk.toString();
-        });
-        response.on('error', reject);
-        response.on('end', () =>
-          resolve({
-            status: response.statusCode ?? 0,
-            headers: response.headers,
-            body: text,
-            trailers: response.trailers,
-            information,
-          }),
-        );
-      });
-      request.on('information', ({ statusCode, headers: sent }) => information.push([statusCode, sent]));
-      request.on('error', reject);
-      const end = (): void => {
-        if (trailers !== undefined) {
-          request.write(body ?? '');
-          request.addTrailers(trailers);
-          request.end();
-        } else request.end(body);
-      };
-      if (headers.expect === undefined) end();
-      else request.on('continue', end);
-    });
-
-  const overH2 = (target: string, { method = 'GET', headers = {}, body, trailers }: Asked): Promise<Heard> =>
-    new Promise((resolve, reject) => {
-      const session = connectH2('http://inventory.mesh', { createConnection: () => connect(socketPath) });
-      session.on('error', reject);
-      const sent: OutgoingHttpHeaders = {
-        ':method': method,
-        ':path': target,
-        'hopgate-context': context,
-        te: 'trailers',
-        ...headers,
-      };
-      const hasBody = body !== undefined || trailers !== undefined;
-      const stream = session.request(sent, { endStream: !hasBody, waitForTrailers: trailers !== undefined });
-      const heard = { status: 0, headers: {}, body: '', trailers: {} };
-      const information: [number, Record<string, unknown>][] = [];
-      stream.on('response', (got) => {
-        heard.status = got[':status'] ?? 0;
-        heard.headers = got;
-      });
-      stream.on('headers', (got) => information.push([got[':status'] ?? 0, got]));
-      stream.on('trailers', (got) => {
-        heard.trailers = got;
-      });
-      stream.on('wantTrailers', () => stream.sendTrailers({ ...trailers }));
-      stream.on('data', (chunk: Buffer) => {
-        heard.body += chunk.toString();
-      });
-      stream.on('error', reject);
-      stream.on('close', () => {
-        session.close();
-        resolve({ ...heard, information });
-      });
-      if (!hasBody) return;
-      if (headers.expect === undefined) stream.end(body);
-      else stream.on('continue', () => stream.end(body));
-    });
-
-  const ask = (target: string, asked: Asked = {}): Promise<Heard> =>
-    spoken === 'h1' ? overH1(target, asked) : overH2(target, asked);
+  const ask = async (target: string, asked?: Asked): Promise<Heard> => {
+    const heard = await askUnix(spoken, door, target, asked);
+    expect(heard.whole).toBe(true);
+    return heard;
+  };
 
   it('HEAD has a length and no body', async () => {
     const { status, headers, body } = await ask('/head', { method: 'HEAD' });

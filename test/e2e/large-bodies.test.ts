@@ -3,13 +3,13 @@
  * large; the default is for every run.
  */
 import { createServer, request as httpRequest, type Server } from 'node:http';
-import { connect as connectH2, createServer as createH2, type Http2Server } from 'node:http2';
-import { type AddressInfo, connect } from 'node:net';
-import path from 'node:path';
+import { createServer as createH2, type Http2Server } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Mesh, makeMesh } from '../testkit/mesh.ts';
+import { connectUnixH2, openUnixDoor, type UnixDoor } from '../testkit/unix-client.ts';
 
 const MIB = 1024 * 1024;
 const SIZE = Number(process.env.HOPGATE_LARGE_MIB ?? 32) * MIB;
@@ -50,8 +50,7 @@ const growthOf = async (run: () => Promise<void>): Promise<number> => {
 describe.each(['h1', 'h2'])(`${SIZE / MIB} MiB over %s`, (version) => {
   let mesh: Mesh;
   let agent: Server | Http2Server;
-  let context: string;
-  let socketPath: string;
+  let door: UnixDoor;
 
   beforeAll(async () => {
     const answer = async (
@@ -71,16 +70,7 @@ describe.each(['h1', 'h2'])(`${SIZE / MIB} MiB over %s`, (version) => {
       agentPort: (agent.address() as AddressInfo).port,
       config: { inbound: { agentHttp: 'as-received' } },
     });
-    socketPath = path.join(mesh.directory, 'out.sock');
-    await mesh.start('planning/abc123', {
-      routes: { 'inventory.mesh': 'inventory/def456' },
-      delegate: null,
-      config: { outbound: { listen: `unix:${socketPath}` } },
-    });
-    context = await mesh.startTask(
-      'planning/abc123',
-      mesh.domain.mintChain(['planning/abc123'], { scope: ['cloud:read', 'cloud:write'] }),
-    );
+    door = await openUnixDoor(mesh, ['cloud:read', 'cloud:write']);
   });
   afterAll(() => {
     mesh.stop();
@@ -88,6 +78,7 @@ describe.each(['h1', 'h2'])(`${SIZE / MIB} MiB over %s`, (version) => {
   });
 
   const ask = async (method: 'GET' | 'POST'): Promise<number> => {
+    const { socketPath, context } = door;
     const headers = { 'hopgate-context': context };
     if (version === 'h1')
       return new Promise((resolve, reject) => {
@@ -103,7 +94,7 @@ describe.each(['h1', 'h2'])(`${SIZE / MIB} MiB over %s`, (version) => {
         if (method === 'POST') pipeline(body(), request).catch(reject);
         else request.end();
       });
-    const session = connectH2('http://inventory.mesh', { createConnection: () => connect(socketPath) });
+    const session = connectUnixH2(door);
     const stream = session.request({ ...headers, ':method': method, ':path': '/big' });
     if (method === 'POST') void pipeline(body(), stream, { end: true }).catch(() => undefined);
     const octets =

@@ -3,11 +3,11 @@
  * came looks whole, and both logs say who broke off.
  */
 import { request as httpRequest } from 'node:http';
-import { connect as connectH2, createServer as createH2, type ServerHttp2Stream } from 'node:http2';
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import path from 'node:path';
+import { createServer as createH2, type ServerHttp2Stream } from 'node:http2';
+import { createServer, type Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Mesh, makeMesh, sendThrough } from '../testkit/mesh.ts';
+import { askUnix, type Heard, openUnixDoor, type UnixDoor } from '../testkit/unix-client.ts';
 
 const POLICY = {
   routes: [
@@ -67,12 +67,6 @@ const dyingH2Agent = (sockets: Set<Socket>): ReturnType<typeof createH2> => {
   return server;
 };
 
-interface Heard {
-  readonly status: number;
-  readonly body: string;
-  readonly whole: boolean;
-}
-
 describe.each([
   ['h1', 'h1'],
   ['h2', 'h1'],
@@ -81,8 +75,7 @@ describe.each([
   const sockets = new Set<Socket>();
   let mesh: Mesh;
   let agent: Server;
-  let socketPath: string;
-  let context: string;
+  let door: UnixDoor;
 
   beforeAll(async () => {
     agent = agentHttp === 'h1' ? dyingAgent() : dyingH2Agent(sockets);
@@ -90,67 +83,17 @@ describe.each([
     const address = agent.address();
     const port = address !== null && typeof address === 'object' ? address.port : 0;
     mesh = await makeMesh({ domain: { anchor: { scope: ['cloud:*', 'chat:*'] } }, policy: POLICY });
-    socketPath = path.join(mesh.directory, 'out.sock');
     // The breaker has tests of its own.
     const config = { inbound: { agentHttp }, limits: { agentFailures: 1000 } };
     await mesh.start('inventory/def456', { agentPort: port, config });
-    await mesh.start('planning/abc123', {
-      routes: { 'inventory.mesh': 'inventory/def456' },
-      delegate: null,
-      config: { outbound: { listen: `unix:${socketPath}` } },
-    });
-    context = await mesh.startTask(
-      'planning/abc123',
-      mesh.domain.mintChain(['planning/abc123'], { scope: ['cloud:read', 'chat:opaque'] }),
-    );
+    door = await openUnixDoor(mesh, ['cloud:read', 'chat:opaque']);
   });
   afterAll(() => {
     mesh.stop();
     agent.close();
   });
 
-  const askH1 = (target: string): Promise<Heard> =>
-    new Promise((resolve, reject) => {
-      const headers = { host: 'inventory.mesh', 'hopgate-context': context };
-      const request = httpRequest({ socketPath, path: target, agent: false, headers }, (response) => {
-        let body = '';
-        response.on('data', (chunk: Buffer) => {
-          body += chunk.toString();
-        });
-        response.on('error', () => undefined);
-        response.on('close', () =>
-          resolve({ status: response.statusCode ?? 0, body, whole: response.complete }),
-        );
-      });
-      request.on('error', reject);
-      request.end();
-    });
-
-  const askH2 = (target: string): Promise<Heard> =>
-    new Promise((resolve, reject) => {
-      const session = connectH2('http://inventory.mesh', { createConnection: () => connect(socketPath) });
-      session.on('error', reject);
-      const stream = session.request({ ':path': target, 'hopgate-context': context });
-      let status = 0;
-      let body = '';
-      let whole = false;
-      stream.on('response', (headers) => {
-        status = Number(headers[':status']);
-      });
-      stream.on('data', (chunk: Buffer) => {
-        body += chunk.toString();
-      });
-      stream.on('error', () => undefined);
-      stream.on('end', () => {
-        whole = stream.rstCode === 0;
-      });
-      stream.on('close', () => {
-        session.destroy();
-        resolve({ status, body, whole: whole && stream.rstCode === 0 });
-      });
-      stream.end();
-    });
-  const ask = (target: string): Promise<Heard> => (spoken === 'h1' ? askH1(target) : askH2(target));
+  const ask = (target: string): Promise<Heard> => askUnix(spoken, door, target);
 
   const outcomesOf = (name: string): unknown[] =>
     mesh
@@ -180,7 +123,7 @@ describe.each([
   it.each(agentHttp === 'h1' ? ['/mid-body', '/mid-chunks', '/mid-chunk'] : ['/mid-body'])(
     'killed %s: half a response that nobody takes for a whole one',
     async (target) => {
-      expect(await ask(target)).toEqual({ status: 200, body: 'half', whole: false });
+      expect(await ask(target)).toMatchObject({ status: 200, body: 'half', whole: false });
       await expectOnRecord(
         { result: 'upstream_failed', status: 200, sent: 4 },
         { result: 'peer_failed', status: 200, sent: 4 },
@@ -189,7 +132,7 @@ describe.each([
   );
 
   it('and the next request is served', async () => {
-    expect(await ask('/')).toEqual({ status: 200, body: 'alive', whole: true });
+    expect(await ask('/')).toMatchObject({ status: 200, body: 'alive', whole: true });
   });
 });
 

@@ -1,38 +1,18 @@
 /** `npm run bench -- telemetry`: what it costs one side of a hop to be counted, and to be told to a receiver of OTLP. */
 import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base';
 import { table } from '../../../src/cli/terminal.ts';
-import type { DecisionRecord } from '../../../src/core/audit/record.ts';
 import { HopMeter } from '../../../src/edge/telemetry/hop-meter.ts';
 import { HopSpans } from '../../../src/edge/telemetry/otlp/hop-spans.ts';
 import { textOf } from '../../../src/edge/telemetry/series.ts';
 import type { MeterPort, TracePort } from '../../../src/ports.ts';
+import { decision } from '../../testkit/core-log.ts';
 import { median } from '../world.ts';
 
 const asJson = process.argv.includes('--json');
 const ROUNDS = process.argv.includes('--quick') ? 5 : 25;
 const HOPS = 200_000;
 const RESULT = { result: 'ok', status: 200, received: 100, sent: 2000 } as const;
-const RECORD: DecisionRecord = {
-  agents: [{ id: 'spiffe://company.com/agent/planning/1', link: 'l0' }],
-  bundle: '1.2',
-  cached: true,
-  callee: 'spiffe://company.com/agent/inventory/1',
-  caller: 'spiffe://company.com/agent/planning/1',
-  direction: 'inbound',
-  granted: ['cloud:read'],
-  hop: 'abc.1',
-  kind: 'decision',
-  method: 'GET',
-  policy: '7',
-  principal: 'mailto:alice@company.com',
-  reason: 'ok',
-  required: ['cloud:read'],
-  rule: 'agents',
-  target: '/vpcs',
-  task: 'l0',
-  us: { total: 5 },
-  verdict: 'permit',
-};
+const RECORD = decision();
 
 /** Nanoseconds of CPU a hop: what others do on this machine meanwhile is not in it. */
 const cpuOf = (hops: number, one: (at: number) => void): number => {

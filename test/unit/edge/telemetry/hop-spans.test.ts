@@ -7,28 +7,11 @@ import {
 import { expect, it } from 'vitest';
 import type { DecisionRecord, Direction, Outcome } from '../../../../src/core/audit/record.ts';
 import { HopSpans } from '../../../../src/edge/telemetry/otlp/hop-spans.ts';
+import { decision } from '../../../testkit/core-log.ts';
 
-const RECORD: DecisionRecord = {
-  agents: [{ id: 'spiffe://company.com/agent/planning/1', link: 'l0' }],
-  bundle: '1.2',
-  cached: true,
-  callee: 'spiffe://company.com/agent/inventory/1',
-  caller: 'spiffe://company.com/agent/planning/1',
-  direction: 'inbound',
-  granted: ['cloud:read'],
-  hop: 'abc.1',
-  kind: 'decision',
-  method: 'GET',
-  policy: '7',
-  principal: 'mailto:alice@company.com',
-  reason: 'ok',
-  required: ['cloud:read'],
-  rule: 'agents',
-  target: '/events',
-  task: 'l0',
-  us: { total: 5 },
-  verdict: 'permit',
-};
+const RECORD = decision();
+const DENIED = decision({ verdict: 'deny', reason: 'rule_denied' });
+const ERROR = 2;
 
 /** A span of one hop, as it is exported. */
 const spanOf = (
@@ -48,9 +31,6 @@ const spanOf = (
   if (told === undefined) throw new Error('no span');
   return told;
 };
-
-const ERROR = 2;
-const DENIED: DecisionRecord = { ...RECORD, verdict: 'deny', reason: 'rule_denied' };
 
 it('a stream that is cut has an event with its reason, and is an error on both sides', () => {
   for (const direction of ['inbound', 'outbound'] as const) {
