@@ -1,9 +1,10 @@
-/** The files that the demo runs as processes: sources in a checkout, built ones in the package. */
+/** The files that the demo runs as processes: sources in a checkout, each in its folder; built ones in the package, side by side. */
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 
-const here = fileURLToPath(import.meta.url);
-const programAt = (name: string): string => path.resolve(path.dirname(here), `${name}${path.extname(here)}`);
+const programAt = (source: string): string =>
+  import.meta.filename.endsWith('.ts')
+    ? path.resolve(import.meta.dirname, `${source}.ts`)
+    : path.resolve(import.meta.dirname, `${path.basename(source)}.js`);
 
 export const MAIN = programAt('../../main');
 export const AGENT_PROGRAM = programAt('agent-process');

@@ -2,20 +2,15 @@
  * undici's dispatchers without the rest of undici (fetch, WebSocket, caches), which its index loads: 11 MiB that a sidecar
  * never uses. The package has no export map, so these files are reachable; a test holds that they are the real ones.
  */
-import { createRequire } from 'node:module';
 import type { Dispatcher, Client as UndiciClient, Pool as UndiciPool } from 'undici';
+import requestOn from 'undici/lib/api/api-request.js';
+import clientFile from 'undici/lib/dispatcher/client.js';
+import poolFile from 'undici/lib/dispatcher/pool.js';
 
-const require = createRequire(import.meta.url);
-
-export const Client = require('undici/lib/dispatcher/client.js') as typeof UndiciClient;
+export const Client = clientFile;
 export type Client = UndiciClient;
-export const Pool = require('undici/lib/dispatcher/pool.js') as typeof UndiciPool;
+export const Pool = poolFile;
 export type Pool = UndiciPool;
-
-const requestOn = require('undici/lib/api/api-request.js') as (
-  this: Dispatcher,
-  options: Dispatcher.RequestOptions,
-) => Promise<Dispatcher.ResponseData>;
 
 /** `dispatcher.request(options)`, which the index would give to every dispatcher. */
 export const request = (

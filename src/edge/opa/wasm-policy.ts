@@ -1,12 +1,13 @@
 /** One module of a bundle, ready to be asked: OPA's SDK over a module that counts its steps, within its own memory. */
-import { createRequire } from 'node:module';
 import type { LoadedPolicy, loadPolicySync } from '@open-policy-agent/opa-wasm';
+import * as opa from '@open-policy-agent/opa-wasm';
 import { BundleFault } from './bundle-fault.ts';
 import { WasmFault } from './wasm-binary.ts';
 import { meterModule, SETUP_STEPS, STEPS } from './wasm-metering.ts';
 
-const sdk = createRequire(import.meta.url)('@open-policy-agent/opa-wasm') as {
-  readonly loadPolicySync: typeof loadPolicySync;
+// Its ES module gives by name what is asynchronous alone; the rest is there, untyped.
+const { default: sdk } = opa as unknown as {
+  readonly default: { readonly loadPolicySync: typeof loadPolicySync };
 };
 
 /**
