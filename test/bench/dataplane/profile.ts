@@ -3,8 +3,9 @@
  * `node test/bench/dataplane/profile.ts [--seconds 5] [--top 40] [--read FILE.cpuprofile]`.
  */
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { table } from '../../../src/cli/terminal.ts';
 import { BenchWorld, pinProcess } from '../world.ts';
@@ -55,8 +56,27 @@ const record = async (seconds: number): Promise<{ readonly profile: Profile; rea
   }
 };
 
-const fileOf = (url: string): string =>
-  url.replace(/^.*\/dist\//, '').replace(/^.*\/node_modules\//, 'npm:') || '(native)';
+const places = new Map<string, readonly string[]>();
+
+/** For each line of a bundled file the module that it is from, which stands in a comment before the first of them. */
+const modulesIn = (file: string): readonly string[] => {
+  let module = '';
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .map((line) => {
+      module = /^\/\/ ((?:src|node_modules)\/\S+)$/.exec(line)?.[1] ?? module;
+      return module;
+    });
+};
+
+const fileOf = ({ url, lineNumber }: { readonly url: string; readonly lineNumber: number }): string => {
+  if (!url.startsWith('file:')) return url || '(native)';
+  const modules = places.get(url) ?? (existsSync(new URL(url)) ? modulesIn(fileURLToPath(url)) : []);
+  places.set(url, modules);
+  return (modules[lineNumber] || path.basename(url))
+    .replace(/^(?:.*\/)?src\//, '')
+    .replace(/^.*\/node_modules\/|^node_modules\//, 'npm:');
+};
 
 const kindOf = (name: string, file: string): string => {
   if (name === '(garbage collector)') return 'collector';
@@ -79,7 +99,7 @@ for (const [at, id] of profile.samples.entries()) {
   const micros = profile.timeDeltas[at] ?? 0;
   if (frame === undefined || frame.functionName === '(idle)') continue;
   busy += micros;
-  const file = fileOf(frame.url);
+  const file = fileOf(frame);
   const place = `${frame.functionName || '(anonymous)'}  ${file}:${frame.lineNumber + 1}`;
   sums.function.set(place, (sums.function.get(place) ?? 0) + micros);
   const kind = kindOf(frame.functionName, file);
