@@ -23,6 +23,10 @@ export const policyFaults = (text: string): string[] => faultsOf(() => parsePoli
 export const verifierFaults = (text: string): string[] =>
   faultsOf(() => parseConfig(text, 'f.yaml', verifierSchema));
 
+/** The same document, so long that it is validated by compiled code: what is wrong with it is the same. */
+export const longer = (text: string): string =>
+  `${text.replace(/\n?$/, '\n')}${'# and nothing more\n'.repeat(4000)}`;
+
 /** A sidecar that is right, for tests to break; `rest` begins on line 15. */
 export const sidecarText = (rest = 'inbound:\n  agent: 127.0.0.1:8080\n'): string => `\
 apiVersion: hopgate.dev/v1

@@ -1,6 +1,6 @@
 /** What is wrong in a policy is said with its line, column and field: what no schema sees as well. */
 import { describe, expect, test } from 'vitest';
-import { policyFaults, policyText } from '../../testkit/config-faults.ts';
+import { longer, policyFaults, policyText } from '../../testkit/config-faults.ts';
 
 const ROUTE = 'routes:\n  - name: read\n    path: /items/{id}\n    scopes: [cloud:read]\n';
 const withRoute = (path: string, scopes = '[cloud:read]'): string =>
@@ -127,6 +127,7 @@ describe('a policy', () => {
     ],
   ])('%s', (_, text, faults) => {
     expect(policyFaults(text)).toEqual(faults);
+    expect(policyFaults(longer(text))).toEqual(faults);
   });
 
   test('a longer link loads when it is asked for', () => {
@@ -172,6 +173,7 @@ describe('scope sets', () => {
     ],
   ])('%s', (_, text, faults) => {
     expect(policyFaults(text)).toEqual(faults);
+    expect(policyFaults(longer(text))).toEqual(faults);
   });
 
   test('a set that is reached by two ways is no circle', () => {

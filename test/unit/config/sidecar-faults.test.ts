@@ -1,6 +1,6 @@
 /** What is wrong in a sidecar's file is said with its line, column and field, all of it at once. */
 import { describe, expect, test } from 'vitest';
-import { sidecarFaults, sidecarText } from '../../testkit/config-faults.ts';
+import { longer, sidecarFaults, sidecarText } from '../../testkit/config-faults.ts';
 
 const LOCAL =
   'a local address: 127.0.0.1:port, [::1]:port or unix:/path (107 octets at most). Anything else, names included, could be reached or answered by others';
@@ -193,6 +193,7 @@ describe('a sidecar file', () => {
     ],
   ])('%s', (_, text, faults) => {
     expect(sidecarFaults(text)).toEqual(faults);
+    expect(sidecarFaults(longer(text))).toEqual(faults);
   });
 
   test('every fault at once, in the order of the text', () => {
