@@ -1,5 +1,5 @@
 /** The detectors that rules name, each a set of patterns that is made ready when it is first asked for. */
-import { INJECTION } from './injection-patterns.ts';
+import { injectionPhrases } from './injection-patterns.ts';
 import { PatternSet, type PatternSpec } from './pattern-set.ts';
 import type { Phrase } from './phrases.ts';
 import { PII } from './pii-patterns.ts';
@@ -9,7 +9,7 @@ export interface DetectorSpec {
   readonly name: string;
   /** What it sees, for people. */
   readonly about: string;
-  readonly phrases: readonly Phrase[];
+  readonly phrases: () => readonly Phrase[];
   readonly patterns: readonly PatternSpec[];
   /** Whether it looks at bodies that are no text too. */
   readonly inOctets: boolean;
@@ -19,21 +19,21 @@ export const DETECTORS: readonly DetectorSpec[] = [
   {
     name: 'injection',
     about: 'words that tell a model to leave its instructions, to give them away, or to act unseen',
-    phrases: INJECTION,
+    phrases: injectionPhrases,
     patterns: [],
     inOctets: true,
   },
   {
     name: 'secrets',
     about: 'keys, tokens and passwords of known forms, and values of great entropy behind such names',
-    phrases: [],
+    phrases: () => [],
     patterns: SECRETS,
     inOctets: true,
   },
   {
     name: 'pii',
     about: 'card and account numbers, identity numbers, addresses, telephone numbers',
-    phrases: [],
+    phrases: () => [],
     patterns: PII,
     // Numbers in files are drawings as often as cards.
     inOctets: false,
@@ -48,7 +48,7 @@ export const detectorSet = (name: string): PatternSet | undefined => {
   if (known !== undefined) return known;
   const spec = DETECTORS.find((one) => one.name === name);
   if (spec === undefined) return undefined;
-  const set = new PatternSet(name, spec.patterns, spec.inOctets, spec.phrases);
+  const set = new PatternSet(name, spec.patterns, spec.inOctets, spec.phrases());
   made.set(name, set);
   return set;
 };

@@ -25,7 +25,8 @@ const MODEL =
 const VALUABLE =
   "conversation|chat (?:history|log)|api[ _-]?keys?|credentials|secrets?|passwords?|(?:access |session |auth )?tokens?|environment variables|env vars?|\\.env|ssh keys?|private keys?|id_rsa|system prompt|cookies|contents? of|customer (?:data|list|records)|user(?:'s)? (?:data|information|emails?|files)|(?:all|every|the) (?:files?|emails?|data|documents?|messages|records|information)|inbox";
 
-export const INJECTION: readonly Phrase[] = [
+/** Made when they are asked for: most sidecars never look for them. */
+export const injectionPhrases = (): readonly Phrase[] => [
   ...words(
     'injection/ignore-previous',
     `(?:${LEAVE})${gap(24)}(?:${BEFORE})${gap(30)}(?:${ORDERS})|(?:${LEAVE})${gap(24)}(?:${ORDERS})${gap(16)}(?:above|before this|so far|previously|given (?:to you|so far|before|earlier)|earlier|until now|you (?:got|were given|received|have))`,
