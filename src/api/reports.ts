@@ -1,13 +1,11 @@
 /** What sidecars report: what they enforce, and how the hops with each peer ended. Lost reports are lost. */
 import { z } from 'zod';
 import { isBase64urlOf } from '../core/encoding/base64url.ts';
+import { MAX_REPORTED_PEERS } from '../core/limits.ts';
 import { REASONS, type ReasonCode } from '../core/reasons.ts';
 import { isAgentId } from '../core/spiffe-id.ts';
 import { endpoint } from './endpoint.ts';
 import { noBody, none } from './forms.ts';
-
-/** Peers that one report tells apart; what happened with more of them stands under `others`. */
-export const MAX_REPORTED_PEERS = 128;
 
 const digest = z.string().refine((text) => isBase64urlOf(text, 32), 'base64url SHA-256');
 const seconds = z.int().min(0);

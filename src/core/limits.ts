@@ -47,3 +47,6 @@ export const MAX_GROUP_BYTES = 128;
 export const MAX_ATTRIBUTED = 100_000;
 /** From `created` to `expires` of the proof that one request brings. */
 export const MAX_REQUEST_PROOF_SECONDS = 30;
+
+/** Peers that one report to the verifier tells apart; what happened with more of them stands under `others`. */
+export const MAX_REPORTED_PEERS = 128;

@@ -1,6 +1,7 @@
 /** What happened with each peer since the last report, counted: bounded, and nothing of it is kept when it is sent or lost. */
-import { MAX_REPORTED_PEERS, type PeerEvidence, type Report } from '../api/reports.ts';
+import type { PeerEvidence, Report } from '../api/reports.ts';
 import type { Outcome } from '../core/audit/record.ts';
+import { MAX_REPORTED_PEERS } from '../core/limits.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import type { EvidencePort } from '../ports.ts';
 

@@ -2,7 +2,7 @@
  * Tasks that began here and are over, told to the verifier, which ends their grants at every sidecar: ended at the admin socket,
  * or idle for too long. Never on a request's path.
  */
-import { type TaskOutcome, taskEndpoints } from '../api/tasks.ts';
+import type { TaskOutcome } from '../api/tasks.ts';
 import { CLOCK_SKEW_SECONDS } from '../core/limits.ts';
 import { REASONS, type ReasonCode } from '../core/reasons.ts';
 import type { Logger } from '../edge/telemetry/log.ts';
@@ -15,7 +15,7 @@ import type { Context, Contexts } from './contexts.ts';
 
 export interface TaskEndsOptions {
   /** Undefined where trust comes from files: a task then ends here alone. */
-  readonly link: Pick<VerifierLink, 'run'> | undefined;
+  readonly link: Pick<VerifierLink, 'endTask'> | undefined;
   readonly contexts: Contexts;
   readonly live: Pick<LiveHops, 'tasks' | 'cutTask'>;
   readonly clock: Clock;
@@ -175,9 +175,7 @@ export class TaskEnds {
     const why = outcome === 'idle' ? 'idle for too long' : 'ended where it began';
     const body = { principal, outcome, chain: chainText, why };
     try {
-      await this.options.link?.run((client) =>
-        client.call(taskEndpoints.endTask, { params: { task }, body }, this.stopping.signal),
-      );
+      await this.options.link?.endTask(task, body, this.stopping.signal);
       return { where: 'everywhere' };
     } catch (error) {
       if (!(error instanceof VerifierError)) {

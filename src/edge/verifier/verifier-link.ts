@@ -1,4 +1,6 @@
 /** The way to the verifier: several addresses of which one answers, and always the newest identity and CAs. */
+import type { BodyFor } from '../../api/endpoint.ts';
+import { taskEndpoints } from '../../api/tasks.ts';
 import type { Clock } from '../../ports.ts';
 import type { TlsIdentity } from '../tls/settings.ts';
 import { VerifierClient } from './client.ts';
@@ -83,6 +85,15 @@ export class VerifierLink {
       }
     }
     throw last ?? new VerifierError('verifier_unreachable', 'no address is configured');
+  }
+
+  /** Tells that a task is over. Throws {@link VerifierError}. */
+  async endTask(
+    task: string,
+    body: BodyFor<typeof taskEndpoints.endTask>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.run((client) => client.call(taskEndpoints.endTask, { params: { task }, body }, signal));
   }
 
   private async runAt<T>(address: string, work: (client: VerifierClient) => Promise<T>): Promise<T> {
