@@ -1,6 +1,5 @@
 /** `fetch` to one token endpoint: its own CA, no redirects, a bounded answer. */
-import { request } from '../http/undici.ts';
-import { openService } from '../opa/service-pool.ts';
+import { readFileSync } from 'node:fs';
 
 export interface TokenFetch {
   readonly fetch: (url: string, options: TokenFetchOptions) => Promise<Response>;
@@ -23,15 +22,24 @@ class TooLarge extends Error {}
 /** Throws on a CA file that can't be read. */
 export const tokenFetch = (endpoint: string, caFile: string | undefined): TokenFetch => {
   const { href, pathname, search } = new URL(endpoint);
-  const { pool } = openService({
-    url: endpoint,
-    caFile,
-    connections: 1,
-    connectMs: CONNECT_MS,
-  });
+  const ca = caFile === undefined ? undefined : readFileSync(caFile, 'utf8');
+  let isClosed = false;
+  let opened: ReturnType<typeof open> | undefined;
+  // Only who exchanges tokens pays for what speaks to the endpoint.
+  const open = async () => {
+    const [{ openService }, { request }] = await Promise.all([
+      import('../opa/service-pool.ts'),
+      import('../http/undici.ts'),
+    ]);
+    const { pool } = openService({ url: endpoint, ca, connections: 1, connectMs: CONNECT_MS });
+    return { pool, request };
+  };
   return {
     async fetch(url, { method, headers, body, signal }) {
       if (new URL(url).href !== href) throw new TypeError('another URL than the token endpoint');
+      if (isClosed) throw new Error('closed');
+      opened ??= open();
+      const { pool, request } = await opened;
       const answer = await request(pool, {
         path: `${pathname}${search}`,
         method: method as 'POST',
@@ -53,6 +61,12 @@ export const tokenFetch = (endpoint: string, caFile: string | undefined): TokenF
       });
     },
     // An exchange that is under way has its own time limit.
-    close: () => void pool.close(),
+    close: () => {
+      isClosed = true;
+      void opened?.then(
+        ({ pool }) => pool.close(),
+        () => undefined,
+      );
+    },
   };
 };

@@ -4,7 +4,7 @@ import type { BundleConfig } from '../../config/decision-point-schema.ts';
 import { request } from '../http/undici.ts';
 import { watchFiles } from '../store/watched-files.ts';
 import { delay, jittered } from '../verifier/backoff.ts';
-import { openService, readToken, type Service } from './service-pool.ts';
+import { openService, readCa, readToken, type Service } from './service-pool.ts';
 
 /** Takes a bundle, or not; false when it was refused. Never rejects. */
 export type TakeBundle = (octets: Buffer) => Promise<boolean>;
@@ -43,7 +43,7 @@ export class HttpBundleSource implements BundleSource {
   constructor(config: BundleConfig & { readonly url: string }) {
     this.config = config;
     const { url, caFile } = config;
-    this.service = openService({ url, caFile, connections: 1, connectMs: CONNECT_MS });
+    this.service = openService({ url, ca: readCa(caFile), connections: 1, connectMs: CONNECT_MS });
   }
 
   async start(take: TakeBundle, onFault: OnFault): Promise<void> {

@@ -10,7 +10,7 @@ import { watchFiles } from '../store/watched-files.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { readAnswer, refuse } from './answer.ts';
 import { callerOf, MOST_CALLERS } from './caller.ts';
-import { openService, readToken, type Service } from './service-pool.ts';
+import { openService, readCa, readToken, type Service } from './service-pool.ts';
 
 /** An answer is a yes or a no and a sentence. */
 const MAX_ANSWER_BYTES = 65_536;
@@ -58,7 +58,7 @@ export class RestPoint implements DecisionPoint {
   constructor(options: RestPointOptions) {
     this.options = options;
     const { url, caFile, maxInFlight, timeout } = options.config;
-    this.service = openService({ url, caFile, connections: maxInFlight, connectMs: timeout });
+    this.service = openService({ url, ca: readCa(caFile), connections: maxInFlight, connectMs: timeout });
     this.breaker = this.newBreaker();
     this.authorize();
   }

@@ -13,15 +13,15 @@ export interface Service {
 export interface ServiceOptions {
   readonly url: string;
   /** PEM; undefined is the system's. */
-  readonly caFile: string | undefined;
+  readonly ca: string | undefined;
   readonly connections: number;
   readonly connectMs: number;
 }
 
 const KEEP_ALIVE_MS = 4000;
 
-/** Opens no connection. Throws on a CA file that can't be read. */
-export const openService = ({ url, caFile, connections, connectMs }: ServiceOptions): Service => {
+/** Opens no connection. */
+export const openService = ({ url, ca, connections, connectMs }: ServiceOptions): Service => {
   const socketPath = url.startsWith('unix:') ? url.slice('unix:'.length) : undefined;
   const { origin, pathname, search } = new URL(socketPath === undefined ? url : 'http://localhost/');
   const pool = new Pool(origin, {
@@ -34,11 +34,15 @@ export const openService = ({ url, caFile, connections, connectMs }: ServiceOpti
     connect: {
       timeout: connectMs,
       ...(socketPath === undefined ? {} : { socketPath }),
-      ...(caFile === undefined ? {} : { ca: readFileSync(caFile, 'utf8') }),
+      ...(ca === undefined ? {} : { ca }),
     },
   });
   return { pool, path: pathname.replace(/\/+$/, ''), query: search };
 };
+
+/** Throws on a file that can't be read. */
+export const readCa = (file: string | undefined): string | undefined =>
+  file === undefined ? undefined : readFileSync(file, 'utf8');
 
 const TOKEN = /^[A-Za-z0-9._~+/=-]{1,8192}$/;
 

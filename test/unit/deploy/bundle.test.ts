@@ -60,10 +60,17 @@ describe('what is loaded', () => {
       'prom-client',
       'reflect-metadata',
       'tar-stream',
+      'undici',
       'yargs',
     ])
       expect(packages, name).not.toContain(name);
-    for (const room of ['src/verifier/', 'src/rehearsal/', 'src/edge/telemetry/otlp/', 'src/cli/demo'])
+    for (const room of [
+      'src/api/',
+      'src/verifier/',
+      'src/rehearsal/',
+      'src/edge/telemetry/otlp/',
+      'src/cli/demo',
+    ])
       expect(modules.find((id) => id.includes(room))).toBeUndefined();
   });
 

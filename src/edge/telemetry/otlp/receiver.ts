@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { request } from '../../http/undici.ts';
-import { openService, type Service } from '../../opa/service-pool.ts';
+import { openService, readCa, type Service } from '../../opa/service-pool.ts';
 import { watchFiles } from '../../store/watched-files.ts';
 import type { Logger } from '../log.ts';
 import type { Delivered } from './delivery.ts';
@@ -74,7 +74,12 @@ export class Receiver {
 
   /** Opens no connection. Throws on files that can't be read. */
   constructor({ endpoint, caFile, headersFile, timeoutMs, log }: ReceiverOptions) {
-    this.service = openService({ url: endpoint, caFile, connections: 2, connectMs: timeoutMs });
+    this.service = openService({
+      url: endpoint,
+      ca: readCa(caFile),
+      connections: 2,
+      connectMs: timeoutMs,
+    });
     this.timeoutMs = timeoutMs;
     if (headersFile === undefined) {
       this.stopWatching = () => undefined;
