@@ -52,7 +52,7 @@ const patternOf = (text: string): RE2JS => {
 const schemaOf = (members: Readonly<Record<string, Attribute>>): Record<string, string> =>
   Object.fromEntries(Object.entries(members).map(([name, { type }]) => [name, type]));
 
-const environment = ((): Environment => {
+const makeEnvironment = (): Environment => {
   const made = new Environment({ unlistedVariablesAreDyn: false, enableOptionalTypes: true, limits: LIMITS });
   for (const [name, members] of Object.entries(ENVIRONMENT))
     made.registerVariable({ name, schema: schemaOf(members) });
@@ -65,7 +65,14 @@ const environment = ((): Environment => {
     return compiled.test(text);
   });
   return made;
-})();
+};
+
+let ready: Environment | undefined;
+/** Made for the first condition: a policy may have none. */
+const environment = (): Environment => {
+  ready ??= makeEnvironment();
+  return ready;
+};
 
 const ORDER: readonly Lasts[] = ['standing', 'request', 'operation'];
 const shorter = (a: Lasts, b: Lasts): Lasts => (ORDER.indexOf(a) >= ORDER.indexOf(b) ? a : b);
@@ -199,7 +206,7 @@ const compile = (text: string): Condition | ConditionFault => {
     return { message: `longer than ${MAX_CONDITION_CHARACTERS} characters`, offset: 0 };
   try {
     const found: Found = { reads: new Set(), matches: [], fault: undefined, nested: 0 };
-    walk(environment.parse(text).ast, text, found, 0);
+    walk(environment().parse(text).ast, text, found, 0);
     if (found.fault !== undefined) return found.fault;
     const reads = attributesOf(found.reads);
     const most = SENDERS.some((name) => reads.has(name)) ? 1 : MOST_NESTED;
@@ -211,7 +218,7 @@ const compile = (text: string): Condition | ConditionFault => {
     let linear = text;
     for (const { at } of found.matches)
       linear = linear.slice(0, at) + LINEAR_MATCHES + linear.slice(at + LINEAR_MATCHES.length);
-    const parsed = environment.parse(linear);
+    const parsed = environment().parse(linear);
     const checked = parsed.check();
     if (!checked.valid) return faultOf(checked.error);
     if (checked.type !== 'bool' && checked.type !== 'dyn')
