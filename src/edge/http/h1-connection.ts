@@ -3,6 +3,7 @@
  * doubt where the next response begins ends it.
  */
 import type { Duplex } from 'node:stream';
+import { ownMemory } from '../own-memory.ts';
 import { ONE_WRITE_BYTES, RequestBody } from './h1-request-body.ts';
 import { requestHead } from './h1-request-head.ts';
 import { ResponseParser, type ResponseSink } from './h1-response-parser.ts';
@@ -83,6 +84,7 @@ const NO_HEAD: UpstreamFailure = { kind: 'timeout', detail: 'no response in time
 
 export class H1Connection implements Upstream, ResponseSink {
   private readonly socket: Duplex;
+  private readonly isEncrypted: boolean;
   private readonly options: H1ConnectionOptions;
   private readonly parser = new ResponseParser(this);
   private current: H1Exchange | undefined;
@@ -98,6 +100,7 @@ export class H1Connection implements Upstream, ResponseSink {
   /** The socket is connected, and this connection's alone from here. */
   constructor(socket: Duplex, options: H1ConnectionOptions = {}) {
     this.socket = socket;
+    this.isEncrypted = 'encrypted' in socket;
     this.options = options;
     const now = performance.now();
     this.idleDue = now + (options.idleMs ?? IDLE_MS);
@@ -213,7 +216,7 @@ export class H1Connection implements Upstream, ResponseSink {
   }
 
   onData(chunk: Buffer): void {
-    this.current?.handler.onData(chunk);
+    this.current?.handler.onData(this.isEncrypted ? ownMemory(chunk) : chunk);
   }
 
   // What the socket says.
@@ -240,7 +243,7 @@ export class H1Connection implements Upstream, ResponseSink {
   private readonly onSocketEnd = (): void => {
     const exchange = this.current;
     // RFC 9112 §9.8: over TLS the end must be authentic to end a body, and Node doesn't say whether it was.
-    const isAuthentic = !('encrypted' in this.socket);
+    const isAuthentic = !this.isEncrypted;
     if (exchange !== undefined && isAuthentic && this.parser.finish()) this.finish(exchange, false);
     else this.fail('broken', 'the connection ended before the response');
   };

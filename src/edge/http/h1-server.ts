@@ -3,6 +3,7 @@
  * behind a request waits until that one is answered.
  */
 import type { TLSSocket } from 'node:tls';
+import { ownMemory } from '../own-memory.ts';
 import { END_OF_LINES } from './h1-held-lines.ts';
 import { type RequestHead, RequestParser, type RequestSink } from './h1-request-parser.ts';
 import { type CallLine, H1ServerCall } from './h1-server-call.ts';
@@ -157,7 +158,7 @@ class H1ServerConnection<Context> implements RequestSink, CallLine {
   };
 
   private holdBehind(chunk: Buffer): void {
-    this.behind.push(chunk);
+    this.behind.push(ownMemory(chunk));
     this.behindLength += chunk.length;
     this.headsBehind += countHeads(this.behindTail, chunk);
     this.behindTail = Buffer.concat([this.behindTail, chunk.subarray(-3)]).subarray(-3);

@@ -21,7 +21,7 @@ export const connectPlain = (options: NetConnectOpts): Socket => {
       buffer: shared,
       // What Node does itself with what it reads: false stops it until somebody wants more.
       callback: (octets: number, buffer: Uint8Array): boolean => {
-        const chunk = Buffer.allocUnsafe(octets);
+        const chunk = Buffer.allocUnsafeSlow(octets);
         chunk.set(octets === buffer.length ? buffer : buffer.subarray(0, octets));
         return socket.push(chunk);
       },

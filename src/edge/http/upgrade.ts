@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { ReasonCode } from '../../core/reasons.ts';
 import { type Denial, deny } from '../../core/verdict.ts';
 import type { Exchange, ExchangeResult } from '../../ports.ts';
+import { ownMemory } from '../own-memory.ts';
 import type { Call } from './call.ts';
 import { sendProblem } from './problem.ts';
 import { type RequestHeaders, readResponseHeaders } from './request-headers.ts';
@@ -63,6 +64,30 @@ const GOODBYE_MS = 1000;
 /** Of the answer: the rest is between the agent and its sidecar. */
 const SENT_BACK = new Set(['sec-websocket-accept', 'sec-websocket-protocol', 'sec-websocket-extensions']);
 
+const ignore = (): void => {};
+
+/** All that one side says goes to the other, whose slowness is the first one's, and its end too. Returns what ends that. */
+const carry = (from: Duplex, to: Duplex): (() => void) => {
+  const onData = (chunk: Buffer): void => {
+    // It may wait there for as long as the other side likes.
+    if (to.writable && !to.write(ownMemory(chunk))) from.pause();
+  };
+  const onDrain = (): void => {
+    from.resume();
+  };
+  const onEnd = (): void => {
+    to.end();
+  };
+  from.on('data', onData).on('end', onEnd);
+  to.on('drain', onDrain);
+  // Whoever handed it over has paused it.
+  from.resume();
+  return () => {
+    from.off('data', onData).off('end', onEnd);
+    to.off('drain', onDrain);
+  };
+};
+
 class RunningUpgrade implements UpstreamHandler {
   private readonly options: UpgradeOptions;
   private readonly done: (result: ExchangeResult) => void;
@@ -73,6 +98,8 @@ class RunningUpgrade implements UpstreamHandler {
   private sent = 0;
   private readonly toAgent = new WebSocketEdge();
   private readonly toClient = new WebSocketEdge();
+  /** End what is carried to the agent, and to the client. */
+  private stops: readonly [() => void, () => void] = [ignore, ignore];
   /** Both ends hear that it is over. */
   private isLeaving = false;
 
@@ -107,8 +134,9 @@ class RunningUpgrade implements UpstreamHandler {
     const { socket } = this.options.upgrade;
     if (other === undefined) return;
     this.isLeaving = true;
-    sayGoodbye({ from: socket, to: other, edge: this.toAgent, toClient: false });
-    sayGoodbye({ from: other, to: socket, edge: this.toClient, toClient: true });
+    const [stopToAgent, stopToClient] = this.stops;
+    sayGoodbye({ from: socket, to: other, edge: this.toAgent, toClient: false, stop: stopToAgent });
+    sayGoodbye({ from: other, to: socket, edge: this.toClient, toClient: true, stop: stopToClient });
     setTimeout(() => this.finish('draining'), GOODBYE_MS).unref();
   }
 
@@ -154,9 +182,7 @@ class RunningUpgrade implements UpstreamHandler {
       this.sent += chunk.length;
       if (!this.isLeaving) this.toClient.push(chunk);
     });
-    // Each side's slowness is the other's, and its end too.
-    socket.pipe(other);
-    other.pipe(socket);
+    this.stops = [carry(socket, other), carry(other, socket)];
   }
 
   onInformation(): void {}

@@ -24,14 +24,16 @@ export interface OneWay {
   /** Of what has gone that way. */
   readonly edge: WebSocketEdge;
   readonly toClient: boolean;
+  /** Ends what has carried it. */
+  readonly stop: () => void;
 }
 
 /**
  * Lets the frame that is under way end, says goodbye behind it, and takes no more; whoever answers the goodbye has its
  * connection ended.
  */
-export const sayGoodbye = ({ from, to, edge, toClient }: OneWay): void => {
-  from.unpipe(to);
+export const sayGoodbye = ({ from, to, edge, toClient, stop }: OneWay): void => {
+  stop();
   let isSaid = false;
   const say = (): void => {
     isSaid = true;

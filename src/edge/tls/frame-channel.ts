@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import { type FrameType, frameLength } from '../../core/handshake/frames.ts';
 import { deny, grant, type Verdict } from '../../core/verdict.ts';
 import type { FrameChannel } from '../../ports.ts';
+import { ownMemory } from '../own-memory.ts';
 
 export class SocketFrames implements FrameChannel {
   private readonly socket: TLSSocket;
@@ -19,7 +20,7 @@ export class SocketFrames implements FrameChannel {
   }
 
   private readonly onData = (chunk: Buffer): void => {
-    this.buffered = this.buffered.length === 0 ? chunk : Buffer.concat([this.buffered, chunk]);
+    this.buffered = ownMemory(this.buffered.length === 0 ? chunk : Buffer.concat([this.buffered, chunk]));
     // One frame and a first request may come at once; nobody gets to fill memory.
     this.socket.pause();
     this.wake?.();
