@@ -5,9 +5,9 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { MAX_CHAIN_BYTES } from '../core/limits.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
-import { listenAlone, removeSocket, socketAt } from '../edge/http/lone-socket.ts';
 import { createServer } from '../edge/http/node-http.ts';
 import { problemOf } from '../edge/http/problem.ts';
+import { listenAlone, removeSocket, socketAt } from '../edge/lone-socket.ts';
 import { VerifierError } from '../edge/verifier/verifier-error.ts';
 import { setLogLevel } from './admin-log-level.ts';
 import { checkCaller, listenOnLoopback } from './admin-port.ts';

@@ -17,7 +17,7 @@ import type { McpSessions } from './mcp-sessions.ts';
 import type { SidecarMetrics } from './metrics.ts';
 import type { Parts } from './parts.ts';
 import { Rebinding } from './rebinding.ts';
-import type { SidecarOptions } from './sidecar.ts';
+import type { SidecarOptions } from './sidecar-options.ts';
 import type { Source } from './source.ts';
 import { TaskEnds } from './task-ends.ts';
 import { TaskLabels } from './task-labels.ts';

@@ -1,15 +1,11 @@
 /** One sidecar, put together: building reads and checks everything, start opens the doors, drain closes them in order. */
 import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { SidecarConfig } from '../config/sidecar-schema.ts';
-import type { EgressNetwork } from '../edge/egress/network.ts';
 import { AuditLog } from '../edge/store/audit-log.ts';
 import type { SidecarIdentity } from '../edge/store/identity-files.ts';
 import type { Quarantine } from '../edge/store/quarantine.ts';
 import { FileUseCounter } from '../edge/store/use-counter.ts';
-import type { Logger, LogTap } from '../edge/telemetry/log.ts';
 import { LiveHops } from '../hop/forward.ts';
-import type { ApprovalPort, Clock } from '../ports.ts';
 import { Admin, type AdminAddresses } from './admin.ts';
 import { AdminTokens, tokenFiles } from './admin-tokens.ts';
 import { paceIn } from './audit-pace.ts';
@@ -29,6 +25,7 @@ import type { Parts } from './parts.ts';
 import { PolicyNotices } from './policy-notices.ts';
 import { loadQuarantine, type MakeQuarantine } from './quarantined.ts';
 import type { Reporter } from './reporter.ts';
+import type { SidecarOptions } from './sidecar-options.ts';
 import type { Source } from './source.ts';
 import { loadSource, type MakeSource } from './sources.ts';
 import { SidecarTelemetry } from './telemetry.ts';
@@ -36,23 +33,6 @@ import { SidecarTelemetry } from './telemetry.ts';
 const SWEEP_MS = 1000;
 /** A revocation reaches both sidecars of a hop well within this. */
 const EXPLAINED_WITHIN_MS = 1000;
-
-export interface SidecarOptions {
-  readonly config: SidecarConfig;
-  /** base64url SHA-256 of the text that it was read from. */
-  readonly configDigest: string;
-  /** The file that the configuration came from: names in it are relative to this. */
-  readonly configFile: string;
-  readonly version: string;
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** Where lines of that log are heard. */
-  readonly logTap?: LogTap | undefined;
-  /** Where humans approve requests, if there is a verifier. */
-  readonly approvals?: ApprovalPort | undefined;
-  /** Names and addresses beyond the mesh; the system's, unless a test has its own. */
-  readonly network?: EgressNetwork | undefined;
-}
 
 /** What a started sidecar listens on. */
 export interface SidecarAddresses extends DoorAddresses, AdminAddresses {

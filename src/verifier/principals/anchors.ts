@@ -8,8 +8,8 @@ import type { Source } from '../publication/sources.ts';
 import type { Records } from '../records.ts';
 import { AGENT_TYPE } from '../registry/entries.ts';
 import { distinctScope } from './ceilings.ts';
+import type { DomainKeys } from './domain-keys.ts';
 import { OIDC_ISSUER, OIDC_SUBJECT, PRINCIPAL } from './kinds.ts';
-import type { DomainKeys } from './trust.ts';
 
 export interface AnchorsOptions {
   readonly trustDomain: string;

@@ -7,9 +7,10 @@ import { DEFAULT_MAX_TASK_AGE_SECONDS } from '../../core/limits.ts';
 import { makeTokenId } from '../authority/tokens.ts';
 import { Refusal } from '../refusal.ts';
 import { grantOf } from './ceilings.ts';
+import type { DomainKeys } from './domain-keys.ts';
 import type { SessionRecord } from './kinds.ts';
 import { ceilingsOf, type OidcIssuers } from './oidc-issuers.ts';
-import type { DomainKeys, PresentTrust } from './trust.ts';
+import type { PresentTrust } from './trust.ts';
 
 export interface FirstLink {
   readonly text: string;

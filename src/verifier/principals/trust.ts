@@ -4,27 +4,14 @@ import { parseLink, type UnverifiedLink } from '../../core/delegation/link.ts';
 import type { Anchor, ChainLimits } from '../../core/delegation/model.ts';
 import type { ScopePattern, ScopeSets } from '../../core/delegation/scope.ts';
 import { type AdmittedKey, admitKey, thumbprintOf } from '../../core/keys.ts';
-import type { SigningKey } from '../../edge/keys/signing-key.ts';
 import type { Records } from '../records.ts';
 import { Refusal } from '../refusal.ts';
 import { ANCHOR_KINDS, anchorsOf } from './anchors.ts';
+import type { DomainKeys } from './domain-keys.ts';
 
 /** The policy in force, as far as people are concerned. */
 export interface PolicyWords {
   current(): Promise<{ readonly scopeSets: ScopeSets; readonly limits: ChainLimits }>;
-}
-
-/** What the authority and the registry know. */
-export interface DomainKeys {
-  readonly trustDomain: string;
-  /** Signs an L0 after a login. Throws a `Refusal` when no key of the role is active. */
-  rootIssuer(): SigningKey;
-  /** Public keys, base64url of 32 octets: those that the roles in force name. */
-  rootIssuers(): readonly string[];
-  /** Those that they name, for whatever. */
-  roleKeys(): readonly string[];
-  issuers(): readonly string[];
-  agentTypes(): Promise<readonly string[]>;
 }
 
 export class PresentTrust {
