@@ -12,11 +12,13 @@ const CONNECTIONS = 2000;
 const REQUESTS = 3000;
 const ROUNDS = 3;
 const MOST_TIMES = 3;
+/** Milliseconds: or within one of the pauses that a busy machine has. */
+const PAUSE_MS = 12;
 /**
- * Milliseconds: or within a full collection, which comes every tenth of a second while thousands of connections live. Room for young
- * objects (`--min-semi-space-size`) brings it to twice, and doubles what a hop adds when it is quiet.
+ * Full collections while somebody works beside them. There were sixty: for slabs that answers of the agent were read into
+ * (`edge/http/plain-connect.ts`).
  */
-const ONE_COLLECTION = 12;
+const MOST_COLLECTIONS = 6;
 
 let slow: SlowWorld;
 beforeAll(async () => {
@@ -63,7 +65,9 @@ it.each(['headers', 'bodies'] as const)('two thousand slow %s', async (way) => {
   await p99();
   const before = await medianP99();
   const peers = await slow.slowPeers(way, CONNECTIONS);
+  const collected = slow.collections();
   const during = await medianP99();
+  const collections = slow.collections() - collected;
   const ended = await peers.stop();
   const after = await medianP99();
   const quiet = (before + after) / 2;
@@ -73,8 +77,10 @@ it.each(['headers', 'bodies'] as const)('two thousand slow %s', async (way) => {
       [name]: Number((during / quiet).toFixed(2)),
       quiet_p99_ms: Number(quiet.toFixed(2)),
       flood_p99_ms: Number(during.toFixed(2)),
+      collections,
     }),
   );
   expect(ended).toBe(0);
-  expect(during).toBeLessThanOrEqual(Math.max(MOST_TIMES * quiet, ONE_COLLECTION));
+  expect(during).toBeLessThanOrEqual(Math.max(MOST_TIMES * quiet, PAUSE_MS));
+  expect(collections).toBeLessThanOrEqual(MOST_COLLECTIONS);
 });

@@ -1,11 +1,17 @@
 /** A sidecar as a process, and beside it a process that is slow on purpose. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { BenchWorld, pinProcess } from '../bench/world.ts';
 import { TEST_SCOPE } from '../testkit/mesh.ts';
 import type { SlowTask, Way } from './slow-peer.ts';
+
+/** Of one collection that gives back what the start needed. */
+const RELIEF_COLLECTIONS = 2;
+const LOOK_MS = 100;
 
 export interface SlowPeers {
   readonly child: ChildProcess;
@@ -17,19 +23,33 @@ export class SlowWorld {
   readonly world: BenchWorld;
   readonly port: number;
   readonly pid: number;
+  private readonly counted: string;
 
-  private constructor(world: BenchWorld, port: number, pid: number) {
+  private constructor(world: BenchWorld, port: number, pid: number, counted: string) {
     this.world = world;
     this.port = port;
     this.pid = pid;
+    this.counted = counted;
+  }
+
+  /** How often V8 has collected the sidecar's whole heap so far. */
+  collections(): number {
+    return Number(readFileSync(this.counted, 'utf8'));
   }
 
   /** `limits` of the sidecar, which runs on a core of its own. */
   static async start(limits: Record<string, unknown>): Promise<SlowWorld> {
     const world = await BenchWorld.make();
     const upstream = await world.fork('upstream.ts', [], 0);
+    const counted = path.join(world.directory, 'collections');
+    process.env.COLLECTIONS_FILE = counted;
+    process.env.BENCH_NODE_ARGS = `--require=${path.join(import.meta.dirname, 'count-collections.cjs')}`;
     const { child, port } = await world.sidecar(upstream.port, 1, { limits });
-    return new SlowWorld(world, port, child.pid ?? 0);
+    const slow = new SlowWorld(world, port, child.pid ?? 0, counted);
+    // As it is after a quiet moment: with the heap's limits drawn close (`edge/memory.ts`).
+    const atStart = slow.collections();
+    while (slow.collections() < atStart + RELIEF_COLLECTIONS) await wait(LOOK_MS);
+    return slow;
   }
 
   /** Resolves when all of them are there. */
