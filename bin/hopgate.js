@@ -12,4 +12,11 @@ if (major < 22 || (major === 22 && minor < 19)) {
 }
 // A checkout runs its sources (Node strips the types); the published package carries dist only.
 const source = new URL('../src/main.ts', import.meta.url);
-await import(existsSync(source) ? source.href : new URL('../dist/main.js', import.meta.url).href);
+const main = existsSync(source) ? source : new URL('../dist/main.js', import.meta.url);
+try {
+  await import(main.href);
+} catch (error) {
+  if (error.code !== 'ERR_MODULE_NOT_FOUND' || !error.message.startsWith('Cannot find package')) throw error;
+  process.stderr.write('hopgate: this checkout has no packages yet; run "npm ci" in it\n');
+  process.exit(2);
+}
