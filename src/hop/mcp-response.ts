@@ -1,5 +1,6 @@
 /** What an MCP server's messages come in: one JSON answer, a stream of events, or nothing. */
 import { EventStream, type StreamPiece } from '../core/content/event-stream.ts';
+import { Gathered } from '../core/encoding/gathered.ts';
 import { isMessageText } from '../core/message/mcp-server.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import type { BodyInspector, BodyStep } from '../ports.ts';
@@ -14,8 +15,7 @@ export class McpJson implements BodyInspector {
   private readonly watch: McpWatch;
   private readonly mostBytes: number;
   private readonly isError: boolean;
-  private readonly held: Uint8Array[] = [];
-  private size = 0;
+  private readonly held = new Gathered();
 
   /** `isError`: of an answer with an error status, which may be no message at all. */
   constructor(watch: McpWatch, mostBytes: number, isError: boolean) {
@@ -25,15 +25,14 @@ export class McpJson implements BodyInspector {
   }
 
   push(chunk: Uint8Array): BodyStep {
-    this.size += chunk.length;
-    if (this.size > this.mostBytes) return { pass: [], denial: tooLarge(this.mostBytes) };
+    if (this.held.size + chunk.length > this.mostBytes) return { pass: [], denial: tooLarge(this.mostBytes) };
     this.held.push(chunk);
     return NOTHING;
   }
 
   end(): BodyStep {
-    if (this.size === 0) return NOTHING;
-    const octets = Buffer.concat(this.held, this.size);
+    if (this.held.size === 0) return NOTHING;
+    const octets = this.held.whole();
     // The page of an error, which no client reads as a message.
     if (this.isError && !isMessageText(lenient.decode(octets))) return { pass: [octets] };
     const text = decode(octets);

@@ -1,4 +1,6 @@
 /** Looks at one body as it goes by, in either direction: what may go on, and when it is cut. No clock, no I/O; octets in, octets out. */
+
+import { Gathered } from '../encoding/gathered.ts';
 import { Base64Text } from './base64-text.ts';
 import type { ContentSelection } from './compile.ts';
 import { EventStream, type StreamPiece } from './event-stream.ts';
@@ -84,7 +86,7 @@ export class ContentInspector {
   private asJson:
     | { readonly reader: TextReader; readonly scan: TextScan; readonly counts: Counts }
     | undefined;
-  private readonly held: Uint8Array[] = [];
+  private held = new Gathered();
   private octets = 0;
   private eventCount = 0;
   private begun = false;
@@ -172,7 +174,9 @@ export class ContentInspector {
       this.readable(this.reader.broken);
     }
     if (this.settle() !== undefined) return this.cut();
-    return { pass: this.held.splice(0) };
+    const { held } = this;
+    this.held = new Gathered();
+    return { pass: held.size === 0 ? [] : [held.whole()] };
   }
 
   /** What holds of the body before any of it was looked at; told once. */
@@ -281,7 +285,7 @@ export class ContentInspector {
   }
 
   private cut(): ContentStep {
-    this.held.length = 0;
+    this.held = new Gathered();
     return { pass: [], denial: this.refusal };
   }
 }

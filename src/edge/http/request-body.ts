@@ -1,4 +1,5 @@
 /** A whole request body in memory, within bounds: for what has to be known before anything is sent on. */
+import { Gathered } from '../../core/encoding/gathered.ts';
 import { deny, grant, type Verdict } from '../../core/verdict.ts';
 import type { Call } from './call.ts';
 
@@ -11,8 +12,7 @@ export interface BodyBounds {
 /** Refuses with `http_body_too_large`, `http_timeout`, `client_aborted`. */
 export const readRequestBody = (call: Call, { mostBytes, idleMs }: BodyBounds): Promise<Verdict<Buffer>> =>
   new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
+    const octets = new Gathered();
     const request = call.body;
     const end = (verdict: Verdict<Buffer>): void => {
       request.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone);
@@ -21,8 +21,7 @@ export const readRequestBody = (call: Call, { mostBytes, idleMs }: BodyBounds): 
       resolve(verdict);
     };
     const onData = (chunk: Buffer): void => {
-      size += chunk.length;
-      if (size <= mostBytes) chunks.push(chunk);
+      if (octets.size + chunk.length <= mostBytes) octets.push(chunk);
       else {
         request.pause();
         end(
@@ -33,7 +32,7 @@ export const readRequestBody = (call: Call, { mostBytes, idleMs }: BodyBounds): 
         );
       }
     };
-    const onEnd = (): void => end(grant(Buffer.concat(chunks, size)));
+    const onEnd = (): void => end(grant(octets.whole()));
     const onGone = (): void => end(deny('client_aborted', 'the client went away'));
     call.watchBody(idleMs, () => end(deny('http_timeout', 'the body came too slowly')));
     // Of HTTP/2 the body of a client that has gone ends like any other.
