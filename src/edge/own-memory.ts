@@ -8,9 +8,11 @@ const SHARE = 1 / 8;
  * smallest slice keeps its slab: who sends single octets between the requests of others, to somebody who doesn't read, would have a slab held
  * for each of them, whatever bound there is on octets.
  */
-export const ownMemory = (chunk: Buffer): Buffer => {
-  if (chunk.length >= SHARE * chunk.buffer.byteLength) return chunk;
-  // Not from Node's pool, which is such a slab too.
+export const ownMemory = (chunk: Buffer): Buffer =>
+  chunk.length >= SHARE * chunk.buffer.byteLength ? chunk : copyOf(chunk);
+
+/** Not from Node's pool, which is such a slab too. */
+export const copyOf = (chunk: Buffer): Buffer => {
   const own = Buffer.allocUnsafeSlow(chunk.length);
   own.set(chunk);
   return own;

@@ -3,6 +3,7 @@
  * doubt where the next response begins ends it.
  */
 import type { Duplex } from 'node:stream';
+import { readCompactly } from '../compact-reading.ts';
 import { ownMemory } from '../own-memory.ts';
 import { ONE_WRITE_BYTES, RequestBody } from './h1-request-body.ts';
 import { requestHead } from './h1-request-head.ts';
@@ -102,6 +103,7 @@ export class H1Connection implements Upstream, ResponseSink {
     this.socket = socket;
     this.isEncrypted = 'encrypted' in socket;
     this.options = options;
+    if (this.isEncrypted) readCompactly(socket, false);
     const now = performance.now();
     this.idleDue = now + (options.idleMs ?? IDLE_MS);
     // Stays for ever: a socket may fail long after anybody cares.

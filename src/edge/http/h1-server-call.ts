@@ -1,7 +1,7 @@
 /** A request over HTTP/1.1 on a connection that {@link H1ServerConnection} reads, and its answer as octets. */
 import { Readable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { ownMemory } from '../own-memory.ts';
+import { readCompactly } from '../compact-reading.ts';
 import type { Call } from './call.ts';
 import type { RequestHead } from './h1-request-parser.ts';
 import { STATUS_CODES } from './node-http.ts';
@@ -36,6 +36,7 @@ export class RequestStream extends Readable {
   constructor(onWanted: () => void) {
     super();
     this.onWanted = onWanted;
+    readCompactly(this, true);
   }
   override _read(): void {
     this.onWanted();
@@ -269,7 +270,7 @@ export class H1ServerCall implements Call {
 
   /** Whether more may come at once. */
   pushBody(chunk: Buffer): boolean {
-    return this.stream?.push(ownMemory(chunk)) ?? true;
+    return this.stream?.push(chunk) ?? true;
   }
 
   endBody(trailers: readonly string[]): void {

@@ -3,6 +3,7 @@
  * behind a request waits until that one is answered.
  */
 import type { TLSSocket } from 'node:tls';
+import { readCompactly } from '../compact-reading.ts';
 import { ownMemory } from '../own-memory.ts';
 import { END_OF_LINES } from './h1-held-lines.ts';
 import { type RequestHead, RequestParser, type RequestSink } from './h1-request-parser.ts';
@@ -128,6 +129,7 @@ class H1ServerConnection<Context> implements RequestSink, CallLine {
     this.context = context;
     this.due = server.now + server.idleMs;
     socket.setNoDelay(true);
+    readCompactly(socket, false);
     socket.on('data', this.onSocketData);
     socket.on('end', this.onSocketEnd);
     socket.on('close', this.onSocketClose);

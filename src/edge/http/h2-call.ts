@@ -1,6 +1,7 @@
 /** A request over HTTP/2: one stream (RFC 9113). What is malformed for every reader, nghttp2 has refused before. */
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Readable } from 'node:stream';
+import { readCompactly } from '../compact-reading.ts';
 import type { Call } from './call.ts';
 import { endOnlyWhole, headerObject } from './node-http2.ts';
 
@@ -77,7 +78,10 @@ export class H2Call implements Call {
     this.stream = stream;
     this.endsWithHead = stream.endAfterHeaders;
     this.waits = !this.endsWithHead && waits;
-    if (!this.endsWithHead) endOnlyWhole(stream);
+    if (!this.endsWithHead) {
+      endOnlyWhole(stream);
+      readCompactly(stream, true);
+    }
     stream.on('error', () => undefined);
     const onGone = (): void => {
       for (const heard of this.closeListeners.splice(0)) heard();

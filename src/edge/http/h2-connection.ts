@@ -1,6 +1,7 @@
 /** The client's end of an HTTP/2 connection: many requests at once, each a stream. */
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
+import { readCompactly } from '../compact-reading.ts';
 import { H2Ending } from './h2-ending.ts';
 import { CONNECTION_WINDOW, endOnlyWhole, headerObject, http2, sessionOptions } from './node-http2.ts';
 import type {
@@ -167,6 +168,7 @@ class H2Exchange implements UpstreamExchange {
       headersTimeoutMs,
     );
     endOnlyWhole(stream);
+    readCompactly(stream, true);
     stream.on('error', () => undefined);
     stream.on('headers', (_headers: unknown, _flags: number, raw: readonly string[]) => {
       if (this.ended) return;

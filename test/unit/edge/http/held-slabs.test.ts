@@ -21,6 +21,8 @@ const calls: H1ServerCall[] = [];
 const open: TLSSocket[] = [];
 let upgraded: Duplex;
 let asked: () => void;
+const accepted: TLSSocket[] = [];
+let upstreamAnswers = true;
 
 const client = async (): Promise<TLSSocket> => {
   const { port } = listener.address() as { port: number };
@@ -34,6 +36,7 @@ const client = async (): Promise<TLSSocket> => {
 
 const upstream = {
   send: (_request: unknown, handler: Parameters<Upstream['send']>[1]) => {
+    if (!upstreamAnswers) return { pause: () => undefined, resume: () => undefined, abort: () => undefined };
     process.nextTick(() => {
       handler.onUpgrade(['upgrade', 'websocket', 'connection', 'upgrade'], upgraded, Buffer.alloc(0));
       asked();
@@ -75,6 +78,7 @@ beforeEach(async () => {
   );
   listener = createServer({ cert, key, pauseOnConnect: true }, (socket) => {
     socket.on('error', () => socket.destroy());
+    accepted.push(socket);
     http.serve(socket, 'context');
   });
   await once(listener.listen(0, '127.0.0.1'), 'listening');
@@ -83,6 +87,8 @@ beforeEach(async () => {
 afterEach(() => {
   for (const socket of open.splice(0)) socket.destroy();
   calls.length = 0;
+  accepted.length = 0;
+  upstreamAnswers = true;
   http.destroy();
   listener.close();
 });
@@ -120,6 +126,34 @@ test('the body of a request to somebody who does not read it', async () => {
   const before = held();
   await dripBetween(slow, () => body.readableLength);
   expect(body.readableLength).toBe(DRIPS);
+  expect(held() - before).toBeLessThan((DRIPS * SLAB) / 10);
+});
+
+/** Octets that its socket has been given so far: what is paused counts as well. */
+const readOf = (socket: TLSSocket | undefined) => (): number => socket?.bytesRead ?? 0;
+
+test('the body of a request whose reader has stopped, so that its socket is paused', async () => {
+  const slow = await client();
+  slow.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n`);
+  while (calls.length === 0) await new Promise(setImmediate);
+  const { body } = calls.pop() as H1ServerCall;
+  slow.write(Buffer.alloc(SLAB));
+  while (body.readableLength < SLAB) await new Promise(setImmediate);
+  const served = accepted.at(-1);
+  const before = held();
+  await dripBetween(slow, readOf(served));
+  expect(served?.isPaused()).toBe(true);
+  expect(held() - before).toBeLessThan((DRIPS * SLAB) / 10);
+});
+
+test('what is sent behind a request for a WebSocket that nobody has answered', async () => {
+  upstreamAnswers = false;
+  const slow = await client();
+  slow.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n');
+  while (calls.length === 0) await new Promise(setImmediate);
+  calls.length = 0;
+  const before = held();
+  await dripBetween(slow, readOf(accepted.at(-1)));
   expect(held() - before).toBeLessThan((DRIPS * SLAB) / 10);
 });
 
