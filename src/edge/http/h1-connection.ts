@@ -218,7 +218,7 @@ export class H1Connection implements Upstream, ResponseSink {
   }
 
   onData(chunk: Buffer): void {
-    this.current?.handler.onData(this.isEncrypted ? ownMemory(chunk) : chunk);
+    this.current?.handler.onData(ownMemory(chunk));
   }
 
   // What the socket says.
