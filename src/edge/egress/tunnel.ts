@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import type { ReasonCode } from '../../core/reasons.ts';
 import { type Denial, deny, type Verdict } from '../../core/verdict.ts';
 import type { Exchange, ExchangeResult } from '../../ports.ts';
+import { carry, endSoon } from '../carry.ts';
 import { acceptConnect, refuseConnect } from '../http/connect-answer.ts';
 import { readClientHello } from './client-hello.ts';
 
@@ -146,8 +147,8 @@ class RunningTunnel {
     other.on('data', (chunk: Buffer) => {
       this.sent += chunk.length;
     });
-    agent.pipe(other);
-    other.pipe(agent);
+    carry(agent, other);
+    carry(other, agent);
   }
 
   private pass(chunk: Buffer, other: Socket): void {
@@ -165,7 +166,7 @@ class RunningTunnel {
     const isGentle = result === 'ok' || result === 'egress_sni';
     if (this.isAccepted)
       for (const socket of [agent, this.other])
-        if (isGentle) socket?.destroySoon();
+        if (socket !== undefined && isGentle) endSoon(socket);
         else socket?.destroy();
     this.done({ status, result, received: this.received, sent: this.sent });
   }

@@ -6,6 +6,9 @@ import type { ComingBody } from './upstream.ts';
 /** Up to here, octets through a Latin-1 string (which keeps each of them) are cheaper than a list of pieces. */
 export const ONE_WRITE_BYTES = 4096;
 
+/** That wait to be written: each costs some 300 octets besides its own, and the socket counts its octets alone. */
+const MOST_PIECES = 256;
+
 const ignore = (): void => {};
 
 export class RequestBody {
@@ -15,6 +18,8 @@ export class RequestBody {
   /** Octets that are still to come; -1 where nobody announced them. */
   private left: number;
   private waiting = false;
+  /** That the socket was given and has not passed on yet. */
+  private pieces = 0;
   /** Since when it is the socket's turn: it takes no more, or has all of it. ms, as `performance.now()`. */
   private since = 0;
   /** Whether all of it is with the socket. */
@@ -91,8 +96,17 @@ export class RequestBody {
     }
   };
 
+  private readonly onWritten = (): void => {
+    if (--this.pieces === 0 && !this.isSent) this.drained();
+  };
+
   /** Returns whether the socket takes more. */
   private write(chunk: Buffer): boolean {
+    this.pieces++;
+    return this.writePiece(chunk) && this.pieces < MOST_PIECES;
+  }
+
+  private writePiece(chunk: Buffer): boolean {
     const { socket } = this;
     if (this.left !== -1) {
       // INVARIANT: what would be read as the next request is not written.
@@ -101,15 +115,15 @@ export class RequestBody {
         return true;
       }
       this.left -= chunk.length;
-      return socket.write(chunk);
+      return socket.write(chunk, this.onWritten);
     }
     const size = `${chunk.length.toString(16)}\r\n`;
     if (chunk.length <= ONE_WRITE_BYTES)
-      return socket.write(`${size}${chunk.toString('latin1')}\r\n`, 'latin1');
+      return socket.write(`${size}${chunk.toString('latin1')}\r\n`, 'latin1', this.onWritten);
     socket.cork();
     socket.write(size, 'latin1');
     socket.write(chunk);
-    const takes = socket.write('\r\n', 'latin1');
+    const takes = socket.write('\r\n', 'latin1', this.onWritten);
     socket.uncork();
     return takes;
   }

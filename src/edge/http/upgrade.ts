@@ -7,7 +7,8 @@ import type { Duplex } from 'node:stream';
 import type { ReasonCode } from '../../core/reasons.ts';
 import { type Denial, deny } from '../../core/verdict.ts';
 import type { Exchange, ExchangeResult } from '../../ports.ts';
-import { ownMemory } from '../own-memory.ts';
+import { carry, endSoon } from '../carry.ts';
+import { readCompactly } from '../compact-reading.ts';
 import type { Call } from './call.ts';
 import { sendProblem } from './problem.ts';
 import { type RequestHeaders, readResponseHeaders } from './request-headers.ts';
@@ -66,28 +67,6 @@ const SENT_BACK = new Set(['sec-websocket-accept', 'sec-websocket-protocol', 'se
 
 const ignore = (): void => {};
 
-/** All that one side says goes to the other, whose slowness is the first one's, and its end too. Returns what ends that. */
-const carry = (from: Duplex, to: Duplex): (() => void) => {
-  const onData = (chunk: Buffer): void => {
-    // It may wait there for as long as the other side likes.
-    if (to.writable && !to.write(ownMemory(chunk))) from.pause();
-  };
-  const onDrain = (): void => {
-    from.resume();
-  };
-  const onEnd = (): void => {
-    to.end();
-  };
-  from.on('data', onData).on('end', onEnd);
-  to.on('drain', onDrain);
-  // Whoever handed it over has paused it.
-  from.resume();
-  return () => {
-    from.off('data', onData).off('end', onEnd);
-    to.off('drain', onDrain);
-  };
-};
-
 class RunningUpgrade implements UpstreamHandler {
   private readonly options: UpgradeOptions;
   private readonly done: (result: ExchangeResult) => void;
@@ -115,6 +94,7 @@ class RunningUpgrade implements UpstreamHandler {
       this.finish('client_aborted');
       return this.cut;
     }
+    readCompactly(socket, false);
     socket.on('error', () => this.finish('client_aborted'));
     socket.once('close', () => this.finish(this.other === undefined ? 'client_aborted' : 'ok'));
     this.running = upstream.send(
@@ -214,7 +194,7 @@ class RunningUpgrade implements UpstreamHandler {
     if (upgraded) {
       // What one side said last is still to reach the other; what was cut is not.
       for (const socket of [this.other, upgrade.socket] as readonly (Socket | undefined)[])
-        if (reason === 'ok' || this.isLeaving) socket?.destroySoon();
+        if (socket !== undefined && (reason === 'ok' || this.isLeaving)) endSoon(socket);
         else socket?.destroy();
     } else {
       if (reason !== 'ok') sendProblem(call, deny(reason, 'the connection was not upgraded'), hop, trusted);

@@ -1,6 +1,7 @@
 /** A WebSocket that is ended by what stands between its two ends: each hears a Close frame, "going away" (RFC 6455 §7.4.1). */
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
+import { ownMemory } from '../own-memory.ts';
 import type { WebSocketEdge } from './stream-edge.ts';
 
 const GOING_AWAY = 1001;
@@ -47,8 +48,13 @@ export const sayGoodbye = ({ from, to, edge, toClient, stop }: OneWay): void => 
   from.on('data', (chunk: Buffer) => {
     if (isSaid) return;
     const end = edge.until(chunk);
-    to.write(end === undefined ? chunk : chunk.subarray(0, end));
+    const takesMore = to.write(ownMemory(end === undefined ? chunk : chunk.subarray(0, end)));
     if (end !== undefined) say();
+    // A frame may be as long as its sender likes, and his reader as slow.
+    else if (!takesMore) {
+      from.pause();
+      to.once('drain', () => from.resume());
+    }
   });
   if (edge.isBetween) say();
   from.resume();
