@@ -9,6 +9,7 @@ import {
   verifyGrant,
 } from '../core/delegation/chain.ts';
 import { type LinkApprovals, linkApprovalsOf } from '../core/delegation/link-approvals.ts';
+import { ownText } from '../core/encoding/own-text.ts';
 import type { DecisionDenial, Standing } from '../core/policy/evaluate.ts';
 import { type Denial, deny, grant, type Verdict } from '../core/verdict.ts';
 import { chainContext, type TrustSnapshot } from '../ports.ts';
@@ -91,14 +92,17 @@ export class ChainVerifier {
   }
 
   private verifyAnew(
-    chainText: string,
-    grantText: string | undefined,
+    receivedChain: string,
+    receivedGrant: string | undefined,
     caller: Holder,
     callee: Holder | undefined,
     trust: TrustSnapshot,
     nowSeconds: number,
   ): Verdict<Delegated> {
     const context = chainContext(trust, nowSeconds);
+    // What is read out of them is cut out of them, and kept as long.
+    const chainText = ownText(receivedChain);
+    const grantText = receivedGrant === undefined ? undefined : ownText(receivedGrant);
     const chain = verifyChain(chainText, caller, context);
     if (!chain.ok) return chain;
     let granted: VerifiedChain | undefined;
