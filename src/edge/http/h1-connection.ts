@@ -103,7 +103,7 @@ export class H1Connection implements Upstream, ResponseSink {
     this.socket = socket;
     this.isEncrypted = 'encrypted' in socket;
     this.options = options;
-    if (this.isEncrypted) readCompactly(socket, false);
+    readCompactly(socket, false);
     const now = performance.now();
     this.idleDue = now + (options.idleMs ?? IDLE_MS);
     // Stays for ever: a socket may fail long after anybody cares.

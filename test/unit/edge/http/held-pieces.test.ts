@@ -4,8 +4,10 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Call } from '../../../../src/edge/http/call.ts';
+import { H1Connection } from '../../../../src/edge/http/h1-connection.ts';
 import { H1Server } from '../../../../src/edge/http/h1-server.ts';
 import { H2Server } from '../../../../src/edge/http/h2-server.ts';
+import { connectPlain } from '../../../../src/edge/http/plain-connect.ts';
 import { readRequestBody } from '../../../../src/edge/http/request-body.ts';
 import { releaseMemory } from '../../../../src/edge/memory.ts';
 import { H2Peer, h2Frame, requestFields, TYPE } from '../../../testkit/raw-h2.ts';
@@ -112,6 +114,43 @@ test('over HTTP/1.1, a read each', async () => {
   }
   expect(used() - before).toBeLessThan(60 * 20_000);
   http.destroy();
+});
+
+test('over HTTP/1.1, an answer of an agent whose reader has stopped, a read each', async () => {
+  const agents: Socket[] = [];
+  await listen((socket) => {
+    agents.push(socket.setNoDelay(true).resume());
+  });
+  const { port } = server.address() as AddressInfo;
+  const socket = connectPlain({ port, host: '127.0.0.1' });
+  await once(socket, 'connect');
+  await until(() => agents.length === 2);
+  const connection = new H1Connection(socket);
+  let taken = 0;
+  const exchange = connection.send(
+    { method: 'GET', target: '/', headers: ['host', 'a'], body: null, headersTimeoutMs: 60_000 },
+    {
+      onInformation: () => undefined,
+      onHead: () => exchange.pause(),
+      onData: (chunk) => {
+        taken += chunk.length;
+      },
+      onEnd: () => undefined,
+      onUpgrade: () => undefined,
+      onFailure: () => undefined,
+    },
+  );
+  agents.at(-1)?.write(`HTTP/1.1 200 OK\r\ncontent-length: ${OCTETS}\r\n\r\n`);
+  await until(() => socket.isPaused());
+  before = used();
+  for (let sent = 1; sent <= 20_000; sent++) {
+    agents.at(-1)?.write('x');
+    await until(() => socket.readableLength === sent);
+  }
+  expect(used() - before).toBeLessThan(60 * 20_000);
+  exchange.resume();
+  await until(() => taken === 20_000);
+  connection.destroy();
 });
 
 test('a body that is read whole before anything is decided', async () => {
