@@ -1,15 +1,18 @@
 /** A body that comes in single octets and waits to be read takes about as much memory as it has octets. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Call } from '../../../../src/edge/http/call.ts';
 import { H1Connection } from '../../../../src/edge/http/h1-connection.ts';
 import { H1Server } from '../../../../src/edge/http/h1-server.ts';
+import { H1ServerCall } from '../../../../src/edge/http/h1-server-call.ts';
 import { H2Server } from '../../../../src/edge/http/h2-server.ts';
 import { connectPlain } from '../../../../src/edge/http/plain-connect.ts';
 import { readRequestBody } from '../../../../src/edge/http/request-body.ts';
 import { releaseMemory } from '../../../../src/edge/memory.ts';
+import { ownMemory } from '../../../../src/edge/own-memory.ts';
 import { H2Peer, h2Frame, requestFields, TYPE } from '../../../testkit/raw-h2.ts';
 import { headersFrame } from '../../../testkit/raw-h2-agent.ts';
 import { RawPeer } from '../../../testkit/raw-peer.ts';
@@ -61,8 +64,8 @@ beforeEach(() => {
   before = used();
 });
 afterEach(() => {
-  ours.destroy();
-  server.close();
+  ours?.destroy();
+  server?.close();
 });
 
 const until = async (isSo: () => boolean): Promise<void> => {
@@ -151,6 +154,24 @@ test('over HTTP/1.1, an answer of an agent whose reader has stopped, a read each
   exchange.resume();
   await until(() => taken === 20_000);
   connection.destroy();
+});
+
+test('an answer in single octets to a client that does not take it', () => {
+  const socket = new Duplex({ write: () => undefined, read: () => undefined, decodeStrings: false });
+  const line = { socket: socket as TLSSocket, keepAlive: '', onBodyWanted: () => undefined };
+  const head = { method: 'GET', target: '/', version: '1.1', headers: [] };
+  const answer = new H1ServerCall(
+    { ...line, onAnswered: () => undefined },
+    { ...head, hasBody: false, closes: false, upgrades: false },
+    false,
+  );
+  answer.sendHead(200, ['content-length', '1000000']);
+  before = used();
+  let octets = 1;
+  while (answer.write(ownMemory(Buffer.from('x')))) octets++;
+  expect(octets).toBeGreaterThan(OCTETS);
+  expect(used() - before).toBeLessThan(100 * octets);
+  expect(socket.writableLength).toBeGreaterThan(octets);
 });
 
 test('a body that is read whole before anything is decided', async () => {
