@@ -103,7 +103,6 @@ export class H1Connection implements Upstream, ResponseSink {
     this.socket = socket;
     this.isEncrypted = 'encrypted' in socket;
     this.options = options;
-    readCompactly(socket, false);
     const now = performance.now();
     this.idleDue = now + (options.idleMs ?? IDLE_MS);
     // Stays for ever: a socket may fail long after anybody cares.
@@ -190,6 +189,8 @@ export class H1Connection implements Upstream, ResponseSink {
   pause(): void {
     if (this.current === undefined) return;
     this.paused = true;
+    // Only now: it would cost each read something, and most connections are never paused.
+    readCompactly(this.socket, false);
     this.socket.pause();
   }
 

@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { readCompactly } from '../compact-reading.ts';
+import { ownMemory } from '../own-memory.ts';
 import type { Call } from './call.ts';
 import type { RequestHead } from './h1-request-parser.ts';
 import { STATUS_CODES } from './node-http.ts';
@@ -38,7 +39,6 @@ export class RequestStream extends Readable {
   constructor(onWanted: () => void) {
     super();
     this.onWanted = onWanted;
-    readCompactly(this, true);
   }
   override _read(): void {
     this.onWanted();
@@ -278,7 +278,12 @@ export class H1ServerCall implements Call {
 
   /** Whether more may come at once. */
   pushBody(chunk: Buffer): boolean {
-    return this.stream?.push(chunk) ?? true;
+    const { stream } = this;
+    if (stream === undefined) return true;
+    if (stream.readableLength === 0) return stream.push(ownMemory(chunk));
+    // Not the first to wait.
+    readCompactly(stream, true);
+    return stream.push(chunk);
   }
 
   endBody(trailers: readonly string[]): void {

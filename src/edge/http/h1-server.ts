@@ -129,7 +129,6 @@ class H1ServerConnection<Context> implements RequestSink, CallLine {
     this.context = context;
     this.due = server.now + server.idleMs;
     socket.setNoDelay(true);
-    readCompactly(socket, false);
     socket.on('data', this.onSocketData);
     socket.on('end', this.onSocketEnd);
     socket.on('close', this.onSocketClose);
@@ -215,6 +214,7 @@ class H1ServerConnection<Context> implements RequestSink, CallLine {
     const { socket } = this;
     this.leave();
     // What comes from here on waits for whoever speaks next.
+    readCompactly(socket, false);
     socket.pause();
     const line: CallLine = {
       socket,
@@ -276,6 +276,8 @@ class H1ServerConnection<Context> implements RequestSink, CallLine {
   private pause(): void {
     if (this.isPaused) return;
     this.isPaused = true;
+    // Only now: it would cost each read something, and most connections are never paused.
+    readCompactly(this.socket, false);
     this.socket.pause();
   }
 

@@ -168,7 +168,6 @@ class H2Exchange implements UpstreamExchange {
       headersTimeoutMs,
     );
     endOnlyWhole(stream);
-    readCompactly(stream, true);
     stream.on('error', () => undefined);
     stream.on('headers', (_headers: unknown, _flags: number, raw: readonly string[]) => {
       if (this.ended) return;
@@ -276,7 +275,9 @@ class H2Exchange implements UpstreamExchange {
   }
 
   pause(): void {
-    this.stream?.pause();
+    if (this.stream === undefined) return;
+    readCompactly(this.stream, true);
+    this.stream.pause();
   }
 
   resume(): void {

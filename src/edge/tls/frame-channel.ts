@@ -3,7 +3,6 @@ import type { TLSSocket } from 'node:tls';
 import { type FrameType, frameLength } from '../../core/handshake/frames.ts';
 import { deny, grant, type Verdict } from '../../core/verdict.ts';
 import type { FrameChannel } from '../../ports.ts';
-import { readCompactly } from '../compact-reading.ts';
 import { ownMemory } from '../own-memory.ts';
 
 export class SocketFrames implements FrameChannel {
@@ -14,7 +13,6 @@ export class SocketFrames implements FrameChannel {
 
   constructor(socket: TLSSocket) {
     this.socket = socket;
-    readCompactly(socket, false);
     socket.on('data', this.onData);
     socket.on('close', this.onClose);
     socket.on('end', this.onClose);
