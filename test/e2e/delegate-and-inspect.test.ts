@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCli } from '../testkit/cli-process.ts';
+import { MAIN } from '../testkit/main-file.ts';
 
 let parent = '';
 let mesh = '';
@@ -38,8 +38,7 @@ describe('delegate', () => {
   it('puts the chain alone on stdout, to be piped', async () => {
     const { stdout } = await delegate('--scope', 'cloud:read');
     expect(stdout).toMatch(/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86}\n$/);
-    const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-    const inspect = spawn(process.execPath, [main, 'inspect', '-', '--dir', mesh, '--json']);
+    const inspect = spawn(process.execPath, [MAIN, 'inspect', '-', '--dir', mesh, '--json']);
     inspect.stdin.end(stdout);
     let told = '';
     inspect.stdout.on('data', (chunk) => {

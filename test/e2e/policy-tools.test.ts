@@ -8,15 +8,14 @@ import { cpSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync, write
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { POLICY } from '../../src/cli/demo/story.ts';
 import type { DecisionRecord } from '../../src/core/audit/record.ts';
 import { isReasonCode } from '../../src/core/reasons.ts';
 import { runCli } from '../testkit/cli-process.ts';
+import { MAIN } from '../testkit/main-file.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 /** Seventeen processes on a machine that runs other tests too. */
 const TIMEOUT_MS = 240_000;
 

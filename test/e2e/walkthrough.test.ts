@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { MAIN } from '../testkit/main-file.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const TIMEOUT_MS = 240_000;
@@ -125,7 +126,7 @@ beforeAll(async () => {
   mkdirSync(home);
   // As it is when it is installed.
   const command = path.join(folder, 'hopgate');
-  writeFileSync(command, `#!/bin/sh\nexec "${process.execPath}" "${path.join(ROOT, 'src/main.ts')}" "$@"\n`);
+  writeFileSync(command, `#!/bin/sh\nexec "${process.execPath}" "${MAIN}" "$@"\n`);
   chmodSync(command, 0o755);
   env = {
     ...process.env,

@@ -1,9 +1,8 @@
 /** The real command line, in a process of its own. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import { MAIN } from './main-file.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const ENV = { ...process.env, TZ: 'UTC', NO_COLOR: '1' };
 
 export interface CliResult {

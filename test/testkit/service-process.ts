@@ -1,9 +1,7 @@
 /** A sidecar or a verifier as the process that it is in production: started, signalled, killed. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
-
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+import { MAIN } from './main-file.ts';
 
 // A test that failed leaves nobody behind.
 const children = new Set<ChildProcess>();
