@@ -12,8 +12,8 @@ const compacted = new WeakSet<Readable>();
 /**
  * From here on what waits in the stream waits in memory of its own, and small pieces of it as few. A stream that is paused goes on
  * being filled up to its mark, 64 KiB or a window of HTTP/2: single octets would be a slab each ({@link ownMemory}), and 300 octets
- * each even without. Call it before the stream waits, and not for what never does: it costs each read something, a sixth of a whole request on
- * two sockets. What somebody takes at once is passed on as it came; of a body, which may wait where it goes, in memory of its own.
+ * each even without. Call it when the stream begins to wait, and not for what never does: it costs each read something, a sixth of a whole
+ * request on two sockets. What somebody takes at once is passed on as it came; of a body, which may wait where it goes, in memory of its own.
  */
 export const readCompactly = (stream: Readable, isBody: boolean): void => {
   if (compacted.has(stream)) return;
